@@ -1,0 +1,1 @@
+"""How the console reaches other systems, each speaking the words of the domain."""

@@ -1,0 +1,1 @@
+"""The blast host: SSH session, probe, launcher and logs."""

@@ -1,0 +1,1 @@
+"""The audit store: append-only records under a keyed chain."""

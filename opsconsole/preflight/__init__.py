@@ -1,0 +1,1 @@
+"""The checks before a send, one file a topic."""

@@ -1,0 +1,1 @@
+"""mail-blast-runner: goes to the blast host and imports nothing of the console."""
