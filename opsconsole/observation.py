@@ -1,0 +1,167 @@
+"""What one source said about one campaign, with the instant it speaks of and the instant we looked.
+
+An observation is never edited. Positive evidence (it started, it ended) lasts; the word that nothing happened
+perishes with its freshness: being blind is not being late, and not being safe either (DESIGN §6.7).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from opsconsole.campaign import Approval, Details
+
+
+class Says(StrEnum):
+    """A source's word on whether the campaign went out."""
+
+    ABSENT = "absent"  # it doesn't know this campaign
+    NOTHING = "nothing"  # it knows it, and no start
+    SCHEDULED = "scheduled"  # something of its own will start it
+    CLAIMED = "claimed"  # a run is claimed, provably not started
+    RUNNING = "running"  # started, owner alive
+    PAUSED = "paused"  # started, owner alive, on hold by its owner
+    STARTED = "started"  # started, no end recorded, no live owner
+    ENDED = "ended"  # a run ended, with its counts
+    SENT = "sent"  # it went out, by this source's word alone
+    FAILED = "failed"  # it was tried and failed, by this source's word alone
+    CANCELLED = "cancelled"  # decided not to send
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Recipients of one run. `total` is None when the runner told none."""
+
+    total: int | None = None
+    accepted: int = 0
+    failed: int = 0
+    unknown: int = 0
+    deferred: int = 0
+
+    @property
+    def settled(self) -> int:
+        return self.accepted + self.failed + self.unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWord:
+    """What is known of a run: who, when, how far. `rc` is its exit code once ended."""
+
+    run_id: str = ""
+    attempt: int = 1
+    by: str = ""
+    claimed_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    progress_at: datetime | None = None
+    rc: int | None = None
+    counts: Counts | None = None
+    note: str = ""  # the runner's own word on its state, such as "waiting for the window"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The campaign's files as a source holds them. Digests are sha256 in hex, by file name."""
+
+    digest: str = ""
+    digests: tuple[tuple[str, str], ...] = ()
+    rows: int | None = None
+    rows_exact: bool = True
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """Something that will, or did, start the campaign by itself: a cron line, a scheduled job."""
+
+    where: str
+    text: str
+    sends: bool = True
+    next_fire: datetime | None = None
+    previous_fire: datetime | None = None
+    ignored_because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Nobody may send: `scope` is a slug, `host:NAME` or `everything`."""
+
+    scope: str
+    by: str
+    at: datetime | None
+    reason: str
+    where: str = "console"
+
+
+class Mark(StrEnum):
+    """How a piece of evidence looks on the board: one glyph a kind."""
+
+    YES = "✓"
+    NO = "–"
+    BAD = "✖"
+    UNSEEN = "?"
+    MOVING = "▶"
+    WAITING = "⧖"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One line of what a source has: `letter` heads it on the board, `label` and `text` say it in words."""
+
+    letter: str
+    label: str
+    mark: Mark
+    text: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One source's word on one campaign.
+
+    `observed_at` is when the source last answered (None: it never did). `keeps_traces` says a start would
+    have left a trace here, so that NOTHING means something. `decided` marks a person's decision.
+    """
+
+    source: str
+    slug: str
+    observed_at: datetime | None
+    fresh_for: timedelta
+    out_of_reach_since: datetime | None = None
+    trouble: str = ""
+    says: Says = Says.NOTHING
+    keeps_traces: bool = False
+    decided: bool = False
+    since: datetime | None = None
+    run: RunWord | None = None
+    details: Details = field(default_factory=Details)
+    approval: Approval | None = None
+    content: Content | None = None
+    triggers: tuple[Trigger, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    clock_offset: float | None = None
+    reference: str = ""  # the source's own handle: a task token, a campaign id
+    note: str = ""
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Answered within its limit, and not since out of reach. A word from the future is not fresh."""
+        if self.observed_at is None or self.out_of_reach_since is not None:
+            return False
+        age = now - self.observed_at
+        return -timedelta(minutes=1) <= age <= self.fresh_for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All one source said in one look. `observations` holds one entry for each campaign it knows."""
+
+    source: str
+    looked_at: datetime
+    fresh_for: timedelta
+    observations: tuple[Observation, ...] = ()
+    keeps_traces: bool = False
+    trouble: str = ""  # "" when it answered; else what happened, means, and what to do
+    out_of_reach_since: datetime | None = None
+    latency_ms: float | None = None
+    foreign: tuple[str, ...] = ()  # entries outside the grammar, shown escaped and never used
+    findings: tuple[str, ...] = ()  # troubles of the source that concern no single campaign

@@ -1,0 +1,158 @@
+"""What will be sent, frozen: a plan names every part by digest or value, and rests on a dry run.
+
+The launcher on the host compares the same parts again, just before the start (DESIGN §4).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from opsconsole.campaign import DATA, FILES, METADATA, TEMPLATE, TEXT
+
+PARTS = {TEMPLATE: "template", TEXT: "text", DATA: "data", METADATA: "metadata"}
+
+
+def content_digest(digests: Mapping[str, str]) -> str:
+    """One digest over the digests of a campaign's files, by file name. A missing text file counts as none."""
+    lines = "".join(f"{name}:{digests.get(name, '')}\n" for name in sorted(FILES))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """The result of a rehearsal: what was counted and rendered, and the digests it holds for."""
+
+    slug: str
+    carrier: str
+    at: datetime
+    ok: bool
+    digests: Mapping[str, str]
+    audience: int | None
+    refused: int = 0
+    duplicates: int = 0
+    duration_s: float = 0.0
+    summary: str = ""
+    troubles: tuple[str, ...] = ()
+    sample: Mapping[str, Any] | None = None
+    seq: int | None = None  # its record in the audit store
+
+    @property
+    def digest(self) -> str:
+        return content_digest(self.digests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A send, frozen. `digests` by file name; `host` identifies the machine by its machine id."""
+
+    slug: str
+    environment: str
+    carrier: str
+    host: str
+    digests: Mapping[str, str]
+    audience: int
+    subject: str
+    due: datetime | None
+    latest_start: datetime | None
+    window: str
+    dry_run_seq: int | None
+    dry_run_at: datetime
+    planned_by: str
+    created_at: datetime
+    expires_at: datetime
+    attempt: int = 1
+
+    def document(self) -> dict[str, Any]:
+        """The plan as JSON values: what `plan.json` on the host holds and the digest is made over."""
+        return {
+            "slug": self.slug,
+            "environment": self.environment,
+            "carrier": self.carrier,
+            "host": self.host,
+            "digests": {PARTS[name]: self.digests.get(name) for name in FILES},
+            "audience": self.audience,
+            "subject": self.subject,
+            "due": _iso(self.due),
+            "latest_start": _iso(self.latest_start),
+            "window": self.window,
+            "dry_run": {"seq": self.dry_run_seq, "at": _iso(self.dry_run_at)},
+            "planned_by": self.planned_by,
+            "created_at": _iso(self.created_at),
+            "expires_at": _iso(self.expires_at),
+            "attempt": self.attempt,
+        }
+
+    @property
+    def digest(self) -> str:
+        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def run_id(self) -> str:
+        """Known before anything starts, the same for the same plan: a start can be asked about, never doubled."""
+        return hashlib.sha256(f"{self.slug}|{self.digest}|{self.attempt}".encode()).hexdigest()[:16]
+
+    @property
+    def phrase(self) -> str:
+        """What the operator types at the second confirmation."""
+        return f"{self.slug} {self.audience}"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One part of a plan that no longer holds, with both values."""
+
+    part: str
+    planned: str
+    actual: str
+
+    def __str__(self) -> str:
+        return f"{self.part} was {self.planned} in the plan, is {self.actual} now"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actual:
+    """What a carrier has now, to hold a plan against. None: this carrier can't tell."""
+
+    digests: Mapping[str, str] | None = None
+    audience: int | None = None
+    host: str | None = None
+
+
+def compare(plan: Plan, actual: Actual, now: datetime) -> tuple[Difference, ...]:
+    """Every way in which `plan` is stale. An empty result means it still holds."""
+    found: list[Difference] = []
+    if actual.host is not None and actual.host != plan.host:
+        found.append(Difference("host", plan.host or "unknown", actual.host or "unknown"))
+    if actual.digests is not None:
+        for name, part in PARTS.items():
+            planned, now_there = plan.digests.get(name, ""), actual.digests.get(name, "")
+            if planned != now_there:
+                found.append(Difference(f"{part} ({name})", short(planned), short(now_there)))
+    if actual.audience is not None and actual.audience != plan.audience:
+        found.append(Difference("audience", f"{plan.audience:,}", f"{actual.audience:,}"))
+    if now >= plan.expires_at:
+        found.append(Difference("expiry", _say(plan.expires_at), _say(now)))
+    if plan.latest_start is not None and now > plan.latest_start:
+        found.append(Difference("latest start", _say(plan.latest_start), _say(now)))
+    return tuple(found)
+
+
+def say_stale(differences: Iterable[Difference]) -> str:
+    return "The plan is stale: " + "; ".join(map(str, differences)) + ". Run the dry run again and make a new plan."
+
+
+def short(digest: str) -> str:
+    """A digest as people compare them: its first twelve digits."""
+    return digest[:12] or "missing"
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None
+
+
+def _say(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"

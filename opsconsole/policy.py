@@ -1,0 +1,21 @@
+"""The limits a team sets: how late is late, how old is stale, how long a rehearsal counts."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Spans of time are timedeltas, clock limits are seconds (defaults of DESIGN §6)."""
+
+    start_grace: timedelta = timedelta(minutes=10)
+    latest_start_after: timedelta = timedelta(hours=2)
+    early_tolerance: timedelta = timedelta(seconds=60)
+    stall_after: timedelta = timedelta(minutes=5)
+    dry_run_valid_for: timedelta = timedelta(minutes=30)
+    plan_valid_for: timedelta = timedelta(minutes=30)
+    clock_show: float = 2.0
+    clock_warn: float = 10.0
+    clock_refuse: float = 30.0
+    min_free_disk_mb: int = 200
+    min_free_memory_mb: int = 100

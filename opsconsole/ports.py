@@ -1,0 +1,161 @@
+"""What the console asks of other systems. A backend implements what it can; all calls block and are bounded.
+
+Calls come from the console's own threads, several at once. A call that fails raises `Trouble` (or a subclass);
+`MaybeStarted` alone means that mail may have gone out, and then nothing is repeated, only asked about.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from threading import Event
+from typing import Any, Protocol, runtime_checkable
+
+from opsconsole.hostfacts import FolderFacts, HostFacts
+from opsconsole.observation import Counts, Report, RunWord, Says
+from opsconsole.plan import DryRun, Plan
+
+
+class Trouble(Exception):
+    """Something didn't work: what happened, what it means, what to do next. Three plain sentences."""
+
+    def __init__(self, what: str, means: str = "", next_step: str = "") -> None:
+        super().__init__(" ".join(part for part in (what, means, next_step) if part))
+        self.what, self.means, self.next_step = what, means, next_step
+
+
+class OutOfReach(Trouble):
+    """The system didn't answer; nothing was done."""
+
+
+class Refused(Trouble):
+    """The system, or a safety rule, said no; nothing was done."""
+
+
+class MaybeStarted(Trouble):
+    """The reply to a start was lost. The run may be going: ask for its id, never start it again."""
+
+
+class Verb(StrEnum):
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignFacts:
+    """What a carrier gathered for a pre-flight. `files` holds contents by name, whole and digest-checked.
+
+    A file that could not be read is absent from `files` and named in `unread` with the reason.
+    """
+
+    host: HostFacts
+    folder: FolderFacts
+    files: Mapping[str, bytes]
+    unread: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """A run as the carrier's own records tell it. `out_size` is the length of its log in bytes."""
+
+    slug: str
+    run_id: str
+    attempt: int
+    says: Says
+    word: RunWord
+    out_size: int = 0
+    can: frozenset[Verb] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The carrier's answer to a start. `fresh` is False when the very run existed already."""
+
+    state: RunState
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """How following a log ended: at byte `offset`; `end` is the run's last state once it has ended."""
+
+    offset: int
+    end: RunState | None
+
+
+@runtime_checkable
+class Source(Protocol):
+    name: str
+
+    def observe(self) -> Report:
+        """One look at every campaign. Never raises for a system out of reach: the report says so."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Carrier(Protocol):
+    name: str
+
+    def preflight_facts(self, slug: str) -> CampaignFacts: ...
+
+    def dry_run(self, slug: str, on_output: Callable[[bytes], None], stop: Event) -> DryRun:
+        """Rehearse on the carrier; sends nothing. `on_output` gets the log as it comes."""
+        ...
+
+    def start(self, plan: Plan, by: str) -> Started:
+        """Claim, check the plan, start. Raises Refused (nothing started) or MaybeStarted."""
+        ...
+
+    def run_state(self, slug: str, attempt: int | None = None) -> RunState | None:
+        """The newest run (or that attempt) by the carrier's records; None when there is none."""
+        ...
+
+    def follow(
+        self, slug: str, attempt: int, offset: int, on_output: Callable[[bytes], None], stop: Event
+    ) -> Followed:
+        """The run's log from byte `offset` until it ends or `stop` is set; survives lost connections."""
+        ...
+
+    def signal(self, slug: str, attempt: int, verb: Verb) -> RunState: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What the dashboard is told once a campaign ended. Idempotent by `run_id`."""
+
+    slug: str
+    run_id: str
+    status: str
+    completed_at: datetime
+    counts: Counts
+    duration_s: float
+    session: str
+    operator: str
+    note: str = ""
+    reference: str = ""
+
+
+@runtime_checkable
+class Recorder(Protocol):
+    """A system that wants to know the outcome: written to through the outbox, so repeating must be harmless."""
+
+    name: str
+
+    def record(self, payload: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class HostView(Protocol):
+    """A carrier that is a machine, and can be looked at as one."""
+
+    def host_facts(self) -> HostFacts | None:
+        """The newest probe, without asking again."""
+        ...
+
+    def connection(self) -> Mapping[str, Any]: ...
+
+
+Backends = Sequence[Source]

@@ -1,0 +1,205 @@
+"""When a campaign is due, when it may start, and when it is too late.
+
+Instants are UTC. Local times exist only at the edges: as typed, and as shown. A due time that a clock change
+skips is refused and one that it repeats must be told apart (DESIGN §6.13).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class ScheduleError(ValueError):
+    """A time, zone or window that can't be used; the text says what to write instead."""
+
+
+class GapTime(ScheduleError):
+    """A local time that never happens, because the clocks go forward over it."""
+
+    def __init__(self, text: str, zone: str, before: str, after: str) -> None:
+        super().__init__(
+            f"{text} doesn't exist in {zone}: the clocks go forward over it. Choose {before} or {after}."
+        )
+        self.before, self.after = before, after
+
+
+class DoubledTime(ScheduleError):
+    """A local time that happens twice, because the clocks go back over it."""
+
+    def __init__(self, text: str, zone: str, first: datetime, second: datetime) -> None:
+        super().__init__(
+            f"{text} happens twice in {zone}: at {first:%H:%M} UTC and at {second:%H:%M} UTC. "
+            f"Say which: write {text} first, or {text} second."
+        )
+        self.first, self.second = first, second
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A due time: the instant (UTC), and the local text and zone it was typed as."""
+
+    instant: datetime
+    zone: str
+    text: str
+
+    @property
+    def tz(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+
+def load_zone(name: str) -> ZoneInfo:
+    """The IANA zone `name`; raises ScheduleError when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ScheduleError(
+            f"{name!r} is not a time zone. Write an IANA name such as America/Los_Angeles."
+        ) from error
+
+
+def resolve_due(text: str, zone: str) -> Due:
+    """The instant of a local time such as `2026-05-12 10:00` in `zone`.
+
+    A doubled time needs the word `first` or `second` behind it. Raises ScheduleError (GapTime, DoubledTime).
+    """
+    tz = load_zone(zone)
+    words = text.strip().split()
+    choice = words.pop() if words and words[-1] in ("first", "second") else ""
+    try:
+        local = datetime.fromisoformat(" ".join(words))
+    except ValueError as error:
+        raise ScheduleError(
+            f"{text!r} is not a time. Write it as 2026-05-12 10:00, in the campaign's zone."
+        ) from error
+    if local.tzinfo is not None:
+        return Due(local.astimezone(UTC), zone, text.strip())
+    first, second = (local.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first == second:
+        return Due(first, zone, text.strip())
+    if first > second:  # PEP 495: in a gap, fold=0 reads with the offset before it and lands later
+        raise GapTime(
+            " ".join(words),
+            zone,
+            f"{second.astimezone(tz):%Y-%m-%d %H:%M}",
+            f"{first.astimezone(tz):%Y-%m-%d %H:%M}",
+        )
+    if not choice:
+        raise DoubledTime(" ".join(words), zone, first, second)
+    return Due(first if choice == "first" else second, zone, text.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The days and hours in which a campaign may send, in its own zone.
+
+    `days` are 0 (Monday) to 6. A window that closes at or before it opens runs over midnight and belongs to
+    the day it opens on.
+    """
+
+    opens: time
+    closes: time
+    days: frozenset[int] = frozenset(range(7))
+
+    def spans(self, around: datetime, tz: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
+        """The (opening, closing) instants from the day before `around` to eight days on, in order."""
+        today = around.astimezone(tz).date()
+        for offset in range(-1, 9):
+            day = today + timedelta(days=offset)
+            if day.weekday() in self.days:
+                last = day if self.closes > self.opens else day + timedelta(days=1)
+                yield _instant(day, self.opens, tz), _instant(last, self.closes, tz)
+
+    def closing(self, instant: datetime, tz: ZoneInfo) -> datetime | None:
+        """When the window that is open at `instant` closes; None when it is shut then."""
+        return next((end for start, end in self.spans(instant, tz) if start <= instant < end), None)
+
+    def next_opening(self, instant: datetime, tz: ZoneInfo) -> datetime | None:
+        """The next opening after `instant`; None for a window with no days."""
+        return next((start for start, _ in self.spans(instant, tz) if start > instant), None)
+
+    def __str__(self) -> str:
+        days = "daily" if len(self.days) == 7 else ", ".join(DAYS[day] for day in sorted(self.days))
+        return f"{days} {self.opens:%H:%M}–{self.closes:%H:%M}"
+
+
+def parse_window(days: list[str] | None, opens: str, closes: str) -> Window:
+    """A window from names of days and `HH:MM` texts. Raises ScheduleError."""
+    try:
+        start, end = time.fromisoformat(opens), time.fromisoformat(closes)
+    except ValueError as error:
+        raise ScheduleError(f"A window runs from HH:MM to HH:MM, not from {opens!r} to {closes!r}.") from error
+    if start.tzinfo or end.tzinfo:
+        raise ScheduleError("A window's hours are local to the campaign's zone: leave the offset out.")
+    numbers = []
+    for day in days if days is not None else DAYS:
+        if day[:3].lower() not in DAYS:
+            raise ScheduleError(f"{day!r} is not a day of the week. Write one of {', '.join(DAYS)}.")
+        numbers.append(DAYS.index(day[:3].lower()))
+    return Window(start, end, frozenset(numbers))
+
+
+class Moment(StrEnum):
+    """Where `now` lies in the life of a due time."""
+
+    BEFORE = "before"
+    DUE = "due"
+    LATE = "late"
+    EXPIRED = "expired"
+
+
+def latest_start(due: Due, window: Window | None, latest_after: timedelta) -> datetime:
+    """The last instant a start may happen: the window's close on the due day, else due + `latest_after`.
+
+    A due time outside its window counts from the next opening.
+    """
+    if window is None:
+        return due.instant + latest_after
+    closing = window.closing(due.instant, due.tz)
+    if closing is None:
+        opening = window.next_opening(due.instant, due.tz)
+        closing = window.closing(opening, due.tz) if opening else None
+    return closing or due.instant + latest_after
+
+
+def moment(due: datetime, latest: datetime, grace: timedelta, now: datetime) -> Moment:
+    """Edges belong to the later state, except `latest` itself, at which a start is still in time."""
+    if now < due:
+        return Moment.BEFORE
+    if now > latest:
+        return Moment.EXPIRED
+    return Moment.DUE if now < due + grace else Moment.LATE
+
+
+def say_instant(instant: datetime, zone: str, now: datetime) -> str:
+    """`today 10:00 PDT`, `yesterday 10:00 PDT`, `May 9 16:20 PDT`, `2025 May 9 16:20 PDT`."""
+    tz = ZoneInfo(zone or "UTC")
+    local, today = instant.astimezone(tz), now.astimezone(tz).date()
+    near = {0: "today", 1: "tomorrow", -1: "yesterday"}.get((local.date() - today).days)
+    year = "" if local.year == today.year else f"{local.year} "
+    return f"{near or f'{year}{local:%b} {local.day}'} {local:%H:%M} {local:%Z}"
+
+
+def say_span(span: timedelta) -> str:
+    """The size of a span in one or two units: `40 s`, `12 min`, `3 h 5 min`, `1 d 2 h`, `12 d`."""
+    seconds = abs(int(span.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if hours == 0:
+        return f"{minutes} min"
+    if days == 0:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{days} d {hours % 24} h" if hours % 24 and days < 4 else f"{days} d"
+
+
+def say_distance(instant: datetime, now: datetime) -> str:
+    """`in 12 min` before it, `+1 d 2 h` after it."""
+    return f"in {say_span(instant - now)}" if instant > now else f"+{say_span(now - instant)}"
+
+
+def _instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
+    return datetime.combine(day, clock, tz).astimezone(UTC)
