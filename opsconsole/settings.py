@@ -12,7 +12,7 @@ class Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """A table whose unknown keys are errors."""
 
 
-class Patterns(Strict):
+class Patterns(Strict, frozen=True, kw_only=True):
     """How a runner's output is read: regular expressions; the first group is the number or the text.
 
     The defaults read our own runner's human lines and those of the runners it replaces.
@@ -21,12 +21,12 @@ class Patterns(Strict):
     total: str = r"^\s*(?:total|recipients to send)\D{0,20}([\d,]+)"
     processed: str = r"([\d,]+) recipients? (?:processed|counted)"
     failed: str = r"([\d,]+) (?:SMTP )?(?:failures?|rows refused)"
-    duration: str = r"([\d.,]+) (minutes?|seconds?|min|s)\b.{0,20}(?:execution|total|\(average)|[Cc]ompleted in ([\d.,]+) (minutes?|seconds?)"
+    duration: str = r"([\d.,]+) (?:minutes|min)\b"  # in minutes; used when the log has no times of its own
     progress: str = r"([\d,]+) ?/ ?([\d,]+)"
     started: str = r"(?i)\b(?:starting|started|sending)\b"
 
 
-class SecretFrom(Strict):
+class SecretFrom(Strict, frozen=True, kw_only=True):
     """Where a secret is kept: exactly one of an environment variable, a file, or a command that prints it."""
 
     env: str = ""
@@ -34,7 +34,7 @@ class SecretFrom(Strict):
     cmd: list[str] = []
 
 
-class BlastHost(Strict):
+class BlastHost(Strict, frozen=True, kw_only=True):
     """A blast host, reached by `ssh` as ~/.ssh/config describes it (DESIGN §4)."""
 
     ssh: str  # a host or alias, with user@ and :port when needed
@@ -58,7 +58,7 @@ class BlastHost(Strict):
     python: Literal["auto", "never"] = "auto"
 
 
-class Dashboard(Strict):
+class Dashboard(Strict, frozen=True, kw_only=True):
     """A REST dashboard that knows approvals and wants results."""
 
     url: str
@@ -68,7 +68,7 @@ class Dashboard(Strict):
     timeout: str = "10 s"
 
 
-class Limits(Strict):
+class Limits(Strict, frozen=True, kw_only=True):
     """The team's policy; see opsconsole/policy.py for what each one does."""
 
     start_grace: str = "10 min"
@@ -86,7 +86,7 @@ class Limits(Strict):
 Role = Literal["viewer", "operator", "approver", "admin"]
 
 
-class Environment(Strict):
+class Environment(Strict, frozen=True, kw_only=True):
     """One environment: its hosts, its dashboard and its policy. `colour` marks it on every screen."""
 
     label: str = ""
@@ -96,7 +96,7 @@ class Environment(Strict):
     policy: Limits = Limits()
 
 
-class Operator(Strict):
+class Operator(Strict, frozen=True, kw_only=True):
     """Who is at the keyboard. An empty name is the login name."""
 
     name: str = ""
@@ -104,7 +104,7 @@ class Operator(Strict):
     timezone: str = ""
 
 
-class Settings(Strict):
+class Settings(Strict, frozen=True, kw_only=True):
     """The whole file."""
 
     environment: str = ""  # the one to open when --env isn't given; "" when there is only one
