@@ -39,19 +39,23 @@ class BlastHost(Strict, frozen=True, kw_only=True):
 
     ssh: str  # a host or alias, with user@ and :port when needed
     ssh_config: str = "~/.ssh/config"
-    known_hosts: list[str] = ["~/.ssh/known_hosts"]
+    known_hosts: list[str] = msgspec.field(default_factory=lambda: ["~/.ssh/known_hosts"])
     key_files: list[str] = []
     compression: bool = True
     campaigns_dir: str = "/var/mail/campaigns"
-    cron_files: list[str] = ["/etc/cron.d/mail-blasts"]
+    cron_files: list[str] = msgspec.field(default_factory=lambda: ["/etc/cron.d/mail-blasts"])
     cron_owner: str = "root"
     log_dir: str = "/var/log/mail-blasts"
     credentials: str = "/etc/mail/blast-credentials.conf"
     credentials_owner: str = ""  # "" accepts any owner
     runner: str = "/usr/local/bin/mail-blast-runner"
     state_dir: str = "/var/lib/mail-blasts/runs"
-    dry_run_args: list[str] = ["--campaign", "{slug}", "--mode", "dry-run", "--verbose"]
-    send_args: list[str] = ["--campaign", "{slug}", "--mode", "send", "--log-delivery", "--notify-completion"]
+    dry_run_args: list[str] = msgspec.field(
+        default_factory=lambda: ["--campaign", "{slug}", "--mode", "dry-run", "--verbose"]
+    )
+    send_args: list[str] = msgspec.field(
+        default_factory=lambda: ["--campaign", "{slug}", "--mode", "send", "--log-delivery", "--notify-completion"]
+    )
     patterns: Patterns = Patterns()
     fresh_for: str = "90 s"
     refresh_every: str = "15 s"
