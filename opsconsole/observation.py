@@ -55,7 +55,10 @@ class RunWord:
     progress_at: datetime | None = None
     rc: int | None = None
     counts: Counts | None = None
-    note: str = ""  # the runner's own word on its state, such as "waiting for the window"
+    note: str = ""  # the runner's own word on its state
+    waiting: bool = False  # not moving on purpose: outside its window, or waiting to try again
+    rate: float | None = None  # messages per second
+    eta_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +145,30 @@ class Observation:
     clock_offset: float | None = None
     reference: str = ""  # the source's own handle: a task token, a campaign id
     note: str = ""
+    records: bool = False  # it is meant to be told the outcome
+    own_runs: tuple[str, ...] | None = None  # run ids this console started; only its own store knows them
+    open_intents: tuple[str, ...] = ()  # what was begun here and has no recorded end, in words
+
+    @property
+    def went_out(self) -> bool:
+        """The word that mail was accepted: an end with something accepted, or a plain "sent"."""
+        if self.says is Says.SENT:
+            return True
+        if self.says is not Says.ENDED:
+            return False
+        counts = self.run.counts if self.run else None
+        if counts is None:
+            return self.run is None or self.run.rc in (0, None)
+        return counts.accepted > 0 or counts.unknown > 0
+
+    @property
+    def denies(self) -> bool:
+        """The word that no mail went out, from one who would know."""
+        if self.says is Says.FAILED or (self.says is Says.CANCELLED and not self.decided):
+            return True
+        if self.says is Says.ENDED:
+            return self.keeps_traces and not self.went_out
+        return self.keeps_traces and self.says in (Says.ABSENT, Says.NOTHING, Says.SCHEDULED, Says.CLAIMED)
 
     def is_fresh(self, now: datetime) -> bool:
         """Answered within its limit, and not since out of reach. A word from the future is not fresh."""

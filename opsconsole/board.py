@@ -1,0 +1,171 @@
+"""The board: the verdict on every campaign, in the order an operator wants them. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from opsconsole.observation import Observation, Report, Says
+from opsconsole.policy import Policy
+from opsconsole.verdict import Group, Status, Verdict, broken, judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """How a source stands: when it last answered, and what is wrong with it now."""
+
+    name: str
+    answered_at: datetime | None
+    fresh: bool
+    trouble: str
+    latency_ms: float | None
+    findings: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """All verdicts at one instant, in order: groups as in Group, then by status, then by due time."""
+
+    at: datetime
+    verdicts: tuple[Verdict, ...]
+    sources: tuple[SourceState, ...]
+
+    def get(self, slug: str) -> Verdict | None:
+        return next((v for v in self.verdicts if v.slug == slug), None)
+
+    def group(self, group: Group | None) -> tuple[Verdict, ...]:
+        return tuple(v for v in self.verdicts if group is None or v.group is group)
+
+    def counts(self) -> dict[Group, int]:
+        counts = dict.fromkeys(Group, 0)
+        for verdict in self.verdicts:
+            counts[verdict.group] += 1
+        return counts
+
+
+def assemble(reports: Mapping[str, Report], policy: Policy, now: datetime) -> Board:
+    """The board of all campaigns that any source knows, from the newest report of each source."""
+    by_slug: dict[str, dict[str, Observation]] = {}
+    for report in reports.values():
+        for observation in report.observations:
+            by_slug.setdefault(observation.slug, {})[report.source] = observation
+    verdicts = []
+    for slug, known in by_slug.items():
+        words = [known.get(report.source) or _silence(report, slug) for report in reports.values()]
+        verdicts.append(_safely_judge(slug, words, policy, now))
+    return Board(
+        at=now,
+        verdicts=tuple(sorted(verdicts, key=_order)),
+        sources=tuple(_state(report, now) for report in reports.values()),
+    )
+
+
+def matching(verdicts: Iterable[Verdict], text: str) -> tuple[Verdict, ...]:
+    """Those in which every word of `text` occurs: in slug, name, status, owner, series or the sentence why.
+
+    A word with `!` before it must not occur.
+    """
+    words = text.casefold().split()
+    return tuple(v for v in verdicts if all(_has(v, word) for word in words))
+
+
+def merge(old: Report | None, new: Report) -> Report:
+    """`new`, or when it failed, what the source last said, marked as out of reach since it stopped answering."""
+    if not new.trouble or old is None:
+        return new
+    since = old.out_of_reach_since or new.out_of_reach_since or new.looked_at
+    return Report(
+        source=new.source,
+        looked_at=old.looked_at,
+        fresh_for=new.fresh_for,
+        observations=tuple(_out_of_reach(o, since, new.trouble) for o in old.observations),
+        keeps_traces=new.keeps_traces,
+        trouble=new.trouble,
+        out_of_reach_since=since,
+        latency_ms=None,
+        foreign=old.foreign,
+        findings=old.findings,
+    )
+
+
+def _out_of_reach(o: Observation, since: datetime, trouble: str) -> Observation:
+    return replace(o, out_of_reach_since=since, trouble=trouble)
+
+
+def _silence(report: Report, slug: str) -> Observation:
+    """The word of a source that doesn't mention this campaign: absent if it answered, nothing known if not."""
+    answered = report.out_of_reach_since is None and not report.trouble
+    return Observation(
+        source=report.source,
+        slug=slug,
+        observed_at=report.looked_at if answered else None,
+        fresh_for=report.fresh_for,
+        out_of_reach_since=report.out_of_reach_since,
+        trouble=report.trouble,
+        says=Says.ABSENT,
+        keeps_traces=report.keeps_traces,
+    )
+
+
+def _safely_judge(slug: str, words: Sequence[Observation], policy: Policy, now: datetime) -> Verdict:
+    try:
+        return judge(slug, words, policy, now)
+    except Exception as error:  # one campaign's fault must never hide the others
+        return broken(slug, error)
+
+
+def _state(report: Report, now: datetime) -> SourceState:
+    answered = None if report.trouble and not report.observations else report.looked_at
+    fresh = not report.trouble and answered is not None and now - answered <= report.fresh_for
+    return SourceState(
+        name=report.source,
+        answered_at=answered,
+        fresh=fresh,
+        trouble=report.trouble,
+        latency_ms=report.latency_ms,
+        findings=report.findings,
+        foreign=report.foreign,
+    )
+
+
+_GROUPS = list(Group)
+_STATUSES = [
+    Status.CONFLICT,
+    Status.IN_DOUBT,
+    Status.STALLED,
+    Status.PARTIAL,
+    Status.FAILED,
+    Status.OVERDUE,
+    Status.UNKNOWN,
+    Status.EXPIRED,
+    Status.ERROR,
+    Status.SENDING,
+    Status.PAUSED,
+    Status.DUE,
+    Status.PENDING,
+    Status.HELD,
+    Status.UNAPPROVED,
+    Status.SENT,
+    Status.CANCELLED,
+]
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+def _order(verdict: Verdict) -> tuple[int, int, timedelta, str]:
+    due = verdict.details.due.instant if verdict.details.due else _NEVER
+    far = due - datetime.min.replace(tzinfo=UTC)
+    # What is done is read from the newest back; everything else from the earliest on.
+    return (
+        _GROUPS.index(verdict.group),
+        _STATUSES.index(verdict.status),
+        -far if verdict.group is Group.DONE else far,
+        verdict.slug,
+    )
+
+
+def _has(verdict: Verdict, word: str) -> bool:
+    details = verdict.details
+    text = " ".join(
+        (verdict.slug, details.name, verdict.status, details.owner, details.series, verdict.why)
+    ).casefold()
+    return word[1:] not in text if word.startswith("!") and len(word) > 1 else word in text

@@ -1,0 +1,205 @@
+"""One campaign's observations, put in order so that rules can be asked of them. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from functools import cached_property
+
+from opsconsole.campaign import Approval, Details
+from opsconsole.observation import Content, Counts, Hold, Observation, RunWord, Says, Trigger
+from opsconsole.policy import Policy
+from opsconsole.schedule import Moment, latest_start, moment, say_instant
+
+STARTS = frozenset({Says.RUNNING, Says.PAUSED, Says.STARTED, Says.ENDED, Says.SENT})
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is asked of the observations on one campaign at one instant."""
+
+    slug: str
+    observations: tuple[Observation, ...]
+    policy: Policy
+    now: datetime
+
+    @classmethod
+    def of(cls, slug: str, observations: Iterable[Observation], policy: Policy, now: datetime) -> "Case":
+        return cls(slug, tuple(sorted(observations, key=_rank)), policy, now)
+
+    def say(self, instant: datetime | None) -> str:
+        """The instant in the campaign's zone, "" for None."""
+        return say_instant(instant, self.details.zone, self.now) if instant else ""
+
+    @cached_property
+    def fresh(self) -> tuple[Observation, ...]:
+        return tuple(o for o in self.observations if o.is_fresh(self.now))
+
+    @cached_property
+    def stale(self) -> tuple[Observation, ...]:
+        return tuple(o for o in self.observations if not o.is_fresh(self.now))
+
+    @cached_property
+    def carriers(self) -> tuple[Observation, ...]:
+        return tuple(o for o in self.observations if o.keeps_traces)
+
+    @cached_property
+    def details(self) -> Details:
+        """Merged: a decision before everything, the dashboard before the carrier for the due time, the carrier
+        first for what it will really send."""
+        merged = Details()
+        for o in sorted(self.observations, key=lambda o: (not o.keeps_traces, _rank(o))):
+            merged = _fill(merged, o.details)
+        due = next((o.details.due for o in self.observations if o.details.due), None)
+        moved = any(o.decided and o.details.due for o in self.observations)
+        return replace(
+            merged,
+            due=due,
+            zone=merged.zone or (due.zone if due else ""),
+            # A new due time comes with a new latest start; the old one would make it late at once.
+            latest_start=None if moved else merged.latest_start,
+        )
+
+    @cached_property
+    def latest(self) -> datetime | None:
+        details = self.details
+        if details.latest_start or details.due is None:
+            return details.latest_start
+        return latest_start(details.due, details.window, self.policy.latest_start_after)
+
+    @cached_property
+    def moment(self) -> Moment | None:
+        if self.details.due is None or self.latest is None:
+            return None
+        return moment(self.details.due.instant, self.latest, self.policy.start_grace, self.now)
+
+    @cached_property
+    def content(self) -> Content | None:
+        return next((o.content for o in self.carriers if o.content), None)
+
+    @cached_property
+    def audience(self) -> int | None:
+        if self.content and self.content.rows is not None:
+            return self.content.rows
+        return self.details.expected_recipients
+
+    @cached_property
+    def approval(self) -> Approval | None:
+        """The newest approval of any source; one without an instant counts as the oldest."""
+        found = [o.approval for o in self.observations if o.approval]
+        return max(found, key=lambda a: (a.at is not None, a.at or self.now, a.by), default=None)
+
+    @cached_property
+    def approval_trouble(self) -> str:
+        """Why there is no valid approval for this content; "" when there is one."""
+        approval = self.approval
+        if approval is None:
+            return "nobody has approved it"
+        by = f"the approval by {approval.by}"
+        if approval.expires and approval.expires <= self.now:
+            return f"{by} expired {self.say(approval.expires)}"
+        if approval.digest and self.content and approval.digest != self.content.digest:
+            return f"{by} was for other content ({approval.digest[:12]}, the host has {self.content.digest[:12]})"
+        return ""
+
+    @cached_property
+    def approved_words(self) -> str:
+        approval = self.approval
+        if approval is None or self.approval_trouble:
+            return self.approval_trouble or "not approved"
+        reference = f" ({approval.reference})" if approval.reference else ""
+        at = f" {self.say(approval.at)}" if approval.at else ""
+        return f"approved by {approval.by}{at}{reference}"
+
+    @cached_property
+    def triggers(self) -> tuple[Trigger, ...]:
+        return tuple(t for o in self.observations for t in o.triggers)
+
+    @cached_property
+    def holds(self) -> tuple[Hold, ...]:
+        return tuple(h for o in self.observations for h in o.holds)
+
+    @cached_property
+    def marked(self) -> Observation | None:
+        """A person's word that it was executed."""
+        return next((o for o in self.observations if o.decided and o.says is Says.SENT), None)
+
+    @cached_property
+    def cancelled(self) -> Observation | None:
+        return next((o for o in self.observations if o.says is Says.CANCELLED), None)
+
+    @cached_property
+    def run(self) -> RunWord | None:
+        """The run as the system that carries it tells it, else as anyone does."""
+        for group in (self.carriers, self.observations):
+            for o in group:
+                if o.run and o.says in STARTS | {Says.CLAIMED}:
+                    return o.run
+        return None
+
+    @cached_property
+    def moved(self) -> datetime | None:
+        instants = [
+            instant
+            for o in self.observations
+            for instant in (o.since, *((o.run.progress_at, o.run.ended_at, o.run.started_at) if o.run else ()))
+            if instant is not None and instant <= self.now
+        ]
+        return max(instants, default=None)
+
+    @cached_property
+    def starts(self) -> tuple[Observation, ...]:
+        """Every word, fresh or not, that a run started: evidence of a start lasts."""
+        return tuple(o for o in self.observations if o.says in STARTS)
+
+    def live(self, says: Says) -> Observation | None:
+        return next((o for o in self.fresh if o.says is says), None)
+
+    def start_after(self, instant: datetime | None) -> Observation | None:
+        for o in self.starts:
+            started = (o.run.started_at if o.run else None) or o.since
+            if instant and started and started > instant:
+                return o
+        return None
+
+    def shortfall(self, ended: Observation) -> str:
+        """In what an ended run differs from what was meant; "" when every count agrees."""
+        counts = ended.run.counts if ended.run else None
+        if counts is None:
+            return ""
+        if counts.unknown:
+            return f"{say_counts(counts)}; {counts.unknown:,} may or may not have been accepted"
+        if counts.failed or (counts.total is not None and counts.accepted != counts.total):
+            return say_counts(counts)
+        for other in self.observations:
+            theirs = other.run.counts if other.run else None
+            if other is not ended and other.went_out and theirs and theirs.accepted != counts.accepted:
+                return f"{counts.accepted:,} accepted, but {other.source} counts {theirs.accepted:,}"
+        return ""
+
+
+def say_counts(counts: Counts) -> str:
+    """`1,587 of 2,601 accepted, 3 failed`."""
+    of = f" of {counts.total:,}" if counts.total is not None and counts.total != counts.accepted else ""
+    parts = [f"{counts.accepted:,}{of} accepted"]
+    parts += [f"{number:,} {word}" for number, word in _others(counts) if number]
+    return ", ".join(parts)
+
+
+def _others(counts: Counts) -> tuple[tuple[int, str], ...]:
+    return (counts.failed, "failed"), (counts.unknown, "unknown"), (counts.deferred, "deferred")
+
+
+def _rank(o: Observation) -> tuple[bool, bool, str, str]:
+    """Decisions first, then systems that record, then carriers; by name within each."""
+    return (not o.decided, o.keeps_traces, o.source, repr(o))
+
+
+def _fill(known: Details, more: Details) -> Details:
+    """`known` with its gaps filled from `more`; problems are collected."""
+    empty = Details()
+    gaps = {
+        f.name: getattr(more, f.name)
+        for f in fields(Details)
+        if getattr(known, f.name) == getattr(empty, f.name) and f.name not in ("problems", "extra")
+    }
+    return replace(known, **gaps, problems=known.problems + more.problems, extra={**more.extra, **known.extra})
