@@ -1,0 +1,104 @@
+# Shared by the scripts below. Files of a run are written whole or not at all, and are on the disk when written.
+LC_ALL=C
+export LC_ALL
+
+# keep PATH: it is on the disk when this returns.
+keep() {
+    sync "$1" 2>/dev/null || sync
+}
+
+# put FOLDER NAME: standard input becomes FOLDER/NAME.
+put() {
+    cat >"$1/.$2.tmp" && keep "$1/.$2.tmp" && mv -f "$1/.$2.tmp" "$1/$2" && keep "$1"
+}
+
+utc() {
+    date -u +%Y-%m-%dT%H:%M:%SZ
+}
+
+boot_id() {
+    cat /proc/sys/kernel/random/boot_id
+}
+
+# stat_of PID: its state letter and its start in clock ticks. The name in field 2 may hold blanks and brackets.
+stat_of() {
+    read -r line 2>/dev/null <"/proc/$1/stat" || return 1
+    set -f
+    set -- ${line##*) }
+    set +f
+    letter=$1
+    shift 19
+    echo "$letter $1"
+}
+
+# owner_of FOLDER: none, gone, live or stopped, then the pid. A pid alone proves nothing: it is used again.
+owner_of() {
+    [ -e "$1/owner" ] || { echo none; return; }
+    owner_pid='' owner_ticks='' owner_boot=''
+    read -r owner_pid owner_ticks owner_boot 2>/dev/null <"$1/owner"
+    case $owner_pid in '' | *[!0-9]*) echo gone; return ;; esac
+    [ "$owner_boot" = "$(boot_id)" ] || { echo gone; return; }
+    now=$(stat_of "$owner_pid") || { echo gone; return; }
+    [ "${now#* }" = "$owner_ticks" ] || { echo gone; return; }
+    case $now in
+        [ZX]*) echo gone ;;
+        [Tt]*) echo "stopped $owner_pid" ;;
+        *) echo "live $owner_pid" ;;
+    esac
+}
+
+encode() {
+    base64 | tr -d '\n'
+}
+
+# tell NONCE FOLDER: everything that is on record of one attempt, as lines only our reader can take for ours.
+# The owner is looked at before `finished` is read: an owner that is gone has then written all it ever will.
+tell() {
+    echo "$1 RUN ${2##*/} $(owner_of "$2")"
+    for part in claim.json plan.json owner started finished control runner.json; do
+        [ -e "$2/$part" ] || continue
+        if [ -r "$2/$part" ]; then
+            echo "$1 FILE $part $(head -c 65536 <"$2/$part" | encode)"
+        else
+            echo "$1 UNREAD $part"
+        fi
+    done
+    [ ! -e "$2/released" ] || echo "$1 RELEASED"
+    [ ! -e "$2/busy" ] || echo "$1 BUSY"
+    [ ! -s "$2/err" ] || echo "$1 FILE err $(tail -c 1024 <"$2/err" | encode)"
+    [ ! -r "$2/out" ] || echo "$1 OUT $(stat -c '%s %Y' "$2/out") $(tail -c 16384 <"$2/out" | encode)"
+}
+
+# attempts FOLDER: the attempt numbers there, ascending.
+attempts() {
+    for path in "$1"/[1-9]*; do
+        case ${path##*/} in *[!0-9]*) continue ;; esac
+        [ ! -d "$path" ] || echo "${path##*/}"
+    done | sort -n
+}
+
+# run_of FOLDER: the run id in its claim. A quote inside a JSON text is \", so this can't match in one.
+run_of() {
+    sed -n 's/.*"run_id": *"\([0-9a-f]*\)".*/\1/p' "$1/claim.json" 2>/dev/null | head -n 1
+}
+
+# take FOLDER: hold the short lock that starts are made under, on fd 8; fails after about ten seconds.
+take() {
+    exec 8>>"$1/.launch" || return 1
+    tries=0
+    until flock -n 8; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || return 1
+        sleep 0.1
+    done
+}
+
+digest_of() {
+    if [ ! -e "$1" ]; then
+        echo missing
+    elif [ -f "$1" ] && [ -r "$1" ]; then
+        sha256sum <"$1" | cut -d ' ' -f 1
+    else
+        echo unreadable
+    fi
+}

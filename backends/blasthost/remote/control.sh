@@ -1,0 +1,38 @@
+# Pause, resume or cancel one attempt, after making sure that its owner is the process it says.
+# A runner that reads `control` is told there; any other gets signals, as a group (`-PGID` without `--` is the
+# one form that every shell's kill takes).
+main() {
+    [ $# -eq 4 ] || return 64
+    nonce=$1 home=$2 attempt=$3 verb=$4
+    folder=$home/$attempt
+    owner=$(owner_of "$folder")
+    case $owner in
+        none | gone) echo "$nonce GONE" ;;
+        *)
+            pid=${owner#* }
+            if grep -q '"control": *"file"' "$folder/runner.json" 2>/dev/null; then
+                case $verb in pause) word=pause ;; resume) word=run ;; cancel) word=cancel ;; esac
+                echo "$word" | put "$folder" control && echo "$nonce DONE file" || echo "$nonce FAILED"
+            else
+                case $verb in
+                    pause) kill -STOP "-$pid" ;;
+                    resume) kill -CONT "-$pid" ;;
+                    cancel) kill -TERM "-$pid" && kill -CONT "-$pid" ;;
+                esac 2>/dev/null && echo "$nonce DONE signal" || echo "$nonce FAILED"
+            fi
+            # A moment for the state to follow: stopped, running again, or ended.
+            waited=0
+            while [ "$waited" -lt 20 ]; do
+                case $verb-$(owner_of "$folder") in
+                    pause-live* | resume-stopped* | cancel-live* | cancel-stopped*) ;;
+                    *) break ;;
+                esac
+                [ ! -e "$folder/runner.json" ] || [ "$verb" = cancel ] || break
+                waited=$((waited + 1))
+                sleep 0.1
+            done
+            ;;
+    esac
+    [ ! -d "$folder" ] || tell "$nonce" "$folder"
+    echo "$nonce END"
+}

@@ -1,0 +1,48 @@
+"""Fixtures and markers for all tests."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import missing
+from tests.support.proxy import Proxy
+from tests.support.sshd import Sshd
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.needs("sshd")`: skipped where the program is missing, failed where all must be there."""
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            reason = missing(program)
+            if reason and os.environ.get("OPSCONSOLE_REQUIRE_ALL") == "1":
+                pytest.fail(reason, pytrace=False)
+            if reason:
+                pytest.skip(reason)
+
+
+@pytest.fixture
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """A real OpenSSH server on loopback; tests that use it say `@pytest.mark.needs("sshd")`."""
+    folder = tmp_path_factory.mktemp("sshd")
+    server = Sshd(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def proxy(sshd: Sshd) -> Iterator[Proxy]:
+    """A TCP proxy in front of `sshd` with an adjustable delay and a black hole."""
+    with Proxy(sshd.host, sshd.port) as between:
+        yield between
+
+
+@pytest.fixture
+def console_known_hosts(tmp_path: Path) -> Path:
+    """The console's own known_hosts file, not there yet."""
+    return tmp_path / "data" / "known_hosts"

@@ -1,0 +1,29 @@
+"""Real programs that tests run, and the Debian package each comes from."""
+
+import shutil
+
+PACKAGES = {
+    "cron": "cron",
+    "faketime": "faketime",
+    "postconf": "postfix",
+    "psql": "postgresql-client",
+    "smtp-sink": "postfix",
+    "smtp-source": "postfix",
+    "ssh": "openssh-client",
+    "ssh-agent": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
+    "tmux": "tmux",
+}
+
+
+def find(program: str) -> str | None:
+    """The program's path; servers live where an ordinary user's PATH doesn't look."""
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin:/usr/local/sbin")
+
+
+def missing(program: str) -> str | None:
+    """Why a test that needs `program` can't run, or None."""
+    if find(program):
+        return None
+    return f"{program} is missing; install it: apt-get install {PACKAGES.get(program, program)}"
