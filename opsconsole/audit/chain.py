@@ -1,0 +1,152 @@
+"""The keyed chain: each record's MAC covers all its fields and the MAC before it. Pure.
+
+A bare hash chain can be recomputed by whoever edits it, and no chain notices that its end was cut off:
+hence a key that is not in the database, and anchors (copies of the head) kept elsewhere.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from opsconsole.audit.records import Record, canonical, utc_text
+
+GENESIS = "0" * 64
+"""`prev` of record 1, and the MAC of an empty store's head."""
+
+Row = tuple[Any, ...]
+"""seq, ref, and as UTF-8: utc operator session environment campaign run action phase reason detail prev mac."""
+
+_DOMAIN = b"opsconsole audit record 1\n"
+_LENGTHS = struct.Struct(">13I").pack  # fixed count, fixed width: no two rows have the same encoding
+_BLOCK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A copy of the chain's head kept somewhere else."""
+
+    seq: int
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """`checked` records are good, in order from 1; `first_bad_seq` and `why` name the first that isn't."""
+
+    ok: bool
+    checked: int
+    first_bad_seq: int | None
+    why: str
+    head: Anchor
+
+
+class Sealer:
+    """HMAC-SHA256 with the key's two pads hashed once: a third of the cost of a fresh HMAC per record."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < 16:
+            raise ValueError("the audit key needs at least 16 bytes")
+        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+        self.inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + _DOMAIN)
+        self.outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def mac(self, message: bytes) -> str:
+        inner = self.inner.copy()
+        inner.update(message)
+        outer = self.outer.copy()
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
+def row_of(record: Record) -> Row:
+    texts = (
+        utc_text(record.utc),
+        record.operator,
+        record.session,
+        record.environment,
+        record.campaign,
+        record.run,
+        record.action,
+        record.phase.value,
+        record.reason,
+        canonical(record.detail),
+        record.prev,
+        record.mac,
+    )
+    return (record.seq, record.ref, *(text.encode("utf-8", "surrogatepass") for text in texts))
+
+
+def message(row: Row) -> bytes:
+    """The bytes a row's MAC covers: the lengths of its parts, then the parts, `prev` the last of them.
+
+    TypeError when a part has the wrong type, as after an edit with another tool.
+    """
+    seq, ref, a, b, c, d, e, f, g, h, i, j, prev, _ = row
+    s = b"%d" % seq
+    r = b"" if ref is None else b"%d" % ref
+    parts = (s, r, a, b, c, d, e, f, g, h, i, j, prev)
+    return _LENGTHS(
+        len(s), len(r), len(a), len(b), len(c), len(d), len(e), len(f), len(g), len(h), len(i), len(j), len(prev)
+    ) + b"".join(parts)  # fmt: skip
+
+
+def seal(record: Record, key: bytes) -> str:
+    """The MAC the record should carry."""
+    return Sealer(key).mac(message(row_of(record)))
+
+
+def verify(records: Iterable[Record], key: bytes, anchor: Anchor | None = None) -> Verification:
+    """Check records that should be 1, 2, 3 … without a gap, and hold `anchor` if one is given."""
+    return verify_rows((row_of(record) for record in records), key, anchor)
+
+
+def verify_rows(
+    rows: Iterable[Row], key: bytes, anchor: Anchor | None = None, text_type: type = bytes
+) -> Verification:
+    """`verify` on raw rows. `text_type` is what a stored text arrives as: a blob in its place is an edit too."""
+    sealer = Sealer(key)
+    mac_of, types = sealer.mac, [text_type] * 12
+    checked = 0
+    prev = last = GENESIS.encode()
+    anchored = anchor is None or (anchor.seq == 0 and anchor.mac == GENESIS)
+
+    def bad(seq: int, why: str) -> Verification:
+        return Verification(False, checked, seq, why, Anchor(checked, last.decode()))
+
+    for row in rows:
+        seq, expected = row[0], checked + 1
+        if seq != expected or type(seq) is not int:
+            return bad(expected, _out_of_place(seq, expected))
+        if [*map(type, row[2:])] != types or type(row[1]) not in (int, type(None)):
+            return bad(expected, f"record {expected} holds a value of another type than was written")
+        prev, mac = row[12], row[13]
+        if mac_of(message(row)).encode() != mac:
+            return bad(expected, _not_ours(expected))
+        if prev != last:
+            return bad(expected, f"record {expected} doesn't follow the record before it")
+        last = bytes(mac)
+        checked = expected
+        if not anchored and anchor is not None and anchor.seq == checked:
+            if anchor.mac != last.decode():
+                return bad(expected, f"record {expected} isn't the one the anchor names: history was rewritten")
+            anchored = True
+    if anchor is not None and not anchored:
+        if anchor.seq < 1:
+            return bad(1, "the anchor names no record that can exist: it was damaged or edited")
+        return bad(checked + 1, f"the anchor names record {anchor.seq}, but the last one here is {checked}")
+    return Verification(
+        True, checked, None, f"{checked} records, each in its place", Anchor(checked, last.decode())
+    )
+
+
+def _out_of_place(seq: object, expected: int) -> str:
+    if type(seq) is int and seq > expected:
+        return f"record {expected} is missing; the next one here is {seq}"
+    return f"record {seq} stands where record {expected} should be"
+
+
+def _not_ours(seq: int) -> str:
+    edited = f"record {seq} doesn't match its MAC: it was edited, or written without the key"
+    return edited + "; or this is not the key of this store" if seq == 1 else edited

@@ -1,0 +1,103 @@
+"""The outbox: what another system must be told, kept until it has acknowledged.
+
+Delivery is at least once: a receiver must know a key it has already seen. Never put here what sends mail.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.dialects.sqlite import insert
+
+from opsconsole.audit.records import OutboxItem, Outgoing, canonical, read_detail, utc_moment, utc_text
+from opsconsole.audit.tables import OUTBOX
+from opsconsole.redact import JSON, Redactor, mask_addresses
+
+if TYPE_CHECKING:
+    from opsconsole.audit.store import AuditStore
+
+O = OUTBOX.c  # noqa: E741 - as A in the store
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=15)
+LONGEST_ERROR = 500
+
+
+def wait_after(tries: int) -> timedelta:
+    """Back-off after the `tries`-th failure: 5 s, 10 s, 20 s … 15 min."""
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(max(tries - 1, 0), 20)))
+
+
+def put_items(connection: Connection, items: Iterable[Outgoing], now: datetime, redactor: Redactor) -> None:
+    """Within the caller's transaction. A key that is already there, delivered or not, is left as it is."""
+    for item in items:
+        payload = redactor.clean(item.payload, mask=False)
+        row = {
+            "created_utc": utc_text(now),
+            "destination": redactor.redact(item.destination),
+            "key": redactor.redact(item.key),
+            "payload": canonical(payload if isinstance(payload, dict) else {}),
+            "tries": 0,
+            "next_try_utc": utc_text(now),
+            "last_error": "",
+        }
+        connection.execute(insert(OUTBOX).values(row).on_conflict_do_nothing(index_elements=["key"]))
+
+
+class Outbox:
+    """The delivery side of a store's outbox. Raises AuditUnavailable like the store."""
+
+    def __init__(self, store: "AuditStore") -> None:
+        self._store = store
+
+    def put(self, destination: str, key: str, payload: Mapping[str, JSON]) -> None:
+        """Keep it until acknowledged. The same key again changes nothing."""
+        with self._store.writing() as connection:
+            put_items(connection, [Outgoing(destination, key, payload)], self._store.now(), self._store.redactor)
+
+    def due(self, now: datetime) -> list[OutboxItem]:
+        """What should be tried now, oldest first."""
+        return self._items(O.next_try_utc <= utc_text(now))
+
+    def waiting(self) -> list[OutboxItem]:
+        """Everything not yet acknowledged, oldest first."""
+        return self._items()
+
+    def done(self, id: int, now: datetime | None = None) -> None:  # noqa: A002 - the column's name
+        """The receiver acknowledged it. KeyError when there is no such item."""
+        self._update(id, {"done_utc": utc_text(now or self._store.now())})
+
+    def failed(self, id: int, error: str, now: datetime) -> None:  # noqa: A002
+        """It wasn't acknowledged: try again after the back-off. KeyError when there is no such item."""
+        said = mask_addresses(self._store.redactor.redact(error.encode("utf-8", "backslashreplace").decode()))
+        with self._store.writing() as connection:
+            tries = connection.execute(select(O.tries).where(O.id == id)).scalar()
+            if tries is None:
+                raise KeyError(f"no item {id} in the outbox")
+            later = utc_text(now + wait_after(tries + 1))
+            values = {"tries": tries + 1, "next_try_utc": later, "last_error": said[:LONGEST_ERROR]}
+            connection.execute(OUTBOX.update().where(O.id == id).values(values))
+
+    def _update(self, id: int, values: Mapping[str, object]) -> None:  # noqa: A002
+        with self._store.writing() as connection:
+            if not connection.execute(OUTBOX.update().where(O.id == id).values(**values)).rowcount:
+                raise KeyError(f"no item {id} in the outbox")
+
+    def _items(self, *where: Any) -> list[OutboxItem]:
+        with self._store.reading() as connection:
+            rows = connection.execute(select(OUTBOX).where(O.done_utc.is_(None), *where).order_by(O.id)).all()
+        return [_item(row) for row in rows]
+
+
+def _item(row: Row[Any]) -> OutboxItem:
+    return OutboxItem(
+        id=row.id,
+        created_utc=utc_moment(row.created_utc),
+        destination=row.destination,
+        key=row.key,
+        payload=read_detail(row.payload),
+        tries=row.tries,
+        next_try_utc=utc_moment(row.next_try_utc),
+        last_error=row.last_error,
+        done_utc=utc_moment(row.done_utc) if row.done_utc else None,
+    )

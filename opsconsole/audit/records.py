@@ -1,0 +1,199 @@
+"""What the audit store holds: records, the events they are made from, and their canonical form. Pure."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from opsconsole.redact import JSON
+
+RESOLVED = "resolve"
+"""The action of the note that closes an intent somebody resolved by looking."""
+
+
+class Phase(StrEnum):
+    INTENT = "intent"
+    OUTCOME = "outcome"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a caller gives. `ref` is the seq of the intent an outcome or a resolution speaks of."""
+
+    operator: str
+    session: str
+    environment: str
+    action: str
+    campaign: str = ""
+    run: str = ""
+    reason: str = ""
+    detail: Mapping[str, JSON] = field(default_factory=dict)
+    phase: Phase = Phase.NOTE
+    ref: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the audit store. `utc` is aware; `prev` and `mac` are 64 hex digits."""
+
+    seq: int
+    utc: datetime
+    operator: str
+    session: str
+    environment: str
+    campaign: str
+    run: str
+    action: str
+    phase: Phase
+    reason: str
+    detail: Mapping[str, JSON]
+    prev: str
+    mac: str
+    ref: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Something another system must be told. `key` makes it idempotent: the same key is put once."""
+
+    destination: str
+    key: str
+    payload: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    id: int
+    created_utc: datetime
+    destination: str
+    key: str
+    payload: Mapping[str, JSON]
+    tries: int
+    next_try_utc: datetime
+    last_error: str
+    done_utc: datetime | None = None
+
+    def says(self, now: datetime) -> str:
+        """For the screen: "waiting (3 tries, next in 40 s)"."""
+        if self.done_utc is not None:
+            return "acknowledged"
+        if not self.tries:
+            return "waiting (not tried yet)"
+        left = math.ceil((self.next_try_utc - now).total_seconds())
+        when = "due now" if left <= 0 else f"next in {left} s" if left < 120 else f"next in {left // 60} min"
+        return f"waiting ({self.tries} {'try' if self.tries == 1 else 'tries'}, {when})"
+
+
+class AuditUnavailable(Exception):
+    """The store can't be opened, read or written. Nothing was acknowledged; nothing is half written."""
+
+    def __init__(self, what: str, means: str, next_step: str) -> None:
+        super().__init__(f"{what} {means} {next_step}")
+        self.what = what
+        self.means = means
+        self.next_step = next_step
+
+
+def utc_text(moment: datetime) -> str:
+    """Fixed width, so that texts sort as instants: `2026-05-12T17:52:00.000000Z`. ValueError when naive."""
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise ValueError("an audit record needs an aware datetime")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def utc_moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def _plain(value: Any) -> Any:
+    """Only what JSON knows, each text in one spelling; TypeError or ValueError otherwise."""
+    if isinstance(value, str):
+        return _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), str(value))
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("audit detail can't hold NaN or infinity")
+        return float(value)
+    if isinstance(value, Mapping):
+        plain: dict[str, Any] = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"audit detail needs text keys, not {type(key).__name__}")
+            name = _plain(key)
+            if name in plain:
+                raise ValueError("audit detail has the same key twice")
+            plain[name] = _plain(item)
+        return plain
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [_plain(item) for item in value]
+    raise TypeError(f"audit detail can't hold {type(value).__name__}")
+
+
+def canonical(detail: Mapping[str, JSON]) -> str:
+    """The one JSON text of a mapping: sorted keys, no spaces, no NaN, always encodable as UTF-8.
+
+    TypeError for what JSON doesn't know, ValueError for NaN, infinity, a key twice or too deep a nesting.
+    """
+    try:
+        text = json.dumps(
+            _plain(detail), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+        )
+    except RecursionError:
+        raise ValueError("audit detail is nested too deeply") from None
+    return _LONE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", text)
+
+
+def read_detail(text: str) -> Mapping[str, JSON]:
+    """The mapping a canonical text stands for. A text that is not canonical was not written by the store:
+    it comes back whole under the key "unreadable", so it can be shown and can't verify."""
+    try:
+        detail = json.loads(text)
+        if isinstance(detail, dict) and canonical(detail) == text:
+            return detail
+    except (ValueError, TypeError, RecursionError):
+        pass
+    return {"unreadable": text}
+
+
+_FIELDS = ("operator", "session", "environment", "campaign", "run", "action")
+
+
+def to_json(record: Record) -> str:
+    """One line of an export: everything needed to verify the record later."""
+    line: dict[str, object] = {"seq": record.seq, "utc": utc_text(record.utc)}
+    line |= {name: getattr(record, name) for name in _FIELDS}
+    line |= {"phase": record.phase.value, "ref": record.ref, "reason": record.reason}
+    line |= {"detail": record.detail, "prev": record.prev, "mac": record.mac}
+    return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
+
+
+def from_json(lines: Iterable[str]) -> Iterator[Record]:
+    """The records of an export, for `chain.verify`. ValueError names the line that isn't one."""
+    for number, text in enumerate(lines, 1):
+        try:
+            line = json.loads(text)
+            yield Record(
+                seq=int(line["seq"]),
+                utc=utc_moment(line["utc"]),
+                **{name: str(line[name]) for name in _FIELDS},
+                phase=Phase(line["phase"]),
+                reason=str(line["reason"]),
+                detail=dict(line["detail"]),
+                prev=str(line["prev"]),
+                mac=str(line["mac"]),
+                ref=line["ref"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"line {number} of the export is not an audit record: {error!r}") from None
