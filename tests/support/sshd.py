@@ -14,7 +14,8 @@ from tests.support.programs import find
 class Sshd:
     """Started by the constructor. `key` is a client key it accepts, `known_hosts` a file that names it.
 
-    Works as root and as an ordinary user; everything it needs lies in `folder`.
+    Works as root and as an ordinary user; everything it needs lies in `folder`. Commands on it see `home` as
+    their $HOME.
     """
 
     def __init__(self, folder: Path, *, options: str = "", key_options: str = "") -> None:
@@ -26,6 +27,8 @@ class Sshd:
         self.key = folder / "client_key"
         self.known_hosts = folder / "known_hosts"
         self.log = folder / "sshd.log"
+        self.home = folder / "home"
+        self.home.mkdir()
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         folder.chmod(0o700)
@@ -72,6 +75,8 @@ class Sshd:
             f"AuthorizedKeysFile {self.folder}/authorized_keys\nPidFile {self.folder}/sshd.pid\n"
             "StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
             "PermitRootLogin prohibit-password\nPermitUserEnvironment yes\nAllowTcpForwarding yes\n"
+            # A home of its own: no start-up files of whoever runs the tests, nothing of theirs written to.
+            f"SetEnv HOME={self.home}\n"
             f"Subsystem sftp internal-sftp\nMaxStartups 50\nLogLevel VERBOSE\n{self._options}\n"
         )
         if os.geteuid() == 0:
