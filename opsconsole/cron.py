@@ -1,0 +1,339 @@
+"""Cron tables as Debian's cron (vixie cron 3.0pl1) obeys them: read, search, switch lines off and on.
+
+One bad line, one unknown user or a missing newline at the end makes cron ignore the whole file and tell
+only syslog, so `read_cron` judges whole files. Times of the lines are in `opsconsole.crontimes`; its
+functions are offered here too.
+"""
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from opsconsole.cronsyntax import CronLine, CronSyntaxError, parse_schedule
+from opsconsole.crontimes import (
+    dst_warning,
+    fires,
+    fires_again,
+    in_words,
+    next_fire,
+    previous_fire,
+)
+
+__all__ = [
+    "DISABLED",
+    "CronFile",
+    "CronLine",
+    "CronSyntaxError",
+    "disable_line",
+    "dst_warning",
+    "enable_line",
+    "fires",
+    "fires_again",
+    "in_words",
+    "is_send",
+    "mentions",
+    "next_fire",
+    "previous_fire",
+    "read_cron",
+]
+
+DISABLED = b"#opsconsole-disabled# "
+_LONGEST_COMMAND = 998  # bytes; cron refuses a longer one
+_LONGEST_ENV = 998  # bytes; cron cuts a longer one
+_ENV = re.compile(rb"""('[^']*'|"[^"]*"|[^\s='"][^\s=]*|)\s*=\s*('[^']*'\s*|"[^"]*"\s*|[^\s'"].*)""", re.DOTALL)
+_BLANKS = re.compile(rb"[ \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class CronFile:
+    """What cron makes of one file.
+
+    `ignored_because` is "" when cron obeys the file; otherwise why it ignores all of it, beginning with
+    `line N: ` where a line is to blame. The lines are then still listed as far as they can be read, not
+    enabled. `disabled` holds the jobs that `disable_line` switched off.
+    """
+
+    name: str
+    ignored_because: str
+    lines: tuple[CronLine, ...]
+    warnings: tuple[str, ...]
+    disabled: tuple[CronLine, ...]
+
+
+def read_cron(
+    name: str,
+    text: bytes,
+    *,
+    mode: int | None = None,
+    owner: str | None = None,
+    expected_owner: str = "root",
+    has_user_column: bool = True,
+    known_users: Collection[str] | None = None,
+) -> CronFile:
+    """Read `/etc/crontab` or a file of `/etc/cron.d`; without a user column, the table of the user `name`.
+
+    `mode`, `owner` and `known_users` are checked when given. Never raises, whatever the bytes.
+    """
+    base = name.rpartition("/")[2]
+    reader = _Reader(text, None if has_user_column else base, known_users)
+    reader.read()
+    refused = _outside_reason(base, mode, owner, expected_owner, has_user_column) or reader.refused
+    if not has_user_column and known_users is not None and base not in known_users:
+        refused = f"the host has no user '{base}'"
+    return CronFile(
+        name,
+        refused,
+        tuple(replace(line, enabled=not refused) for line in reader.lines),
+        tuple(reader.warnings),
+        tuple(reader.disabled),
+    )
+
+
+def _outside_reason(base: str, mode: int | None, owner: str | None, expected: str, system: bool) -> str:
+    if system and not re.fullmatch(r"[A-Za-z0-9_-]+", base):
+        return f"cron skips the name '{base}': only letters, digits, - and _ are allowed"
+    owners = {expected} if system else {expected, base, "root"}
+    if owner is not None and owner not in owners:
+        return f"the file belongs to {owner}, cron wants {expected}"
+    if mode is not None and system and mode & 0o022:
+        return f"mode {mode & 0o7777:04o} lets group or others write, cron skips such a file"
+    if mode is not None and not system and mode & 0o7777 != 0o600:
+        return f"mode {mode & 0o7777:04o}, cron wants 0600 for a user's table"
+    return ""
+
+
+class _Reader:
+    """Walks the bytes the way cron does; a NUL ends a text as a newline does, but not the line's number."""
+
+    def __init__(self, text: bytes, user: str | None, known_users: Collection[str] | None) -> None:
+        self.text, self.user, self.known_users = text, user, known_users
+        self.at = 0
+        self.number = 1
+        self.counted = (0, 1)  # a position and its line number
+        self.env: dict[str, str] = {}
+        self.refused = ""
+        self.lines: list[CronLine] = []
+        self.disabled: list[CronLine] = []
+        self.warnings: list[str] = []
+
+    def read(self) -> None:
+        while self._skip_comments():
+            start = self.at
+            self.number = self._number_at(start)
+            content, ended = self._take(b"\n\0")
+            if not ended:
+                self._refuse("the last line has no newline at its end")
+            env = _ENV.fullmatch(content[:_LONGEST_ENV])
+            if env:
+                self._set_env(env, cut=len(content) > _LONGEST_ENV)
+                continue
+            self.at = start
+            try:
+                self.lines.append(self._job())
+            except CronSyntaxError as error:
+                self._refuse(str(error))
+                self._take(b"\n")
+
+    def _refuse(self, why: str) -> None:
+        self.refused = self.refused or f"line {self.number}: {why}"
+
+    def _warn(self, what: str) -> None:
+        self.warnings.append(f"line {self.number}: {what}")
+
+    def _skip_comments(self) -> bool:
+        """Go to the next line that says something; False at the end of the file."""
+        while self.at < len(self.text):
+            line_start = self.at
+            self._skip_blanks()
+            if self.text[self.at : self.at + 1] not in (b"\n", b"#"):
+                return self.at < len(self.text)
+            self._take(b"\n")
+            if self.text.startswith(DISABLED, line_start):
+                self._remember_disabled(line_start)
+        return False
+
+    def _remember_disabled(self, line_start: int) -> None:
+        content = self.text[line_start + len(DISABLED) : self.at].rstrip(b"\n").partition(b"\0")[0] + b"\n"
+        if content.lstrip(b" \t").startswith(b"#"):
+            return
+        inner = _Reader(content, self.user, None)
+        inner.env = self.env
+        inner.read()
+        number = self._number_at(line_start)
+        self.disabled.extend(replace(line, number=number, enabled=False) for line in inner.lines)
+
+    def _number_at(self, at: int) -> int:
+        """The line number at `at`, which never goes back."""
+        since, number = self.counted
+        self.counted = (at, number + self.text.count(b"\n", since, at))
+        return self.counted[1]
+
+    def _skip_blanks(self) -> None:
+        found = _BLANKS.match(self.text, self.at)
+        self.at = found.end() if found else self.at
+
+    def _take(self, ends: bytes) -> tuple[bytes, bytes]:
+        """The bytes up to the first of `ends` and that one, which is passed over; b"" at the end of file."""
+        found = re.compile(b"[" + ends + b"]").search(self.text, self.at)
+        start, self.at = self.at, found.end() if found else len(self.text)
+        return (self.text[start : found.start()], found[0]) if found else (self.text[start:], b"")
+
+    def _set_env(self, env: re.Match[bytes], *, cut: bool) -> None:
+        name, value = (_unquote(each) for each in env.groups())
+        self.env = {**self.env, name: value}
+        if name in ("TZ", "CRON_TZ"):
+            self._warn(f"{name} does not change when jobs start: Debian's cron has only the host's zone")
+        if cut:
+            self._warn(f"cron cuts the value of {name} at {_LONGEST_ENV} bytes")
+
+    def _job(self) -> CronLine:
+        schedule = self._schedule()
+        user = self.user if self.user is not None else self._user()
+        written, _ = self._take(b"\n\0")
+        command = _text(written.lstrip(b" \t"))
+        if len(written) > _LONGEST_COMMAND:
+            self._refuse(f"the command is longer than {_LONGEST_COMMAND} bytes")
+        line = CronLine(self.number, schedule, user, command, self.env)
+        for warning in parse_schedule(schedule).warnings:
+            self._warn(warning)
+        if not command.strip():
+            self._warn("empty command")
+        elif command.endswith("\r"):
+            self._warn("the command ends in a carriage return (Windows line end), which the shell sees")
+        if line.stdin is not None:
+            self._warn("the first % ends the command, the rest is its standard input; write \\% for a percent")
+        return line
+
+    def _schedule(self) -> str:
+        """The schedule as text, checked; stands at the user or command afterwards."""
+        rest = self.text[self.at : self.text.find(b"\n", self.at) + 1 or len(self.text)]
+        found = re.match(rb"@[^ \t\n\0]*|[^ \t\n]+(?:[ \t]+[^ \t\n]+){0,4}", rest)
+        schedule = _text(found[0]) if found else ""
+        try:
+            parse_schedule(schedule)
+        except CronSyntaxError as error:
+            few = not schedule.startswith("@") and len(rest.split()) < (5 if self.user is not None else 6)
+            bom = rest.startswith(b"\xef\xbb\xbf")
+            why = "too few fields" if few else str(error)
+            raise CronSyntaxError(why + (" (a byte order mark is before it)" if bom else "")) from None
+        self.at += len(found[0]) if found else 0
+        self._skip_blanks()
+        return schedule
+
+    def _user(self) -> str:
+        word, end = self._take(b" \t\n\0")
+        user = _text(word)
+        if end in (b"\n", b""):
+            self.at -= len(end)
+            raise CronSyntaxError("no command" if user else "no user and no command")
+        if not user or (self.known_users is not None and user not in self.known_users):
+            self._refuse(f"unknown user '{user}'")
+        return user
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _unquote(raw: bytes) -> str:
+    raw = raw.strip()
+    return _text(raw[1:-1] if raw[:1] in (b"'", b'"') and len(raw) > 1 else raw)
+
+
+def mentions(line: CronLine, slug: str, runner: str, campaigns_dir: str) -> bool:
+    """Whether this line concerns the campaign `slug`.
+
+    True for `--campaign slug`, `--campaign=slug` (or any other `name=slug`), a path in the campaign's
+    folder, and the slug as a word of its own, also inside `sh -c '…'` and the standard input. The program
+    a command starts, the runner, and the value of `--mode` are no slugs. In doubt it says True: a line
+    wrongly shown costs a look, a line missed may send twice.
+    """
+    folder = re.compile(re.escape(f"{campaigns_dir.rstrip('/')}/{slug}") + r"(?![A-Za-z0-9._-])")
+    program = runner.rpartition("/")[2]
+    for words in _commands(line):
+        before, started = "", False
+        for word in words:
+            value = word.partition("=")[2]
+            if folder.search(re.sub("/+", "/", word)) or slug == value:
+                return True
+            if started and word == slug and before != "--mode" and word not in (runner, program):
+                return True
+            started = started or not re.match(r"[A-Za-z_]\w*=", word)
+            before = word
+    return False
+
+
+def is_send(line: CronLine) -> bool | None:
+    """True if any command of the line has `--mode send`, False if all say `dry-run`, None if unknown."""
+    modes = set()
+    for words in _commands(line):
+        for word, following in pairwise([*words, ""]):
+            if word == "--mode":
+                modes.add(following)
+            elif word.startswith("--mode="):
+                modes.add(word.partition("=")[2])
+    if "send" in modes:
+        return True
+    return False if modes == {"dry-run"} else None
+
+
+def _commands(line: CronLine) -> Iterator[list[str]]:
+    yield from _split(line.shell, line.env, depth=3)
+    for part in (line.stdin or "").split("\n"):
+        # standard input may be commands or bare data, so its first word counts too
+        yield from (["", *words] for words in _split(part, line.env, depth=3))
+
+
+def _split(text: str, env: Mapping[str, str], depth: int) -> Iterator[list[str]]:
+    """The words of each simple command in `text`, and of commands quoted within it."""
+    text = _without_comment(text).replace("`", " ; ")
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        tokens = list(lexer)
+    except ValueError:  # unbalanced quotes: cut at everything that could end a word
+        tokens = re.split(r"[\s'\"]+|([;&|()<>]+)", text)
+    words: list[str] = []
+    for token in filter(None, tokens):
+        if set(token) <= set(";&|()"):
+            yield words
+            words = []
+            continue
+        expanded = _expand(token, env)
+        words.append(expanded)
+        if depth and re.search(r"[\s;&|()]", expanded):
+            yield from _split(expanded, env, depth - 1)
+    yield words
+
+
+def _expand(word: str, env: Mapping[str, str]) -> str:
+    return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda found: env.get(found[1] or found[2], found[0]), word)
+
+
+def _without_comment(text: str) -> str:
+    quiet = re.match(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|(?<=[^\s;&|(])\#|[^\#])*""", text, re.DOTALL)
+    return text[: quiet.end()] if quiet else text
+
+
+def disable_line(text: bytes, number: int) -> bytes:
+    """The table with job line `number` (from 1) commented out, every other byte kept.
+
+    Raises ValueError if that line is no job: absent, blank, a comment or a variable.
+    """
+    lines = text.split(b"\n")
+    content = lines[number - 1].lstrip(b" \t") if 1 <= number <= len(lines) else b""
+    if not content.strip() or content.startswith(b"#") or _ENV.fullmatch(content):
+        raise ValueError(f"line {number} is not a job line, nothing was changed; read the table again")
+    lines[number - 1] = DISABLED + lines[number - 1]
+    return b"\n".join(lines)
+
+
+def enable_line(text: bytes, number: int) -> bytes:
+    """The reverse of `disable_line`. Raises ValueError if it did not switch that line off."""
+    lines = text.split(b"\n")
+    if not 1 <= number <= len(lines) or not lines[number - 1].startswith(DISABLED):
+        raise ValueError(f"line {number} was not switched off here, nothing was changed; read the table again")
+    lines[number - 1] = lines[number - 1].removeprefix(DISABLED)
+    return b"\n".join(lines)
