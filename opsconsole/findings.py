@@ -194,6 +194,8 @@ def _unreconciled(case: Case, status: str) -> Iterator[Finding]:
 
 
 def _open_intent(case: Case, status: str) -> Iterator[Finding]:
+    if case.live(Says.RUNNING) or case.live(Says.PAUSED):
+        return
     for o in case.observations:
         for intent in o.open_intents:
             text = f"{intent}: no outcome was recorded. Look before you act; nothing is repeated by itself"

@@ -1,0 +1,201 @@
+"""What the console's own store says of each campaign: decisions, approvals, holds, and the runs it started."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from opsconsole.audit.records import AuditUnavailable, Phase, Record
+from opsconsole.audit.store import AuditStore
+from opsconsole.campaign import Approval, Details
+from opsconsole.observation import Counts, Evidence, Hold, Mark, Observation, Report, RunWord, Says
+from opsconsole.schedule import Due
+
+SEND = "send"
+DECISIONS = ("mark", "cancel", "reschedule")
+EVERYTHING = "everything"
+"""The scope of a hold on all campaigns; no slug, since records of it carry it under `scope`."""
+GLOBAL = "*"
+
+
+class ConsoleSource:
+    """The audit store as a source. It knows what was decided and started here, not what others did."""
+
+    name = "console"
+
+    def __init__(self, store: Callable[[], AuditStore], clock: Callable[[], datetime]) -> None:
+        self._store, self._clock = store, clock
+
+    def observe(self) -> Report:
+        now = self._clock()
+        try:
+            observations = self._observations(now)
+        except AuditUnavailable as error:
+            return Report(
+                source=self.name, looked_at=now, fresh_for=_FRESH, trouble=str(error), out_of_reach_since=now
+            )
+        return Report(source=self.name, looked_at=now, fresh_for=_FRESH, observations=observations)
+
+    def close(self) -> None:
+        """The store belongs to the console, which closes it."""
+
+    def _observations(self, now: datetime) -> tuple[Observation, ...]:
+        store = self._store()
+        decided = store.last_by_campaign(DECISIONS)
+        approved = store.last_by_campaign(("approve",))
+        held = store.last_by_campaign(("hold", "release"))
+        sends = store.last_by_campaign((SEND,))
+        looked = store.last_by_campaign(("preflight", "dry-run"))
+        unresolved: dict[str, list[Record]] = {}
+        for intent in store.unresolved():
+            unresolved.setdefault(intent.campaign, []).append(intent)
+        everywhere = _hold(held.pop(GLOBAL, None), EVERYTHING)
+        slugs = {*decided, *approved, *held, *sends, *unresolved, *looked} - {GLOBAL, ""}
+        return tuple(
+            observation(
+                slug,
+                now,
+                decision=decided.get(slug),
+                approval=approved.get(slug),
+                holds=tuple(h for h in (_hold(held.get(slug), slug), everywhere) if h),
+                send=sends.get(slug),
+                open_intents=tuple(unresolved.get(slug, ())),
+            )
+            for slug in sorted(slugs)
+        )
+
+
+_FRESH = timedelta(hours=24)  # the store is ours: it is as true as when it was last read
+
+
+def observation(
+    slug: str,
+    now: datetime,
+    *,
+    decision: Record | None = None,
+    approval: Record | None = None,
+    holds: tuple[Hold, ...] = (),
+    send: Record | None = None,
+    open_intents: tuple[Record, ...] = (),
+) -> Observation:
+    """The store's word on one campaign, from the newest record of each kind."""
+    says, decided, since, run, note = Says.NOTHING, False, None, None, ""
+    details = Details()
+    if send is not None:
+        run = _run(send)
+        since = run.ended_at or run.started_at
+        if send.phase is Phase.OUTCOME and send.detail.get("result") == "ended":
+            says = Says.ENDED
+    if decision is not None and (send is None or decision.seq > send.seq):
+        decided, since, note = True, decision.utc, decision.reason
+        run = run if decision.action == "mark" and run else RunWord(by=decision.operator)
+        run = RunWord(run_id=run.run_id, by=decision.operator, counts=run.counts)
+        if decision.action == "mark":
+            says = Says.SENT
+        elif decision.action == "cancel":
+            says = Says.CANCELLED
+        else:
+            says, details = Says.NOTHING, _rescheduled(decision)
+    return Observation(
+        source=ConsoleSource.name,
+        slug=slug,
+        observed_at=now,
+        fresh_for=_FRESH,
+        says=says,
+        decided=decided,
+        since=since,
+        run=run,
+        details=details,
+        approval=_approval(approval),
+        holds=holds,
+        note=note,
+        own_runs=(send.run,) if send is not None else (),
+        open_intents=tuple(_say_intent(record) for record in open_intents),
+        evidence=_evidence(decision, approval, send, holds),
+    )
+
+
+def _run(send: Record) -> RunWord:
+    detail = send.detail
+    if send.phase is not Phase.OUTCOME:
+        return RunWord(run_id=send.run, by=send.operator, claimed_at=send.utc)
+    return RunWord(
+        run_id=send.run,
+        by=send.operator,
+        started_at=_instant(detail.get("started_at")),
+        ended_at=_instant(detail.get("ended_at")),
+        rc=_int(detail.get("rc")),
+        counts=counts_of(detail.get("counts")),
+    )
+
+
+def counts_of(value: Any) -> Counts | None:
+    """Counts as they lie in a record's detail; None when there are none."""
+    if not isinstance(value, Mapping):
+        return None
+    numbers = {key: _int(value.get(key)) for key in ("total", "accepted", "failed", "unknown", "deferred")}
+    return Counts(
+        total=numbers["total"],
+        accepted=numbers["accepted"] or 0,
+        failed=numbers["failed"] or 0,
+        unknown=numbers["unknown"] or 0,
+        deferred=numbers["deferred"] or 0,
+    )
+
+
+def _rescheduled(record: Record) -> Details:
+    instant = _instant(record.detail.get("due"))
+    zone, text = record.detail.get("zone"), record.detail.get("local")
+    if instant is None or not isinstance(zone, str) or not isinstance(text, str):
+        return Details()
+    return Details(due=Due(instant, zone, text))
+
+
+def _approval(record: Record | None) -> Approval | None:
+    if record is None:
+        return None
+    return Approval(
+        by=record.operator,
+        at=record.utc,
+        reference=f"record {record.seq}",
+        recipients=_int(record.detail.get("recipients")),
+        digest=str(record.detail.get("digest", "")),
+        expires=_instant(record.detail.get("expires")),
+    )
+
+
+def _hold(record: Record | None, scope: str) -> Hold | None:
+    if record is None or record.action != "hold":
+        return None
+    return Hold(scope=scope, by=record.operator, at=record.utc, reason=record.reason)
+
+
+def _say_intent(record: Record) -> str:
+    return f"{record.action} by {record.operator} (record {record.seq})"
+
+
+def _evidence(
+    decision: Record | None, approval: Record | None, send: Record | None, holds: tuple[Hold, ...]
+) -> tuple[Evidence, ...]:
+    lines = []
+    for record, word in ((decision, "decided"), (approval, "approved"), (send, "run")):
+        if record is not None:
+            phase = "" if record.phase is Phase.NOTE else f" ({record.phase})"
+            because = f": {record.reason}" if record.reason else ""
+            text = f"{record.action}{phase} by {record.operator}{because}"
+            lines.append(Evidence(letter="J", label=f"console {word}", mark=Mark.YES, text=text, at=record.utc))
+    lines += [
+        Evidence(letter="J", label="console hold", mark=Mark.BAD, text=f"{h.scope} by {h.by}: {h.reason}", at=h.at)
+        for h in holds
+    ]
+    return tuple(lines)
+
+
+def _instant(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _int(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,38 @@
+"""Carries the outbox to the systems that must hear of it, until each acknowledges. Never sends mail."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from opsconsole.audit.outbox import Outbox
+from opsconsole.audit.records import OutboxItem
+from opsconsole.audit.store import AuditStore
+from opsconsole.ports import Recorder, Trouble
+
+
+class Delivery:
+    """Tries what is due, once a call. A failure is kept with its reason and tried again later."""
+
+    def __init__(
+        self, store: Callable[[], AuditStore], recorders: Mapping[str, Recorder], clock: Callable[[], datetime]
+    ) -> None:
+        self._store, self._recorders, self._clock = store, recorders, clock
+
+    def deliver(self) -> tuple[int, int]:
+        """How many were acknowledged, how many failed in this call."""
+        outbox, done, failed = Outbox(self._store()), 0, 0
+        for item in outbox.due(self._clock()):
+            recorder = self._recorders.get(item.destination)
+            if recorder is None:
+                continue
+            try:
+                recorder.record(item.payload)
+            except Trouble as error:
+                outbox.failed(item.id, str(error), self._clock())
+                failed += 1
+            else:
+                outbox.done(item.id)
+                done += 1
+        return done, failed
+
+    def waiting(self) -> list[OutboxItem]:
+        return Outbox(self._store()).waiting()

@@ -1,0 +1,207 @@
+"""Plans, confirmations and the rules in front of a send. Pure: asked by the console at every step again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from opsconsole.campaign import Details
+from opsconsole.plan import Actual, DryRun, Plan, compare, say_stale, short
+from opsconsole.policy import Policy
+from opsconsole.ports import Refused
+from opsconsole.schedule import latest_start, say_distance, say_span
+from opsconsole.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """The two steps before something destructive: `lines` (what will happen), then `phrase` to be typed."""
+
+    action: str
+    title: str
+    lines: tuple[tuple[str, str], ...]
+    phrase: str
+    environment: str
+    danger: bool
+    needs_reason: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def check(self, typed: str, reason: str) -> None:
+        """Raises Refused unless `typed` is the phrase, and a reason is given where one is asked for."""
+        if typed.strip() != self.phrase:
+            raise Refused(
+                f"Typed was {typed.strip()[:80]!r}, asked for {self.phrase!r}.",
+                "Nothing was done.",
+                "Type it as shown.",
+            )
+        if self.needs_reason and not reason.strip():
+            raise Refused("No reason was given.", "Nothing was done.", "Say in a few words why.")
+
+
+def why_no_plan(verdict: Verdict, dry_run: DryRun | None, policy: Policy, now: datetime) -> tuple[str, ...]:
+    """Every reason why no plan can be made now; empty when one can."""
+    reasons = list(verdict.obstacles)
+    content = next((o.content for o in verdict.observations if o.keeps_traces and o.content), None)
+    if dry_run is None:
+        return (*reasons, "No dry run of it is recorded: run the dry run first.")
+    if not dry_run.ok:
+        why = dry_run.troubles[0] if dry_run.troubles else dry_run.summary
+        reasons.append(f"The last dry run failed: {why}. Mend it and run the dry run again.")
+    if now - dry_run.at > policy.dry_run_valid_for:
+        reasons.append(
+            f"The last dry run is {say_span(now - dry_run.at)} old and counts for "
+            f"{say_span(policy.dry_run_valid_for)}: run it again."
+        )
+    if content is not None and content.digest and content.digest != dry_run.digest:
+        changed = _changed(dict(content.digests), dry_run.digests)
+        reasons.append(f"The plan is stale: {changed} since the dry run. Run the dry run again.")
+    if dry_run.audience is None:
+        reasons.append("The last dry run counted nobody: its output names no recipients.")
+    return tuple(reasons)
+
+
+def _changed(now_there: Mapping[str, str], rehearsed: Mapping[str, str]) -> str:
+    names = sorted(n for n in {*now_there, *rehearsed} if now_there.get(n, "") != rehearsed.get(n, ""))
+    parts = [f"{n} was {short(rehearsed.get(n, ''))}, is {short(now_there.get(n, ''))}" for n in names]
+    return ", ".join(parts) + " changed" if parts else "the content changed"
+
+
+def make_plan(
+    verdict: Verdict,
+    dry_run: DryRun | None,
+    *,
+    policy: Policy,
+    environment: str,
+    host: str,
+    operator: str,
+    now: datetime,
+    attempt: int = 1,
+) -> Plan:
+    """Freeze what will be sent. Raises Refused with every reason when it can't be sent."""
+    reasons = why_no_plan(verdict, dry_run, policy, now)
+    if reasons or dry_run is None or dry_run.audience is None:
+        raise Refused(" ".join(_sentence(reason) for reason in reasons), "No plan was made; nothing was sent.")
+    details = verdict.details
+    return Plan(
+        slug=verdict.slug,
+        environment=environment,
+        carrier=dry_run.carrier,
+        host=host,
+        digests=dict(dry_run.digests),
+        audience=dry_run.audience,
+        subject=details.subject,
+        due=details.due.instant if details.due else None,
+        latest_start=_latest(details, policy),
+        window=f"{details.window} {details.zone}" if details.window else "",
+        dry_run_seq=dry_run.seq,
+        dry_run_at=dry_run.at,
+        planned_by=operator,
+        created_at=now,
+        expires_at=now + policy.plan_valid_for,
+        attempt=attempt,
+    )
+
+
+def check_plan(
+    plan: Plan, verdict: Verdict, dry_run: DryRun | None, host: str, policy: Policy, now: datetime
+) -> None:
+    """The last look in the core, just before the intent is recorded. Raises Refused when anything moved."""
+    content = next((o.content for o in verdict.observations if o.keeps_traces and o.content), None)
+    actual = Actual(
+        digests=dict(content.digests) if content else None,
+        audience=content.rows if content and content.rows_exact else None,
+        host=host,
+    )
+    if differences := compare(plan, actual, now):
+        raise Refused(say_stale(differences), "Nothing was sent.")
+    if reasons := why_no_plan(verdict, dry_run, policy, now):
+        raise Refused(" ".join(_sentence(reason) for reason in reasons), "Nothing was sent.")
+
+
+def confirm_send(
+    plan: Plan,
+    details: Details,
+    *,
+    where: str,
+    danger: bool,
+    now: datetime,
+    local_zone: str,
+    warnings: tuple[str, ...],
+) -> Confirmation:
+    """What the operator reads and types before `plan` is sent. `where` is read from the live connection."""
+    return Confirmation(
+        action="send",
+        title=f"Send {plan.slug} to {plan.audience:,} people",
+        lines=(
+            ("campaign", f"{plan.slug}  {details.name}".strip()),
+            ("subject", plan.subject),
+            ("recipients", f"{plan.audience:,}"),
+            ("host", f"{where} ({plan.carrier})"),
+            ("environment", plan.environment),
+            ("now", say_clocks(now, details.zone, local_zone)),
+            (
+                "due",
+                f"{say_clocks(plan.due, details.zone, local_zone)}, {say_distance(plan.due, now)}"
+                if plan.due
+                else "–",
+            ),
+            ("window", plan.window or "any time"),
+            ("dry run", f"{say_span(now - plan.dry_run_at)} ago, record {plan.dry_run_seq}"),
+            ("plan", f"{short(plan.digest)}, good for {say_span(plan.expires_at - now)}"),
+        ),
+        phrase=plan.phrase,
+        environment=plan.environment,
+        danger=danger,
+        warnings=warnings,
+    )
+
+
+def confirm_decision(
+    action: str,
+    title: str,
+    verdict: Verdict,
+    *,
+    consequence: str,
+    environment: str,
+    danger: bool,
+    needs_reason: bool,
+) -> Confirmation:
+    """The confirmation of a destructive decision other than a send."""
+    number = f" {verdict.audience}" if verdict.audience is not None else ""
+    return Confirmation(
+        action=action,
+        title=title,
+        lines=(
+            ("campaign", f"{verdict.slug}  {verdict.details.name}".strip()),
+            ("recipients", f"{verdict.audience:,}" if verdict.audience is not None else "not known"),
+            ("it is", f"{verdict.status}: {verdict.why}"),
+            ("environment", environment),
+            ("this will", consequence),
+        ),
+        phrase=f"{verdict.slug}{number}",
+        environment=environment,
+        danger=danger,
+        needs_reason=needs_reason,
+    )
+
+
+def say_clocks(instant: datetime, campaign_zone: str, local_zone: str) -> str:
+    """One instant in the campaign's zone, the operator's and UTC; each named once."""
+    texts = []
+    for zone in (campaign_zone, local_zone, "UTC"):
+        if zone:
+            local = instant.astimezone(ZoneInfo(zone))
+            text = f"{local:%b} {local.day} {local:%H:%M %Z}"
+            if text not in texts:
+                texts.append(text)
+    return " · ".join(texts)
+
+
+def _latest(details: Details, policy: Policy) -> datetime | None:
+    if details.latest_start or details.due is None:
+        return details.latest_start
+    return latest_start(details.due, details.window, policy.latest_start_after)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,47 @@
+"""The last known state, kept beside the audit store so that the board paints before any source has answered."""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from opsconsole.observation import Report
+
+VERSION = 1
+
+
+class _Saved(msgspec.Struct):
+    version: int
+    reports: list[Report]
+
+
+def save(path: Path, reports: Iterable[Report]) -> None:
+    """Write whole or not at all, for this user's eyes only. A full disk costs the snapshot, nothing else."""
+    data = msgspec.json.encode(_Saved(VERSION, list(reports)), enc_hook=_plain)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def load(path: Path) -> tuple[Report, ...]:
+    """The saved reports; none when there are none, or they are damaged or of another version."""
+    try:
+        saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
+    except (OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        return ()
+    return tuple(saved.reports) if saved.version == VERSION else ()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, MappingProxyType):
+        return dict(value)
+    raise NotImplementedError(type(value).__name__)
