@@ -126,16 +126,19 @@ def verify_rows(
             return bad(expected, _not_ours(expected))
         if prev != last:
             return bad(expected, f"record {expected} doesn't follow the record before it")
-        last = bytes(mac)
-        checked = expected
-        if not anchored and anchor is not None and anchor.seq == checked:
-            if anchor.mac != last.decode():
+        if not anchored and anchor is not None and anchor.seq == expected:
+            if anchor.mac.encode() != mac:
                 return bad(expected, f"record {expected} isn't the one the anchor names: history was rewritten")
             anchored = True
+        last = bytes(mac)
+        checked = expected
     if anchor is not None and not anchored:
         if anchor.seq < 1:
             return bad(1, "the anchor names no record that can exist: it was damaged or edited")
-        return bad(checked + 1, f"the anchor names record {anchor.seq}, but the last one here is {checked}")
+        next_seq = checked + 1
+        return bad(
+            next_seq, f"record {next_seq} is missing: the anchor names {anchor.seq}, the last one here is {checked}"
+        )
     return Verification(
         True, checked, None, f"{checked} records, each in its place", Anchor(checked, last.decode())
     )

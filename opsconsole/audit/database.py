@@ -106,6 +106,8 @@ def _make_private(path: Path) -> None:
 def _prepare(dbapi: sqlite3.Connection, _: object) -> None:
     # SQLAlchemy says BEGIN itself (see _begin): the sqlite3 module's own implicit one is never IMMEDIATE.
     dbapi.isolation_level = None
+    # Damaged text is shown as it is, not a reason to show nothing.
+    dbapi.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
     apply_pragmas(dbapi)
 
 

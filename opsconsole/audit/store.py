@@ -33,6 +33,8 @@ from opsconsole.redact import DEFAULT, Redactor, mask_addresses
 
 A = AUDIT.c
 NEWEST_FIRST = A.seq.desc()
+GREATEST = 2**63 - 1
+"""Keeps out what somebody put where a number belongs: SQLite sorts text after every number."""
 PAGE = 2000
 """Rows read in one go: long reads hold the file for a moment only, so an intent never waits for a verify."""
 
@@ -208,7 +210,9 @@ class AuditStore:
     def head(self) -> Anchor:
         """The newest record's seq and MAC; of an empty store `Anchor(0, GENESIS)`."""
         with self.reading() as connection:
-            row = connection.execute(select(A.seq, A.mac).order_by(NEWEST_FIRST).limit(1)).first()
+            row = connection.execute(
+                select(A.seq, A.mac).where(A.seq <= GREATEST).order_by(NEWEST_FIRST).limit(1)
+            ).first()
         return Anchor(int(row[0]), str(row[1])) if row else Anchor(0, GENESIS)
 
     def unresolved(self) -> list[Record]:
@@ -323,7 +327,7 @@ def record_of(row: Row[Any] | Sequence[Any]) -> Record:
         phase = Phase.NOTE
     names = ("operator", "session", "environment", "campaign", "run", "action", "reason", "prev", "mac")
     return Record(
-        seq=columns["seq"],
+        seq=columns["seq"] if isinstance(columns["seq"], int) else 0,
         utc=utc,
         **{name: texts[name] for name in names},
         phase=phase,
