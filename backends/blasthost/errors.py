@@ -2,29 +2,25 @@
 
 Every error says what happened, what it means and what to do next. None carries a secret: no key
 material, no passphrase, no script. `may_have_run` is False only where the command provably never started,
-which is the one case in which a caller may try again.
+which is the one case in which a caller may try again. Those after which nothing was done are OutOfReach.
 """
 
+from opsconsole.ports import OutOfReach, Trouble
 
-class HostError(Exception):
+
+class HostError(Trouble):
     """Base of all errors of this package; `str()` joins its three sentences."""
 
     def __init__(self, what: str, means: str, next_step: str, *, may_have_run: bool = False) -> None:
         super().__init__(what, means, next_step)
-        self.what = what
-        self.means = means
-        self.next_step = next_step
         self.may_have_run = may_have_run
 
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.what, self.means, self.next_step) if part)
 
-
-class HostUnreachable(HostError):
+class HostUnreachable(HostError, OutOfReach):
     """No usable connection could be made; tried again after a pause."""
 
 
-class HostKeyRefused(HostError):
+class HostKeyRefused(HostError, OutOfReach):
     """The host did not prove who it is; nothing was sent to it, and it is not tried again by itself."""
 
 
@@ -66,7 +62,7 @@ class RevokedHostKey(HostKeyRefused):
     """The key is marked @revoked in a known_hosts file."""
 
 
-class AuthRefused(HostError):
+class AuthRefused(HostError, OutOfReach):
     """The host accepted none of our keys; not tried again by itself, to keep the account unlocked."""
 
 
@@ -78,7 +74,7 @@ class HostLost(HostError):
     """The connection ended before the answer was complete: what the command did is unknown."""
 
 
-class HostRestricted(HostError):
+class HostRestricted(HostError, OutOfReach):
     """The account runs something else than our shell (ForceCommand, restrict, no login)."""
 
 

@@ -51,22 +51,23 @@ encode() {
     base64 | tr -d '\n'
 }
 
-# tell NONCE FOLDER: everything that is on record of one attempt, as lines only our reader can take for ours.
+# tell FOLDER: everything that is on record of one attempt; contents travel encoded, so they can't look like records.
 # The owner is looked at before `finished` is read: an owner that is gone has then written all it ever will.
 tell() {
-    echo "$1 RUN ${2##*/} $(owner_of "$2")"
+    echo "RUN ${1##*/} $(owner_of "$1")"
     for part in claim.json plan.json owner started finished control runner.json; do
-        [ -e "$2/$part" ] || continue
-        if [ -r "$2/$part" ]; then
-            echo "$1 FILE $part $(head -c 65536 <"$2/$part" | encode)"
+        [ -e "$1/$part" ] || continue
+        if [ -r "$1/$part" ]; then
+            echo "FILE $part $(head -c 65536 <"$1/$part" | encode)"
         else
-            echo "$1 UNREAD $part"
+            echo "UNREAD $part"
         fi
     done
-    [ ! -e "$2/released" ] || echo "$1 RELEASED"
-    [ ! -e "$2/busy" ] || echo "$1 BUSY"
-    [ ! -s "$2/err" ] || echo "$1 FILE err $(tail -c 1024 <"$2/err" | encode)"
-    [ ! -r "$2/out" ] || echo "$1 OUT $(stat -c '%s %Y' "$2/out") $(tail -c 16384 <"$2/out" | encode)"
+    [ ! -e "$1/released" ] || echo RELEASED
+    [ ! -e "$1/busy" ] || echo BUSY
+    [ ! -e "$1/abandoned" ] || echo ABANDONED
+    [ ! -s "$1/err" ] || echo "FILE err $(tail -c 1024 <"$1/err" | encode)"
+    [ ! -r "$1/out" ] || echo "OUT $(stat -c '%s %Y' "$1/out") $(tail -c 16384 <"$1/out" | encode)"
 }
 
 # attempts FOLDER: the attempt numbers there, ascending.
@@ -84,7 +85,8 @@ run_of() {
 
 # take FOLDER: hold the short lock that starts are made under, on fd 8; fails after about ten seconds.
 take() {
-    exec 8>>"$1/.launch" || return 1
+    (true >>"$1/.launch") || return 1 # a failing redirection of exec would end the shell
+    exec 8>>"$1/.launch"
     tries=0
     until flock -n 8; do
         tries=$((tries + 1))

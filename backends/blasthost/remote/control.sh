@@ -2,23 +2,23 @@
 # A runner that reads `control` is told there; any other gets signals, as a group (`-PGID` without `--` is the
 # one form that every shell's kill takes).
 main() {
-    [ $# -eq 4 ] || return 64
-    nonce=$1 home=$2 attempt=$3 verb=$4
+    [ $# -eq 3 ] || return 64
+    home=$1 attempt=$2 verb=$3
     folder=$home/$attempt
     owner=$(owner_of "$folder")
     case $owner in
-        none | gone) echo "$nonce GONE" ;;
+        none | gone) echo "GONE" ;;
         *)
             pid=${owner#* }
             if grep -q '"control": *"file"' "$folder/runner.json" 2>/dev/null; then
                 case $verb in pause) word=pause ;; resume) word=run ;; cancel) word=cancel ;; esac
-                echo "$word" | put "$folder" control && echo "$nonce DONE file" || echo "$nonce FAILED"
+                echo "$word" | put "$folder" control && echo "DONE file" || echo "FAILED"
             else
                 case $verb in
                     pause) kill -STOP "-$pid" ;;
                     resume) kill -CONT "-$pid" ;;
                     cancel) kill -TERM "-$pid" && kill -CONT "-$pid" ;;
-                esac 2>/dev/null && echo "$nonce DONE signal" || echo "$nonce FAILED"
+                esac 2>/dev/null && echo "DONE signal" || echo "FAILED"
             fi
             # A moment for the state to follow: stopped, running again, or ended.
             waited=0
@@ -33,6 +33,5 @@ main() {
             done
             ;;
     esac
-    [ ! -d "$folder" ] || tell "$nonce" "$folder"
-    echo "$nonce END"
+    [ ! -d "$folder" ] || tell "$folder"
 }

@@ -1,13 +1,9 @@
 # Claims one attempt and starts its supervisor, or refuses and leaves nothing behind.
 # Texts come from functions written in front of this: plan_text, claim_text (without its opening brace) and
-# supervisor_text. The answer is lines that begin with the nonce; the last one is END.
-say() {
-    echo "$nonce $*"
-}
-
+# supervisor_text. The answer is lines of words; the last one is STARTED, EXISTS, REFUSED or FAILED, behind what it
+# speaks of.
 refuse() {
-    say REFUSED "$@"
-    say END
+    echo REFUSED "$@"
 }
 
 # held SCOPE: 0 there, 1 surely not there, 2 can't be known.
@@ -24,7 +20,7 @@ held() {
 # sender: the pid of a process that runs the runner for this campaign, other than as a dry run. The runner's
 # name counts as program, script or module only: our own shells have it further back among their arguments.
 sender() {
-    for line in $(grep -lFae "$slug" /proc/[0-9]*/cmdline 2>/dev/null); do
+    for line in $(grep -lFe "$slug" /proc/[0-9]*/cmdline 2>/dev/null); do
         tr '\0' '\n' <"$line" 2>/dev/null | awk -v slug="$slug" -v name="${runner##*/}" '
             NR <= 3 { base = $0; sub(/.*\//, "", base); if (base == name) runs = 1 }
             $0 == slug || $0 == "--campaign=" slug { ours = 1 }
@@ -53,30 +49,36 @@ logout() {
 # compare PART PLANNED PATH: a line for each difference.
 compare() {
     there=$(digest_of "$3")
-    [ "$2" = "$there" ] || say STALE "$1" "$2" "$there"
+    [ "$2" = "$there" ] || echo STALE "$1" "$2" "$there"
 }
 
 differences() {
     machine_now=$(cat /etc/machine-id 2>/dev/null || cat /var/lib/dbus/machine-id 2>/dev/null)
-    [ "$machine" = "${machine_now:--}" ] || say STALE host "$machine" "${machine_now:--}"
+    [ "$machine" = "${machine_now:--}" ] || echo STALE host "$machine" "${machine_now:--}"
     compare template "$template" "$campaigns/$slug/blast_template.html"
     compare text "$text" "$campaigns/$slug/blast_template.txt"
     compare data "$data" "$campaigns/$slug/blast_data.csv"
     compare metadata "$metadata" "$campaigns/$slug/blast_metadata.json"
     host_now=$(date +%s)
-    [ "$host_now" -lt "$expires" ] || say STALE expiry "$expires" "$host_now"
-    [ "$latest" = - ] || [ "$host_now" -le "$latest" ] || say STALE latest-start "$latest" "$host_now"
+    [ "$host_now" -lt "$expires" ] || echo STALE expiry "$expires" "$host_now"
+    [ "$latest" = - ] || [ "$host_now" -le "$latest" ] || echo STALE latest-start "$latest" "$host_now"
 }
 
 # settled FOLDER: waits up to five seconds until the run has started or failed to.
 settled() {
     waited=0
-    until [ -e "$1/started" ] || [ -e "$1/busy" ] || [ "$waited" -ge 50 ]; do
+    until [ -e "$1/started" ] || [ -e "$1/busy" ] || [ "$waited" -ge 100 ]; do
         waited=$((waited + 1))
-        sleep 0.1
+        sleep 0.05
     done
     [ -e "$1/started" ]
 }
+
+# abandon: 0 once this start can never happen. Fails when the supervisor has the lock: it is merely slow.
+abandon() (
+    exec 9>>"$home/lock"
+    flock -n 9 && [ ! -e "$folder/started" ] && true >"$folder/abandoned" && keep "$folder/abandoned"
+)
 
 free_kb() {
     df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'
@@ -84,7 +86,7 @@ free_kb() {
 
 main() {
     [ $# -gt 20 ] || return 64
-    nonce=$1 slug=$2 attempt=$3 run=$4 epoch=$5 limit=$6 min_kb=$7 machine=$8 expires=$9
+    launch=$1 slug=$2 attempt=$3 run=$4 epoch=$5 limit=$6 min_kb=$7 machine=$8 expires=$9
     shift 9
     latest=$1 template=$2 text=$3 data=$4 metadata=$5 campaigns=$6 state=$7 logs=$8 credentials=$9
     shift 9
@@ -98,28 +100,27 @@ main() {
         command -v "$tool" >/dev/null || { refuse tool "$tool"; return; }
     done
     setsid -f true 2>/dev/null || { refuse tool "setsid -f"; return; }
+    mkdir -p "$home" 2>/dev/null && take "$home" 2>/dev/null || { refuse state "$home"; return; }
+    [ ! -e "$home/.void-$launch" ] || { refuse void; return; }
     for scope in ALL "$slug"; do
         held "$scope"
         case $? in
-            0) say HOLD "$(head -c 1024 "$holds/$scope" 2>/dev/null | encode)"; refuse hold "$scope"; return ;;
+            0) echo HOLD "$(head -c 1024 "$holds/$scope" 2>/dev/null | encode)"; refuse hold "$scope"; return ;;
             2) refuse holds-unreadable "$holds"; return ;;
         esac
     done
-    mkdir -p "$home" 2>/dev/null && take "$home" 2>/dev/null || { refuse state "$home"; return; }
-    [ ! -e "$home/.void-$nonce" ] || { refuse void; return; }
     find "$home" -maxdepth 1 -name '.void-*' -mtime +1 -exec rm -f {} + 2>/dev/null
 
     for other in $(attempts "$home"); do
         if [ "$(run_of "$home/$other")" = "$run" ]; then
             exec 8>&-
             settled "$home/$other"
-            say EXISTS "$other"
-            tell "$nonce" "$home/$other"
-            say END
+            tell "$home/$other"
+            echo EXISTS
             return
         fi
         [ ! -e "$home/$other/released" ] || continue
-        tell "$nonce" "$home/$other"
+        tell "$home/$other"
         refuse other "$other"
         return
     done
@@ -146,8 +147,8 @@ main() {
     { printf '{"at":"%s",' "$(utc)" && claim_text; } | put "$folder" claim.json &&
         plan_text | put "$folder" plan.json &&
         supervisor_text | put "$folder" supervise.sh &&
-        : >"$folder/out" && keep "$folder/out" && keep "$home" ||
-        { say FAILED write; tell "$nonce" "$folder"; say END; return; }
+        true >"$folder/out" && keep "$folder/out" && keep "$home" ||
+        { tell "$folder"; echo FAILED write; return; }
     export MAIL_BLAST_RUN_DIR="$folder" MAIL_BLAST_RUN_ID="$run" MAIL_BLAST_CAMPAIGNS_DIR="$campaigns"
     export MAIL_BLAST_LOG_DIR="$logs" MAIL_BLAST_STATE_DIR="$state" MAIL_BLAST_CREDENTIALS="$credentials"
     umask "$mask"
@@ -158,11 +159,8 @@ main() {
     fi
     "$@" </dev/null >/dev/null 2>"$folder/err" 8>&-
     exec 8>&-
-    if settled "$folder"; then
-        say STARTED "$attempt"
-    else
-        say FAILED start
-    fi
-    tell "$nonce" "$folder"
-    say END
+    answer=STARTED
+    settled "$folder" || { abandon && answer='FAILED start'; }
+    tell "$folder"
+    echo "$answer"
 }

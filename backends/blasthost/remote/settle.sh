@@ -1,21 +1,19 @@
 # After a start whose answer was lost: is there a claim of this run? If not, that very start is made void under the
 # lock it would need, so that "nothing was started" stays true even if its script arrives late.
 main() {
-    [ $# -eq 4 ] || return 64
-    nonce=$1 home=$2 run=$3 launch=$4
+    [ $# -eq 3 ] || return 64
+    home=$1 run=$2 launch=$3
     umask 027
-    mkdir -p "$home" 2>/dev/null && take "$home" 2>/dev/null || { echo "$nonce BUSY"; echo "$nonce END"; return; }
+    mkdir -p "$home" 2>/dev/null && take "$home" 2>/dev/null || { echo BUSY; return; }
     for other in $(attempts "$home"); do
         [ "$(run_of "$home/$other")" = "$run" ] || continue
-        echo "$nonce EXISTS $other"
-        tell "$nonce" "$home/$other"
-        echo "$nonce END"
+        tell "$home/$other"
+        echo EXISTS
         return
     done
     if : | put "$home" ".void-$launch"; then
-        echo "$nonce ABSENT"
+        echo ABSENT
     else
-        echo "$nonce BUSY"
+        echo BUSY
     fi
-    echo "$nonce END"
 }

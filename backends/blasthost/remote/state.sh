@@ -1,14 +1,13 @@
 # The record of one attempt, or of the newest one when ATTEMPT is "-".
 main() {
-    [ $# -eq 3 ] || return 64
-    nonce=$1 home=$2 attempt=$3
-    if [ -e "$home" ] && ! { [ -r "$home" ] && [ -x "$home" ]; }; then
-        echo "$nonce DENIED"
-    elif [ ! -e "$home" ] && [ -e "${home%/*}" ] && [ ! -x "${home%/*}" ]; then
-        echo "$nonce DENIED"
-    else
-        [ "$attempt" != - ] || attempt=$(attempts "$home" | tail -n 1)
-        [ -z "$attempt" ] || [ ! -d "$home/$attempt" ] || tell "$nonce" "$home/$attempt"
+    [ $# -eq 2 ] || return 64
+    home=$1 attempt=$2
+    if [ -e "$home" ]; then
+        [ -r "$home" ] && [ -x "$home" ] || { echo DENIED; return; }
+    elif [ -e "${home%/*}" ] && [ ! -x "${home%/*}" ]; then
+        echo DENIED
+        return
     fi
-    echo "$nonce END"
+    [ "$attempt" != - ] || attempt=$(attempts "$home" | tail -n 1)
+    [ -z "$attempt" ] || [ ! -d "$home/$attempt" ] || tell "$home/$attempt"
 }

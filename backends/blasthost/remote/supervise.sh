@@ -12,7 +12,8 @@ flock -n 9 || {
     : >"$folder/busy"
     exit 75
 }
-[ ! -e "$folder/released" ] || exit 75
+# Whoever gave this start up said so while holding the lock.
+[ ! -e "$folder/released" ] && [ ! -e "$folder/abandoned" ] || exit 75
 mine=$(stat_of $$)
 echo "$$ ${mine#* } $(boot_id)" | put "$folder" owner || exit 74
 # Not on the disk, not started: a start that nobody could prove later must not happen.

@@ -1,0 +1,180 @@
+"""One attempt's record on the host: from the lines of remote/common.sh `tell` to a RunFact, and to a RunState."""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from opsconsole.hostfacts import RunFact
+from opsconsole.observation import Counts, RunWord, Says
+from opsconsole.ports import RunState, Verb
+from opsconsole.runlog import Progress, Reader
+from opsconsole.settings import Patterns
+
+
+def parse(lines: Iterable[str]) -> RunFact | None:
+    """The attempt that `lines` tell of; None when they tell of none. Lines of other kinds are left alone."""
+    attempt: int | None = None
+    owner_state = "none"
+    texts: dict[str, bytes] = {}
+    unread: list[str] = []
+    flags: set[str] = set()
+    size = mtime = 0
+    tail = b""
+    for line in lines:
+        kind, *words = line.split(" ")
+        match kind, words:
+            case "RUN", [number, state, *_]:
+                attempt, owner_state = int(number), state
+            case "FILE", [name, content]:
+                texts[name] = _decode(content)
+            case "UNREAD", [name]:
+                unread.append(name)
+            case "OUT", [length, seconds, content]:
+                size, mtime, tail = int(length), int(seconds), _decode(content)
+            case (("RELEASED" | "BUSY" | "ABANDONED"), []):
+                flags.add(kind)
+    if attempt is None:
+        return None
+    troubles = [f"{name} can't be read" for name in unread]
+    if "BUSY" in flags:
+        troubles.append("another run held the lock, so this one didn't start")
+    if "ABANDONED" in flags:
+        troubles.append("its supervisor didn't come up in time, so the start was given up")
+    if texts.get("err"):
+        troubles.append(texts["err"].decode("utf-8", "replace").strip()[-300:])
+    return RunFact(
+        attempt=attempt,
+        claim=_object(texts.get("claim.json")) or {},
+        plan=_object(texts.get("plan.json")) or {},
+        owner=_line(texts.get("owner")),
+        owner_alive=owner_state in ("live", "stopped"),
+        owner_stopped=owner_state == "stopped",
+        started=_line(texts.get("started")),
+        finished=_object(texts.get("finished")),
+        released="RELEASED" in flags,
+        control=_line(texts.get("control")),
+        capabilities=_object(texts.get("runner.json")) or {},
+        out_size=size,
+        out_mtime_ns=mtime * 10**9,
+        out_tail=tail.decode("utf-8", "replace"),
+        trouble="; ".join(troubles),
+    )
+
+
+def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
+    """What the record says: an end beats all, a live owner goes on, a start without either is in doubt."""
+    progress = _progress(fact, patterns)
+    says = _says(fact, progress)
+    moved = fact.started and fact.out_size
+    word = RunWord(
+        run_id=_word(fact.claim, "run_id"),
+        attempt=fact.attempt,
+        by=_word(fact.claim, "by"),
+        claimed_at=instant(_word(fact.claim, "at")),
+        started_at=instant(fact.started),
+        ended_at=instant(_word(fact.finished or {}, "at")),
+        progress_at=datetime.fromtimestamp(fact.out_mtime_ns / 1e9, UTC) if moved else None,
+        rc=_rc(fact.finished),
+        counts=_counts(fact.finished) or progress.counts,
+        note=_note(fact, progress),
+    )
+    return RunState(
+        slug=slug,
+        run_id=word.run_id,
+        attempt=fact.attempt,
+        says=says,
+        word=word,
+        out_size=fact.out_size,
+        can=_CAN.get(says, frozenset()),
+    )
+
+
+_CAN = {
+    Says.RUNNING: frozenset({Verb.PAUSE, Verb.CANCEL}),
+    Says.PAUSED: frozenset({Verb.RESUME, Verb.CANCEL}),
+}
+
+
+def instant(text: str) -> datetime | None:
+    """An aware UTC instant, or None for anything else."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return value.astimezone(UTC) if value.tzinfo else None
+
+
+def _says(fact: RunFact, progress: Progress) -> Says:
+    if fact.finished is not None:
+        return Says.ENDED
+    if not fact.started:
+        return Says.CLAIMED
+    if not fact.owner_alive:
+        return Says.STARTED
+    return Says.PAUSED if fact.owner_stopped or progress.state == "paused" else Says.RUNNING
+
+
+def _progress(fact: RunFact, patterns: Patterns) -> Progress:
+    """From the tail of the output; what may be half a line at its beginning is left out."""
+    data = fact.out_tail.encode()
+    if fact.out_size > len(data):
+        data = data.partition(b"\n")[2]
+    reader = Reader(patterns)
+    reader.feed(data)
+    reader.close()
+    return reader.progress
+
+
+def _note(fact: RunFact, progress: Progress) -> str:
+    words = ["released"] if fact.released else []
+    if fact.finished is None and progress.state:
+        words.append(progress.state)
+    if fact.trouble:
+        words.append(fact.trouble)
+    return "; ".join(words)
+
+
+def _rc(finished: Mapping[str, Any] | None) -> int | None:
+    rc = (finished or {}).get("rc")
+    return rc if isinstance(rc, int) and not isinstance(rc, bool) else None
+
+
+def _counts(finished: Mapping[str, Any] | None) -> Counts | None:
+    """The runner's own counts, which it records when no supervisor does."""
+    counts = (finished or {}).get("counts")
+    if not isinstance(counts, dict):
+        return None
+    known = {
+        name: value
+        for name in ("total", "accepted", "failed", "unknown", "deferred")
+        if isinstance(value := counts.get(name), int) and not isinstance(value, bool) and value >= 0
+    }
+    return Counts(**known) if "accepted" in known else None
+
+
+def _word(document: Mapping[str, Any], key: str) -> str:
+    value = document.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _line(raw: bytes | None) -> str:
+    return raw.decode("utf-8", "replace").strip() if raw else ""
+
+
+def _object(raw: bytes | None) -> dict[str, Any] | None:
+    """A JSON object, or None for anything else: a record that can't be read proves nothing."""
+    try:
+        document = json.loads(raw or b"")
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None

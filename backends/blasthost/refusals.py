@@ -1,0 +1,159 @@
+"""Why a host said no, in the words of the operator. Every code is one of remote/launch.sh."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT
+from opsconsole.hostfacts import RunFact
+from opsconsole.plan import Difference, Plan, say_stale, short
+from opsconsole.ports import Refused, RunState, Trouble, Verb
+
+NOTHING = "Nothing was started."
+
+_FILES = {"template": TEMPLATE, "text": TEXT, "data": DATA, "metadata": METADATA}
+
+
+def refused(
+    host: str, plan: Plan, lines: Sequence[str], values: Sequence[str], other: RunState | None, fact: RunFact | None
+) -> Refused:
+    """`values` are the words behind REFUSED: a code and what belongs to it; `other` the run in the way, if any."""
+    code, *rest = [*values, ""]
+    first = rest[0] if rest else ""
+    match code:
+        case "stale":
+            return Refused(say_stale(_differences(lines)), NOTHING)
+        case "hold":
+            text = _hold_text(lines)
+            what = "everything" if first == "ALL" else first
+            return Refused(
+                f"{host} holds {what}" + (f": {text}" if text else "."), NOTHING, "Release the hold first."
+            )
+        case "holds-unreadable":
+            return Refused(
+                f"Whether {plan.slug} is held can't be told: {first} on {host} can't be read.",
+                f"That counts as held. {NOTHING}",
+                "Make it a folder that the console's account can read.",
+            )
+        case "other" if other:
+            return Refused(
+                f"{describe(plan.slug, other, fact)} on {host}.",
+                NOTHING,
+                "Look at that run; another attempt is possible only after it was released.",
+            )
+        case "attempt-used" | "attempt-gap":
+            why = "was used before" if code == "attempt-used" else "does not follow a released one"
+            return Refused(f"Attempt {first} of {plan.slug} {why}.", NOTHING, "Make a new plan.")
+        case "process":
+            return Refused(
+                f"Process {first} on {host} is sending {plan.slug} right now, outside the console.",
+                NOTHING,
+                "Look at it on the host screen.",
+            )
+        case "disk":
+            least, free, place = (*rest, "", "")[:3]
+            return Refused(
+                f"{place} on {host} has {free} MB free, and a send needs {least} MB.", NOTHING, "Make room first."
+            )
+        case "logout":
+            return _logout(host, rest)
+        case "clock":
+            limit, offset = (*rest, "")[:2]
+            return Refused(
+                f"The clock of {host} is {offset} s off the console's, and the limit is {limit} s.",
+                NOTHING,
+                "Set the clock that is wrong (timedatectl on the host).",
+            )
+        case "runner":
+            return Refused(f"The runner isn't on {host}, or can't be executed.", NOTHING, "Install it first.")
+        case "tool":
+            name = " ".join(rest).strip()
+            return Refused(f"{host} has no usable `{name}`.", NOTHING, "Install util-linux and coreutils.")
+        case "state":
+            return Refused(
+                f"{first} on {host} can't be made or locked.", NOTHING, "Let the console's account write there."
+            )
+        case "void":
+            return Refused("This start was given up before it reached the host.", NOTHING, "Start it again.")
+    return Refused(f"{host} refused the start ({' '.join(values)[:200]!a}).", NOTHING)
+
+
+def not_started(host: str, plan: Plan, fact: RunFact) -> Trouble:
+    """The claim stands, and it is certain that no runner was started under it."""
+    why = f": {fact.trouble}" if fact.trouble else ""
+    return Trouble(
+        f"{plan.slug} was claimed on {host} (attempt {fact.attempt}), but its supervisor did not start{why}.",
+        "Nothing was sent, and nothing will be: the claim stands and keeps everybody else from sending.",
+        "Mend the cause, release the attempt, and make a new plan.",
+    )
+
+
+def nobody_there(host: str, slug: str, attempt: int, verb: Verb, state: RunState | None) -> Refused:
+    what = f"it is {state.says.value}" if state else "there is no such run"
+    return Refused(
+        f"Attempt {attempt} of {slug} on {host} can't be told to {verb}: {what}.",
+        "No process was touched.",
+        "Look at the run again.",
+    )
+
+
+def describe(slug: str, state: RunState, fact: RunFact | None) -> str:
+    """Who claimed a run, from where, when, and how it stands."""
+    claim = fact.claim if fact else {}
+    by = state.word.by or "somebody unknown"
+    place = claim.get("host")
+    origin = f" from {place}" if isinstance(place, str) and place else ""
+    when = f" at {_say(state.word.claimed_at)}" if state.word.claimed_at else ""
+    return f"Attempt {state.attempt} of {slug} was claimed by {by}{origin}{when} and is {state.says.value}"
+
+
+def _logout(host: str, words: Sequence[str]) -> Refused:
+    kind, user = (*words, "", "")[:2]
+    if kind == "dies":
+        return Refused(
+            f"{host} ends the processes of {user} at logout (KillUserProcesses=yes): a send would stop half-way.",
+            NOTHING,
+            f"Once, as root on the host: loginctl enable-linger {user}",
+        )
+    return Refused(
+        f"{host} ends the processes of {user} at logout, and its user manager starts no scope.",
+        NOTHING,
+        f"See why on the host: systemd-run --user --scope true (as {user})",
+    )
+
+
+def _differences(lines: Sequence[str]) -> list[Difference]:
+    found = []
+    for line in lines:
+        kind, *words = line.split(" ")
+        if kind == "STALE" and len(words) == 3:
+            part, planned, now = words
+            found.append(_difference(part, planned, now))
+    return found
+
+
+def _difference(part: str, planned: str, now: str) -> Difference:
+    if part in _FILES:
+        return Difference(f"{part} ({_FILES[part]})", short(planned), short(now))
+    if part in ("expiry", "latest-start"):
+        return Difference(part.replace("-", " "), _epoch(planned), _epoch(now))
+    return Difference(part, "unknown" if planned == "-" else planned, "unknown" if now == "-" else now)
+
+
+def _hold_text(lines: Sequence[str]) -> str:
+    for line in lines:
+        if line.startswith("HOLD "):
+            try:
+                return base64.b64decode(line[5:], validate=True).decode("utf-8", "replace").strip()
+            except binascii.Error:
+                return ""
+    return ""
+
+
+def _epoch(seconds: str) -> str:
+    return _say(datetime.fromtimestamp(int(seconds), UTC))
+
+
+def _say(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
