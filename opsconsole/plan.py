@@ -85,6 +85,34 @@ class Plan:
             "attempt": self.attempt,
         }
 
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Plan":
+        """The plan a document stands for. Raises KeyError, TypeError or ValueError when it isn't one."""
+        digests, rehearsal = document["digests"], document["dry_run"]
+        names = {part: name for name, part in PARTS.items()}
+        at = _instant(rehearsal["at"])
+        created, expires = _instant(document["created_at"]), _instant(document["expires_at"])
+        if at is None or created is None or expires is None:
+            raise ValueError("a plan has a dry run, a beginning and an end")
+        return cls(
+            slug=str(document["slug"]),
+            environment=str(document["environment"]),
+            carrier=str(document["carrier"]),
+            host=str(document["host"]),
+            digests={names[part]: str(digest) for part, digest in digests.items() if digest},
+            audience=int(document["audience"]),
+            subject=str(document["subject"]),
+            due=_instant(document["due"]),
+            latest_start=_instant(document["latest_start"]),
+            window=str(document["window"]),
+            dry_run_seq=rehearsal["seq"],
+            dry_run_at=at,
+            planned_by=str(document["planned_by"]),
+            created_at=created,
+            expires_at=expires,
+            attempt=int(document["attempt"]),
+        )
+
     @property
     def digest(self) -> str:
         text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -152,6 +180,10 @@ def short(digest: str) -> str:
 
 def _iso(instant: datetime | None) -> str | None:
     return instant.isoformat() if instant else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _say(instant: datetime) -> str:

@@ -1,0 +1,394 @@
+"""The one object that screens and commands talk to.
+
+Every call that reaches another system blocks and is bounded: screens make it from threads of their own. Whoever
+calls, the same rules decide (actions.py, safety.py), and the same records are written.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from opsconsole import actions
+from opsconsole.actions import Action, Context
+from opsconsole.board import Board, assemble
+from opsconsole.campaign import check_slug
+from opsconsole.hostfacts import HostFacts
+from opsconsole.plan import DryRun, Plan
+from opsconsole.policy import Policy
+from opsconsole.ports import (
+    Carrier,
+    Followed,
+    HostView,
+    Recorder,
+    Refused,
+    RunState,
+    Source,
+    Started,
+    Trouble,
+    Verb,
+)
+from opsconsole.safety import Confirmation, check_plan, confirm_decision, confirm_send, make_plan
+from opsconsole.settings import BlastHost, Environment, Role
+from opsconsole.verdict import Verdict
+from opsconsole.watch import Watch, Watched
+
+if TYPE_CHECKING:  # the audit store and the pre-flight are heavy; they are imported when first used
+    from opsconsole.audit.records import OutboxItem, Record
+    from opsconsole.audit.store import AuditStore
+    from opsconsole.decisions import Decisions
+    from opsconsole.delivery import Delivery
+    from opsconsole.preflight.check import Result
+    from opsconsole.runs import Identity, Runs
+
+CONSEQUENCES = {
+    "mark": "record that it went out, on your word; the dashboard is told, and it can't be sent any more",
+    "cancel": "record that it will not be sent; the dashboard is told. Its files and cron lines stay",
+    "stop": "end the run for good: whoever has not been mailed yet gets nothing",
+}
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Console:
+    """What the operator may see and do in one environment."""
+
+    def __init__(
+        self,
+        *,
+        environment: str,
+        settings: Environment,
+        policy: Policy,
+        role: Role,
+        read_only: bool,
+        local_zone: str,
+        identity: "Callable[[], Identity]",
+        watched: tuple[Watched, ...],
+        hosts: Mapping[str, BlastHost],
+        store: "Callable[[], AuditStore]",
+        watch: Watch,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.environment, self.settings, self.policy = environment, settings, policy
+        self.role, self.read_only, self.local_zone = role, read_only or role == "viewer", local_zone
+        self.clock, self.watch = clock, watch
+        self._sources: dict[str, Source] = {w.source.name: w.source for w in watched}
+        self._carriers = {n: s for n, s in self._sources.items() if isinstance(s, Carrier)}
+        self._recorders = {n: s for n, s in self._sources.items() if isinstance(s, Recorder)}
+        self._hosts, self._open_store, self._identity = hosts, store, identity
+        self._store_lock = threading.Lock()
+        self._opened: AuditStore | None = None
+        self._tidying = threading.Lock()
+        self.store_trouble = ""
+        self.found_at_start: tuple[str, ...] = ()
+
+    # Looking.
+
+    def board(self) -> Board:
+        """The board from what is known now; asks nobody."""
+        return assemble(self.watch.reports(), self.policy, self.clock())
+
+    def verdict(self, slug: str) -> Verdict:
+        verdict = self.board().get(check_slug(slug))
+        if verdict is None:
+            raise Refused(
+                f"No source knows a campaign {slug!r}.", "", "See `opsconsole board` for those there are."
+            )
+        return verdict
+
+    def refresh(self, names: tuple[str, ...] | None = None) -> Board:
+        """Ask every source (or these) again, look after what was left open, and give the new board."""
+        self.watch.refresh(names)
+        self.tidy()
+        return self.board()
+
+    def tidy(self) -> None:
+        """After a look: record ends nobody watched, and tell the others what waits for them."""
+        if not self._tidying.acquire(blocking=False):
+            return
+        try:
+            with suppress(Exception):  # a broken store is shown by store_trouble, and must not stop the looking
+                found = self._runs().reconcile()
+                self.found_at_start = self.found_at_start or found
+                self._delivery().deliver()
+                self.watch.refresh(("console",))
+        finally:
+            self._tidying.release()
+
+    def context(self, slug: str | None = None) -> Context:
+        verdict = self.board().get(slug) if slug else None
+        return Context(
+            role=self.role,
+            read_only=self.read_only,
+            verdict=verdict,
+            store_trouble=self.store_trouble,
+            carrier=bool(self._carriers),
+        )
+
+    def disabled_reason(self, action_id: str, slug: str | None = None) -> str:
+        return actions.BY_ID[action_id].disabled_reason(self.context(slug))
+
+    def host_names(self) -> tuple[str, ...]:
+        return tuple(n for n, s in self._sources.items() if isinstance(s, HostView))
+
+    def host_facts(self, name: str) -> HostFacts | None:
+        host = self._sources[name]
+        return host.host_facts() if isinstance(host, HostView) else None
+
+    def host_settings(self, name: str) -> BlastHost:
+        return self._hosts[name]
+
+    def connection(self, name: str) -> Mapping[str, Any]:
+        host = self._sources[name]
+        return host.connection() if isinstance(host, HostView) else {}
+
+    # Rehearsing.
+
+    def preflight(self, slug: str) -> "Iterator[Result]":
+        """Every check, one by one, from facts gathered now. What was found is recorded at the end."""
+        from opsconsole.rehearsal import preflight
+
+        self._require("preflight", slug)
+        yield from preflight(self, self.verdict(slug))
+
+    def dry_run(self, slug: str, on_output: Callable[[bytes], None], stop: threading.Event) -> DryRun:
+        """Rehearse on the carrier, record the result, and look at the host again."""
+        from opsconsole.rehearsal import dry_run
+
+        self._require("dry-run", slug)
+        return dry_run(self, self.verdict(slug), on_output, stop)
+
+    def last_dry_run(self, slug: str) -> DryRun | None:
+        from opsconsole.rehearsal import last_dry_run
+
+        return last_dry_run(self.store(), check_slug(slug))
+
+    def plan(self, slug: str) -> Plan:
+        """Freeze what the last dry run rehearsed, and record it. Raises Refused with every reason against it."""
+        from opsconsole.rehearsal import preflight_obstacles
+
+        self._require("send", slug)
+        verdict, now = self.verdict(slug), self.clock()
+        if obstacles := preflight_obstacles(self.store(), verdict, self.policy, now):
+            raise Refused(obstacles, "No plan was made; nothing was sent.")
+        carrier = self.carrier_of(slug)
+        plan = make_plan(
+            verdict,
+            self.last_dry_run(slug),
+            policy=self.policy,
+            environment=self.environment,
+            host=self._machine(carrier.name),
+            operator=self.identity.operator,
+            now=now,
+        )
+        event = self.identity.event("plan", slug, plan.run_id, plan=plan.document(), digest=plan.digest)
+        self.store().note(event)
+        return plan
+
+    def plan_of(self, slug: str, digest: str) -> Plan:
+        """The recorded plan of this campaign whose digest begins with `digest` (at least 12 digits)."""
+        for record in self.store().search(campaign=check_slug(slug), action="plan", limit=50):
+            if len(digest) >= 12 and str(record.detail.get("digest", "")).startswith(digest):
+                document = record.detail.get("plan")
+                if isinstance(document, Mapping):
+                    return Plan.from_document(document)
+        raise Refused(
+            f"No plan {digest[:12]!r} of {slug} is recorded.",
+            "Nothing was sent.",
+            "Run the dry run; it names the plan.",
+        )
+
+    # Acting.
+
+    def confirmation(self, action_id: str, slug: str, plan: Plan | None = None) -> Confirmation:
+        """What must be read and typed before this action. Raises Refused when it is not allowed now."""
+        action = self._require(action_id, slug)
+        verdict = self.verdict(slug)
+        where, danger = self.where(self.carrier_of(slug).name), self.settings.danger
+        if action_id == "send":
+            if plan is None:
+                raise Refused("There is no plan.", "Nothing was sent.", "Run the dry run first.")
+            warnings = tuple(f.text for f in verdict.findings if f.severity == "warn")
+            return confirm_send(
+                plan,
+                verdict.details,
+                where=where,
+                danger=danger,
+                now=self.clock(),
+                local_zone=self.local_zone,
+                warnings=warnings,
+            )
+        return confirm_decision(
+            action_id,
+            f"{action.label.capitalize()}: {slug}",
+            verdict,
+            consequence=CONSEQUENCES.get(action_id, action.tooltip),
+            environment=f"{self.environment} ({where})",
+            danger=danger,
+            needs_reason=action.needs_reason,
+        )
+
+    def send(self, plan: Plan, typed: str, reason: str = "") -> Started:
+        """Start the run of `plan`. Everything is looked at again first; the host looks once more itself."""
+        from opsconsole.rehearsal import preflight_obstacles
+
+        self._require("send", plan.slug)
+        self.confirmation("send", plan.slug, plan).check(typed, reason)
+        self.watch.refresh()
+        self._require("send", plan.slug)
+        verdict, now = self.verdict(plan.slug), self.clock()
+        dry_run = self.last_dry_run(plan.slug)
+        check_plan(plan, verdict, dry_run, self._machine(plan.carrier), self.policy, now)
+        if obstacles := preflight_obstacles(self.store(), verdict, self.policy, now):
+            raise Refused(obstacles, "Nothing was sent.")
+        try:
+            return self._runs().start(plan, reason)
+        finally:
+            self.watch.refresh((plan.carrier, "console"))
+
+    def run_state(self, slug: str, attempt: int | None = None) -> RunState | None:
+        return self.carrier_of(slug).run_state(check_slug(slug), attempt)
+
+    def follow(
+        self, slug: str, attempt: int, offset: int, on_output: Callable[[bytes], None], stop: threading.Event
+    ) -> Followed:
+        """The run's log from byte `offset` on. When it ends, the end is recorded and others are told."""
+        carrier = self.carrier_of(slug).name
+        if self.read_only or self.store_trouble:
+            return self._carriers[carrier].follow(slug, attempt, offset, on_output, stop)
+        followed = self._runs().follow(slug, attempt, offset, on_output, stop, carrier)
+        if followed.end is not None:
+            self.refresh((carrier, "console"))
+        return followed
+
+    def signal(self, slug: str, action_id: str, typed: str = "", reason: str = "") -> RunState:
+        """Pause, resume or stop the newest run."""
+        action = self._require(action_id, slug)
+        if action.danger is actions.Danger.DESTRUCTIVE:
+            self.confirmation(action_id, slug).check(typed, reason)
+        carrier = self.carrier_of(slug)
+        state = carrier.run_state(slug)
+        if state is None:
+            raise Refused(f"{carrier.name} knows no run of {slug}.", "There is nothing to act on.")
+        verb = {"pause": Verb.PAUSE, "resume": Verb.RESUME, "stop": Verb.CANCEL}[action_id]
+        try:
+            return self._runs().signal(slug, state.attempt, verb, carrier.name, reason)
+        finally:
+            self.watch.refresh((carrier.name, "console"))
+
+    def decide(self, action_id: str, slug: str, reason: str, *, typed: str = "", local: str = "") -> "Record":
+        """Take a decision: hold, release, approve, mark, reschedule (with `local`, its new due time) or cancel."""
+        action = self._require(action_id, slug)
+        if action.needs_reason and not reason.strip():
+            raise Refused(
+                f"{action.label.capitalize()} needs a reason.", "Nothing was done.", "Say in a few words why."
+            )
+        if action.danger is actions.Danger.DESTRUCTIVE:
+            self.confirmation(action_id, slug).check(typed, reason)
+        verdict, decisions = self.verdict(slug), self._decisions()
+        if action_id == "reschedule":
+            record = decisions.reschedule(verdict, local, self.clock(), reason)
+        elif action_id in ("hold", "release"):
+            record = getattr(decisions, action_id)(slug, reason)
+        else:
+            record = getattr(decisions, action_id)(verdict, reason)
+        self.watch.refresh(("console",))
+        self.tidy()
+        return record
+
+    def hold_everything(self, release: bool, reason: str) -> "Record":
+        """Hold every campaign, or release that hold."""
+        from opsconsole.audit.words import EVERYTHING
+
+        action = actions.BY_ID["release" if release else "hold"]
+        if refusal := actions.authorize(action, self.context()):
+            raise Refused(refusal, "Nothing was done.")
+        if not reason.strip():
+            raise Refused("A hold needs a reason.", "Nothing was done.", "Say in a few words why.")
+        decisions = self._decisions()
+        record = decisions.release(EVERYTHING, reason) if release else decisions.hold(EVERYTHING, reason)
+        self.watch.refresh(("console",))
+        return record
+
+    def reveal(self, what: str, slug: str = "") -> None:
+        """Record that personal data is being shown. Raises when it can't be recorded: then it isn't shown."""
+        self.store().note(self.identity.event("reveal", slug, "", "", what=what))
+
+    def waiting(self) -> "list[OutboxItem]":
+        return self._delivery().waiting()
+
+    # Parts.
+
+    @property
+    def identity(self) -> "Identity":
+        return self._identity()
+
+    def store(self) -> "AuditStore":
+        """The audit store, opened when first asked for. Raises AuditUnavailable."""
+        with self._store_lock:
+            if self._opened is None:
+                try:
+                    self._opened = self._open_store()
+                except Exception as error:
+                    self.store_trouble = str(error)
+                    raise
+                self.store_trouble = ""
+            return self._opened
+
+    def carrier_of(self, slug: str) -> Carrier:
+        """The carrier that holds this campaign. Raises Refused when none does."""
+        verdict = self.board().get(slug)
+        for o in verdict.observations if verdict else ():
+            if o.source in self._carriers and o.says != "absent":
+                return self._carriers[o.source]
+        if len(self._carriers) == 1:
+            return next(iter(self._carriers.values()))
+        raise Refused(f"No carrier holds {slug}.", "It can't be sent from here.", "Look where its files are.")
+
+    def where(self, carrier: str) -> str:
+        """Where a carrier really is: read from the live connection, not from the configuration."""
+        return str(self.connection(carrier).get("identity") or carrier)
+
+    def start(self) -> None:
+        """Begin to watch: every source is asked now and then, and what was left open is looked after."""
+        self.watch.start()
+
+    def close(self) -> None:
+        self.watch.stop()
+        for source in self._sources.values():
+            with suppress(Exception):  # a connection that can't be closed must not keep the console open
+                source.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    def _require(self, action_id: str, slug: str) -> Action:
+        action = actions.BY_ID[action_id]
+        self.verdict(slug)
+        if reason := action.disabled_reason(self.context(slug)):
+            raise Refused(reason, "Nothing was done.")
+        return action
+
+    def _machine(self, carrier: str) -> str:
+        facts = self.host_facts(carrier)
+        return facts.machine_id or facts.host if facts else ""
+
+    def _runs(self) -> "Runs":
+        from opsconsole.runs import Runs
+
+        return Runs(self.store, self._carriers, self.identity, self.clock, tuple(self._recorders))
+
+    def _decisions(self) -> "Decisions":
+        from opsconsole.decisions import Decisions
+
+        return Decisions(self.store, self.identity, tuple(self._recorders))
+
+    def _delivery(self) -> "Delivery":
+        from opsconsole.delivery import Delivery
+
+        return Delivery(self.store, self._recorders, self.clock)
+
+
+__all__ = ["Console", "Trouble", "utc_now"]

@@ -1,0 +1,156 @@
+"""Pre-flight and dry run on behalf of the console: gather, judge, record."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from opsconsole.audit.records import Event, Record
+from opsconsole.audit.store import AuditStore
+from opsconsole.observation import Says
+from opsconsole.plan import DryRun
+from opsconsole.policy import Policy
+from opsconsole.ports import CampaignFacts, Trouble
+from opsconsole.preflight.check import Earlier, Outcome, Result, Situation
+from opsconsole.preflight.run import run_checks
+from opsconsole.schedule import say_span
+from opsconsole.verdict import Verdict
+
+if TYPE_CHECKING:
+    from opsconsole.console import Console
+
+
+def preflight(console: "Console", verdict: Verdict) -> Iterator[Result]:
+    """Every check's result as it comes; a record of all of them once the last one has been taken."""
+    carrier = console.carrier_of(verdict.slug)
+    facts: CampaignFacts | None = None
+    blind = ""
+    try:
+        facts = carrier.preflight_facts(verdict.slug)
+    except Trouble as error:
+        blind = str(error)
+    situation = Situation(
+        slug=verdict.slug,
+        now=console.clock(),
+        environment=console.environment,
+        carrier=carrier.name,
+        facts=facts,
+        blind=blind,
+        details=verdict.details,
+        approval=verdict.approval,
+        policy=console.policy,
+        settings=console.host_settings(carrier.name),
+        observations=verdict.observations,
+        runs=_earlier(console, verdict.slug),
+        holds=tuple(h for o in verdict.observations for h in o.holds),
+    )
+    results = []
+    for result in run_checks(situation):
+        results.append(result)
+        yield result
+    if not console.read_only and not console.store_trouble:
+        digest = _content_digest(verdict)
+        console.store().note(_record_of(console, verdict.slug, results, digest))
+
+
+def _record_of(console: "Console", slug: str, results: list[Result], digest: str) -> Event:
+    return console.identity.event(
+        "preflight",
+        slug,
+        digest=digest,
+        outcomes=dict(Counter(str(r.outcome) for r in results)),
+        blocking=[f"{r.check_id}: {r.says}" for r in results if r.blocks],
+        failed=[f"{r.check_id}: {r.says}" for r in results if r.outcome is Outcome.FAIL],
+    )
+
+
+def preflight_obstacles(store: AuditStore, verdict: Verdict, policy: Policy, now: datetime) -> str:
+    """Why the last pre-flight doesn't allow a send; "" when it does."""
+    records = store.search(campaign=verdict.slug, action="preflight", limit=1)
+    if not records:
+        return "No pre-flight of it is recorded: run the pre-flight first."
+    last = records[0]
+    if now - last.utc > policy.dry_run_valid_for:
+        return (
+            f"The last pre-flight is {say_span(now - last.utc)} old and counts for "
+            f"{say_span(policy.dry_run_valid_for)}: run it again."
+        )
+    if last.detail.get("digest") != _content_digest(verdict):
+        return "The content changed since the last pre-flight: run it again."
+    blocking = last.detail.get("blocking")
+    if isinstance(blocking, list) and blocking:
+        return "The last pre-flight forbids it: " + "; ".join(str(line) for line in blocking)
+    return ""
+
+
+def dry_run(
+    console: "Console", verdict: Verdict, on_output: Callable[[bytes], None], stop: threading.Event
+) -> DryRun:
+    """Rehearse on the carrier and record what came of it. Raises Trouble when it could not be run."""
+    result = console.carrier_of(verdict.slug).dry_run(verdict.slug, on_output, stop)
+    event = console.identity.event(
+        "dry-run",
+        verdict.slug,
+        at=result.at.isoformat(),
+        carrier=result.carrier,
+        ok=result.ok,
+        digests=dict(result.digests),
+        audience=result.audience,
+        refused=result.refused,
+        duplicates=result.duplicates,
+        duration_s=result.duration_s,
+        summary=result.summary,
+        troubles=list(result.troubles),
+    )
+    record = console.store().note(event)
+    console.watch.refresh((result.carrier, "console"))
+    return _dry_run_of(record) or result
+
+
+def last_dry_run(store: AuditStore, slug: str) -> DryRun | None:
+    records = store.search(campaign=slug, action="dry-run", limit=1)
+    return _dry_run_of(records[0]) if records else None
+
+
+def _dry_run_of(record: Record) -> DryRun | None:
+    detail = record.detail
+    digests, troubles, audience = detail.get("digests"), detail.get("troubles"), detail.get("audience")
+    if not isinstance(digests, Mapping):
+        return None
+    return DryRun(
+        slug=record.campaign,
+        carrier=str(detail.get("carrier", "")),
+        at=datetime.fromisoformat(str(detail["at"])),
+        ok=detail.get("ok") is True,
+        digests={str(name): str(digest) for name, digest in digests.items()},
+        audience=audience if isinstance(audience, int) else None,
+        refused=_number(detail.get("refused")),
+        duplicates=_number(detail.get("duplicates")),
+        summary=str(detail.get("summary", "")),
+        troubles=tuple(str(t) for t in troubles) if isinstance(troubles, list) else (),
+        seq=record.seq,
+    )
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _content_digest(verdict: Verdict) -> str:
+    return next((o.content.digest for o in verdict.observations if o.keeps_traces and o.content), "")
+
+
+def _earlier(console: "Console", slug: str) -> tuple[Earlier, ...]:
+    """The runs of this campaign in the console's own records. A broken store gives none: it blocks by itself."""
+    if console.store_trouble:
+        return ()
+    found = []
+    for record in console.store().search(campaign=slug, action="send", limit=20):
+        if record.detail.get("result") == "not-started":
+            continue
+        says = Says.ENDED if record.detail.get("result") == "ended" else Says.STARTED
+        found.append(Earlier(where=f"audit record {record.seq}", says=says, at=record.utc, run_id=record.run))
+    refs = {r.ref for r in console.store().search(campaign=slug, action="send", limit=40) if r.ref}
+    settled = {f"audit record {seq}" for seq in refs}
+    return tuple(e for e in found if e.where not in settled)

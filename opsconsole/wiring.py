@@ -1,0 +1,117 @@
+"""The one place where backends are built from the configuration and handed to the console."""
+
+import getpass
+import os
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opsconsole.board import Board, assemble
+from opsconsole.config import Loaded, duration
+from opsconsole.console import Console, utc_now
+from opsconsole.watch import Watch, Watched
+
+if TYPE_CHECKING:
+    from opsconsole.audit.store import AuditStore
+
+
+def remembered(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> Board:
+    """The board of the last known state: quick, asks nobody, imports no backend."""
+    from opsconsole import snapshot
+
+    reports = {report.source: report for report in snapshot.load(snapshot_path(loaded))}
+    return assemble(reports, loaded.policy, clock())
+
+
+def snapshot_path(loaded: Loaded) -> Path:
+    return loaded.data_dir / f"last-known-{loaded.name}.json"
+
+
+def store_path(loaded: Loaded) -> Path:
+    return loaded.data_dir / "audit.db"
+
+
+def key_path(loaded: Loaded) -> Path:
+    return loaded.data_dir / "audit.key"
+
+
+def known_hosts_path(loaded: Loaded) -> Path:
+    """The console's own host keys, written by `opsconsole host trust`."""
+    return loaded.data_dir / "known_hosts"
+
+
+def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], datetime] = utc_now) -> Console:
+    """The console for one environment. Connects to nothing yet."""
+    from opsconsole.audit.words import ConsoleSource
+    from opsconsole.runs import Identity
+
+    loaded.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings = loaded.settings
+    name = settings.operator.name or getpass.getuser()
+    identity = Identity(operator=name, session=secrets.token_hex(4), environment=loaded.name)
+    console: Console
+
+    def store() -> "AuditStore":
+        return console.store()
+
+    watched = (*_backends(loaded), Watched(ConsoleSource(store, clock), duration("30 s")))
+    console = Console(
+        environment=loaded.environment.label or loaded.name,
+        settings=loaded.environment,
+        policy=loaded.policy,
+        role=settings.operator.role,
+        read_only=read_only,
+        local_zone=settings.operator.timezone or _local_zone(),
+        identity=lambda: identity,
+        watched=watched,
+        hosts=loaded.environment.blasthost,
+        store=lambda: open_store(loaded, clock),
+        watch=Watch(watched, clock, snapshot_path(loaded)),
+        clock=clock,
+    )
+    return console
+
+
+def open_store(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> "AuditStore":
+    from opsconsole.audit import key
+    from opsconsole.audit.store import AuditStore
+
+    return AuditStore(store_path(loaded), key.load_or_create(key_path(loaded)), clock=clock)
+
+
+def _backends(loaded: Loaded) -> list[Watched]:
+    found = []
+    environment = loaded.environment
+    if environment.dashboard is not None:
+        from backends.dashboard import DashboardBackend
+
+        dashboard = DashboardBackend("dashboard", environment.dashboard)
+        found.append(Watched(dashboard, duration(environment.dashboard.refresh_every)))
+    if environment.blasthost:
+        from backends.blasthost.host import BlastHostBackend
+
+        for name, settings in environment.blasthost.items():
+            host = BlastHostBackend(
+                name,
+                settings,
+                policy=loaded.policy,
+                own_known_hosts=known_hosts_path(loaded),
+                cache_dir=loaded.data_dir,
+            )
+            found.append(Watched(host, duration(settings.refresh_every)))
+    return found
+
+
+@cache
+def _local_zone() -> str:
+    """The operator's IANA zone, by TZ or the machine's own setting; "" when neither tells."""
+    if (zone := os.environ.get("TZ", "").lstrip(":")) and "/" in zone:
+        return zone
+    try:
+        target = os.path.realpath("/etc/localtime")
+    except OSError:
+        return ""
+    return target.partition("zoneinfo/")[2]
