@@ -214,7 +214,9 @@ def _greet(
         ) from None
     transport.use_compression(compression)
     try:
-        transport.start_client(timeout=timeout)
+        transport.start_client(timeout=timeout)  # returns without a word when the time is up
+        if not transport.initial_kex_done:
+            raise paramiko.SSHException(f"no agreement within {timeout:g} s")
     except paramiko.ssh_exception.IncompatiblePeer as error:
         raise _unreachable(hop, f"shares no algorithm with the console: {error}") from None
     except (paramiko.SSHException, EOFError, OSError) as error:

@@ -60,7 +60,7 @@ def find(name: str, port: int, files: Iterable[Path]) -> KnownHost:
     Raises PermissionError and other OSErrors of files that exist and can't be read: not knowing which keys
     are revoked is not the same as none being revoked.
     """
-    wanted = lookup_name(name, port)
+    wanted, bare = lookup_name(name, port), lookup_name(name, 22)
     found = KnownHost()
     for file in files:
         try:
@@ -69,7 +69,8 @@ def find(name: str, port: int, files: Iterable[Path]) -> KnownHost:
             continue
         for number, line in enumerate(text.splitlines(), 1):
             marker, hosts, key_type, blob = _split(line)
-            if not hosts or not _names(hosts, wanted):
+            # A key revoked for the host is revoked on all of its ports; trust holds for the port named.
+            if not hosts or not (_names(hosts, wanted) or (marker and _names(hosts, bare))):
                 continue
             if marker == "@cert-authority":
                 found.authorities.append(f"{file}:{number}")

@@ -159,7 +159,7 @@ def _target(
 
     hostname = _require(_HOST, one("hostname") or alias, "host name")
     login = _require(_USER, user or one("user") or getpass.getuser(), "user name")
-    port = port or int(one("port") or 22)
+    port = port or _number(one("port") or "22", "Port")
     tokens = {"h": hostname, "p": str(port), "r": login, "n": alias, "d": str(Path.home()), "%": "%"}
     tokens["u"] = getpass.getuser()
     named = [_expand(name, tokens) for name in options.get("identityfile", _DEFAULT_KEYS)]
@@ -181,7 +181,7 @@ def _target(
         host_key_alias=one("hostkeyalias"),
         known_hosts_files=_files(options, "userknownhostsfile", _KNOWN_HOSTS, tokens)
         + _files(options, "globalknownhostsfile", _GLOBAL_KNOWN_HOSTS, tokens),
-        server_alive_interval=int(one("serveraliveinterval") or 0),
+        server_alive_interval=_number(one("serveraliveinterval") or "0", "ServerAliveInterval"),
         warnings=tuple(warnings),
     )
 
@@ -213,6 +213,12 @@ def _require(pattern: re.Pattern[str], text: str, kind: str) -> str:
     if not pattern.match(text):
         raise _unusable(f"{text!r} can't be a {kind}.", "It is not passed on to a shell or to ssh.")
     return text
+
+
+def _number(text: str, option: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise _unusable(f"{option} {text!r} in the SSH config is not a number it can have.", "")
+    return int(text)
 
 
 def _unusable(what: str, means: str) -> HostUnreachable:

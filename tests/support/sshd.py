@@ -28,7 +28,7 @@ class Sshd:
         self.known_hosts = folder / "known_hosts"
         self.log = folder / "sshd.log"
         self.home = folder / "home"
-        self.home.mkdir()
+        self.home.mkdir(parents=True)
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         folder.chmod(0o700)
