@@ -1,0 +1,93 @@
+"""Is this text one deliverable address, and who is it? Pure: findings are returned, nothing is printed."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+try:  # optional: without it only plain ASCII addresses are taken
+    import email_validator
+except ImportError:  # pragma: no cover - depends on what is installed
+    _validator: Any = None
+else:
+    _validator = email_validator
+
+_STRICT = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
+)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_IN_TEXT = re.compile(r"([^\s@<>()\[\]\",;:'=]+)@([^\s@<>()\[\]\",;:']+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One recipient: `text` is ASCII and safe on an SMTP command line, `key` its 64-bit recipient key."""
+
+    text: str
+    key: int
+
+    @property
+    def hexkey(self) -> str:
+        return f"{self.key:016x}"
+
+
+@dataclass(frozen=True, slots=True)
+class BadAddress:
+    """Why a text isn't an address. `why` never holds the text itself."""
+
+    why: str
+
+
+def check(raw: str) -> Address | BadAddress:
+    """Judge one cell of the e-mail column. Plain spaces around it are ignored; everything else must fit."""
+    text = raw.strip(" \t")
+    if not text:
+        return BadAddress("the address is empty")
+    if _CONTROL.search(text):
+        return BadAddress("the address has a line break or control character in it")
+    if "," in text or ";" in text:
+        return BadAddress("the cell has a comma or semicolon: one row, one address")
+    if not _is_strict(text):
+        converted = _unusual(text)
+        if isinstance(converted, BadAddress):
+            return converted
+        text = converted
+    return Address(text, recipient_key(text))
+
+
+def recipient_key(address: str) -> int:
+    """64 bits of BLAKE2b over the address with its domain in lower case: the same person has the same key."""
+    local, _, domain = address.rpartition("@")
+    text = f"{local}@{domain.lower()}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+
+
+def mask(address: str) -> str:
+    """`jane@example.com` as `j•••@example.com`."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}•••@{domain}" if at else "•••"
+
+
+def mask_text(text: str) -> str:
+    """Text from a server or an exception, with every address masked and every control character replaced."""
+    return _CONTROL.sub(" ", _IN_TEXT.sub(lambda m: f"{m[1][:1]}•••@{m[2]}", text))
+
+
+def _is_strict(text: str) -> bool:
+    return len(text) <= 254 and text.find("@") <= 64 and _STRICT.fullmatch(text) is not None
+
+
+def _unusual(text: str) -> str | BadAddress:
+    """An address outside the strict form: an international domain becomes its ASCII form, the rest is refused."""
+    if text.isascii():
+        return BadAddress("this is not an e-mail address")
+    if _validator is None:
+        return BadAddress("the address is not ASCII, and email-validator is not installed to convert it")
+    try:
+        found = _validator.validate_email(text, check_deliverability=False).ascii_email
+    except _validator.EmailNotValidError:
+        return BadAddress("this is not an e-mail address")
+    if found is None:
+        return BadAddress("the part before the @ is not ASCII: it needs SMTPUTF8, which we don't send")
+    return found if _is_strict(found) else BadAddress("this is not an e-mail address")

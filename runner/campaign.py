@@ -1,0 +1,118 @@
+"""A campaign's files, read once: what is checked is what is sent."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from runner import metadata
+from runner.csvdata import Reader
+from runner.errors import BAD_DATA, Refused
+from runner.message import HTML_FILE, TEXT_FILE
+
+DATA_FILE = "blast_data.csv"
+METADATA_FILE = "blast_metadata.json"
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass
+class Campaign:
+    """`digests` are SHA-256 in hex of the bytes held here; "data" is added by the survey that reads the rows."""
+
+    slug: str
+    html: str
+    text: str | None
+    metadata: metadata.Metadata
+    digests: dict[str, str | None]
+    _data: BinaryIO
+
+    def reader(self) -> Reader:
+        """The rows from the beginning, out of the one file opened at the start (a replaced file isn't seen)."""
+        self._data.seek(0)
+        return Reader(self._data, self.metadata.email_column)
+
+    def data_digest(self) -> str:
+        self._data.seek(0)
+        digest = hashlib.sha256()
+        while chunk := self._data.read(1 << 20):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def close(self) -> None:
+        self._data.close()
+
+
+def check_slug(slug: str) -> str:
+    if not _SLUG.fullmatch(slug):
+        raise Refused(
+            BAD_DATA, f"{slug!r} is no campaign slug: small letters, digits, '.', '_' and '-', at most 64"
+        )
+    return slug
+
+
+def open_campaign(folder: Path, slug: str) -> Campaign:
+    """Read a campaign's small files and open its table. Raises Refused (65) naming the file and the fault."""
+    check_slug(slug)
+    raw = {name: _read(folder / slug / name) for name in (HTML_FILE, METADATA_FILE)}
+    raw_text = None
+    with suppress(FileNotFoundError):
+        raw_text = (folder / slug / TEXT_FILE).read_bytes()
+    try:
+        parsed = metadata.parse(raw[METADATA_FILE])
+    except metadata.MetadataError as error:
+        raise Refused(BAD_DATA, f"{METADATA_FILE}: {error}") from None
+    path = folder / slug / DATA_FILE
+    try:
+        data = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        raise Refused(BAD_DATA, f"{path} can't be read: {error.strerror}") from None
+    return Campaign(
+        slug,
+        _text(HTML_FILE, raw[HTML_FILE]),
+        _text(TEXT_FILE, raw_text) if raw_text is not None else None,
+        parsed,
+        {
+            "template": hashlib.sha256(raw[HTML_FILE]).hexdigest(),
+            "text": hashlib.sha256(raw_text).hexdigest() if raw_text is not None else None,
+            "metadata": hashlib.sha256(raw[METADATA_FILE]).hexdigest(),
+        },
+        data,
+    )
+
+
+def template_digest(digests: dict[str, str | None]) -> str:
+    """One digest of everything but the table that decides what a mail says."""
+    joined = "|".join(f"{part}={digests.get(part)}" for part in ("template", "text", "metadata"))
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def stale_parts(plan: dict[str, object], digests: dict[str, str | None], audience: int) -> Iterator[str]:
+    """What of a plan is no longer true, each with both values."""
+    planned = plan.get("digests")
+    for part in ("template", "text", "data", "metadata"):
+        was = planned.get(part) if isinstance(planned, dict) else None
+        if was != digests.get(part):
+            yield f"{part} was {was} in the plan, is {digests.get(part)} now"
+    if plan.get("audience") != audience:
+        yield f"audience was {plan.get('audience')} in the plan, is {audience} now"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Refused(BAD_DATA, f"{path} can't be read: {error.strerror}") from None
+
+
+def _text(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Refused(
+            BAD_DATA, f"{name} line {line}: byte 0x{data[error.start]:02x} is not UTF-8; save it as UTF-8"
+        ) from None

@@ -1,0 +1,179 @@
+"""The marks on disk that keep two runs apart: holds, the lock, the claim, and the life of the process."""
+
+import fcntl
+import getpass
+import hashlib
+import json
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from runner.errors import BUSY, HELD, JOURNAL, Refused
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """One attempt. `supervised`: somebody else records owner, started and finished."""
+
+    path: Path
+    run_id: str
+    attempt: int
+    supervised: bool
+
+
+def refuse_if_held(holds: Path, slug: str) -> None:
+    """Raises Refused (77) when nobody may send; a hold that can't be looked at counts as one."""
+    for name, what in (("ALL", "everything"), (slug, slug)):
+        try:
+            os.stat(holds / name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise Refused(
+                HELD, f"whether {what} is held can't be told ({holds / name}: {error.strerror}): held"
+            ) from None
+        raise Refused(HELD, f"{what} is held: {holds / name} exists. Release the hold first")
+
+
+def lock(slug_dir: Path) -> int:
+    """Take the campaign's lock for the life of this process; the descriptor is kept open. Raises Refused (75)."""
+    try:
+        slug_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(slug_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Refused(JOURNAL, f"{slug_dir / 'lock'} can't be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise Refused(BUSY, f"another run of this campaign is going{_by(latest(slug_dir))}") from None
+    return fd
+
+
+def latest(slug_dir: Path) -> Path | None:
+    """The newest attempt's folder."""
+    found = attempts(slug_dir)
+    return found[-1] if found else None
+
+
+def attempts(slug_dir: Path) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return sorted(
+            (p for p in slug_dir.iterdir() if p.name.isdecimal() and p.is_dir()), key=lambda p: int(p.name)
+        )
+    return []
+
+
+def next_attempt(slug_dir: Path) -> int:
+    """The attempt a new run may claim. Raises Refused (75), saying who holds the claim, when there is none."""
+    last = latest(slug_dir)
+    if last is None:
+        return 1
+    if not (last / "released").exists():
+        raise Refused(
+            BUSY,
+            f"attempt {last.name} of this campaign exists already{_by(last)}. To go on with it use --mode resume; "
+            f"to allow another attempt a person must create {last / 'released'}",
+        )
+    return int(last.name) + 1
+
+
+def claim(slug_dir: Path, slug: str, attempt: int, now: datetime) -> RunDir:
+    """Make the permanent mark that this attempt exists. Raises Refused (75) when somebody was faster."""
+    path = slug_dir / str(attempt)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        raise Refused(BUSY, f"attempt {attempt} was claimed a moment ago{_by(path)}") from None
+    sync_dir(slug_dir)
+    host = socket.gethostname()
+    run_id = hashlib.sha256(f"{slug}|{attempt}|{host}|{now.isoformat()}".encode()).hexdigest()[:16]
+    record = {
+        "run_id": run_id,
+        "slug": slug,
+        "attempt": attempt,
+        "by": f"{_user()} (mail-blast-runner, without a console)",
+        "host": host,
+        "at": now.isoformat(),
+        "plan": "",
+    }
+    durable_write(path / "claim.json", json.dumps(record) + "\n")
+    return RunDir(path, run_id, attempt, supervised=False)
+
+
+def existing(path: Path, run_id: str | None, supervised: bool) -> RunDir:
+    """An attempt somebody claimed before. Raises Refused (70) when its claim can't be read."""
+    try:
+        record = json.loads((path / "claim.json").read_bytes())
+        claimed = str(record["run_id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Refused(JOURNAL, f"{path / 'claim.json'} is missing or unreadable; an operator must decide") from None
+    if run_id is not None and run_id != claimed:
+        raise Refused(BUSY, f"{path} belongs to run {claimed}, not to {run_id}")
+    return RunDir(path, claimed, int(path.name) if path.name.isdecimal() else 0, supervised)
+
+
+def record_start(run: RunDir, now: datetime) -> None:
+    """Who runs it; a former end of the same attempt is put aside."""
+    if run.supervised:
+        return
+    with suppress(FileNotFoundError):
+        os.replace(run.path / "finished", run.path / "finished.before")
+    stat = Path("/proc/self/stat").read_text()
+    ticks = stat.rpartition(")")[2].split()[19]  # field 22, counted after the name, which may hold spaces
+    durable_write(run.path / "owner", f"{os.getpid()} {ticks} {boot_id()}\n")
+    durable_write(run.path / "started", f"{now.isoformat()}\n")
+
+
+def record_end(run: RunDir, rc: int, counts: dict[str, int] | None, now: datetime) -> None:
+    if not run.supervised:
+        durable_write(run.path / "finished", json.dumps({"rc": rc, "at": now.isoformat(), "counts": counts}) + "\n")
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def durable_write(path: Path, text: str) -> None:
+    """Write a file so that after a crash it is there whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(temporary, "w", encoding="utf-8", opener=_private) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_dir(path.parent)
+
+
+def sync_dir(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _by(attempt: Path | None) -> str:
+    """` (claimed by ... on ... at ...)`, as far as it can be told."""
+    if attempt is None:
+        return ""
+    try:
+        record: dict[str, Any] = json.loads((attempt / "claim.json").read_bytes())
+        return f" (claimed by {record['by']} on {record['host']} at {record['at']}, run {record['run_id']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return f" ({attempt}, by whom can't be told)"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

@@ -1,0 +1,222 @@
+"""The journal: what was begun and how it ended, so that a resume mails nobody twice.
+
+Append-only text, one writer, one record a line, fields divided by one space:
+
+    H run_id boot_id sha256(template) sha256(data) rows version instant     each process start
+    C first last                   rows claimed; on the disk before any of them may be sent
+    B row key attempt message-id   about to be sent: written after 354, before the first byte of the body
+    A row key code reply           accepted
+    F row key code reply           refused for good (code 0: refused by us, nothing was sent)
+    D row key attempt due code reply   refused for now; `due` in Unix seconds
+    U row key why                  unknown: never sent again by itself
+    S state
+
+`key` is the recipient key in hexadecimal, `-` when the row has no usable address. A process that dies leaves
+the page cache intact, so after it only a B without an outcome is in doubt. After a reboot every claimed row
+without an outcome is, since its B may have been lost.
+"""
+
+import os
+import re
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner.address import mask_text
+from runner.errors import JOURNAL, Refused
+
+PENDING, CLAIMED, CLAIMED_BEFORE_BOOT, BEGUN, DEFERRED, ACCEPTED, FAILED, UNKNOWN, SKIPPED = range(9)
+SENDABLE = frozenset({PENDING, CLAIMED, DEFERRED})
+DOUBTFUL = frozenset({BEGUN, CLAIMED_BEFORE_BOOT, UNKNOWN})
+_KEY = re.compile(r"[0-9a-f]{16}|-")
+
+
+class JournalError(Refused):
+    """The journal can't be written or believed; nothing may be sent after this."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(JOURNAL, message)
+
+
+class Journal:
+    """The one writer. Any failure is for good: after it every call raises JournalError."""
+
+    def __init__(self, path: Path) -> None:
+        self._broken = False
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise JournalError(f"the journal can't be opened: {error}") from None
+
+    def header(self, run_id: str, boot_id: str, template: str, data: str, rows: int, version: str, at: str) -> None:
+        self._put(f"H {run_id} {boot_id} {template} {data} {rows} {version} {at}")
+
+    def claim(self, first: int, last: int) -> None:
+        self._put(f"C {first} {last}")
+
+    def begin(self, row: int, key: str, attempt: int, message_id: str) -> None:
+        self._put(f"B {row} {key} {attempt} {message_id}")
+
+    def accepted(self, row: int, key: str, code: int, reply: str) -> None:
+        self._put(f"A {row} {key} {code} {_one_line(reply)}")
+
+    def failed(self, row: int, key: str, code: int, reply: str) -> None:
+        self._put(f"F {row} {key} {code} {_one_line(reply)}")
+
+    def deferred(self, row: int, key: str, attempt: int, due: float, code: int, reply: str) -> None:
+        self._put(f"D {row} {key} {attempt} {due:.0f} {code} {_one_line(reply)}")
+
+    def unknown(self, row: int, key: str, why: str) -> None:
+        self._put(f"U {row} {key} {_one_line(why)}")
+
+    def state(self, state: str) -> None:
+        self._put(f"S {state}")
+
+    def sync(self) -> None:
+        """Wait until all of it is on the disk; safe to call in another thread."""
+        if self._broken:
+            raise JournalError("the journal failed earlier")
+        try:
+            os.fdatasync(self._fd)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _put(self, line: str) -> None:
+        if self._broken:
+            raise JournalError("the journal failed earlier")
+        rest = memoryview(f"{line}\n".encode())
+        try:
+            while rest:  # a nearly full disk takes a part of it and says so
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> JournalError:
+        self._broken = True
+        return JournalError(
+            f"the journal can't be written ({error.strerror}); stopped. Mend it, then resume with --mode resume"
+        )
+
+
+@dataclass
+class Replay:
+    """What a journal says. `states` has one byte a row, from row 1 at index 1."""
+
+    run_id: str = ""
+    boot_id: str = ""
+    template: str = ""
+    data: str = ""
+    rows: int = 0
+    states: bytearray = field(default_factory=bytearray)
+    attempts: dict[int, tuple[int, float]] = field(default_factory=dict)  # deferred rows: tries made, due
+    keys: dict[int, str] = field(default_factory=dict)  # of rows whose fate isn't known
+    claims: bool = False
+    torn: int = 0  # bytes dropped from the end
+
+    def count(self, state: int) -> int:
+        return self.states.count(state)
+
+    def doubtful(self) -> Iterator[int]:
+        """Rows whose fate isn't known: they may have been sent."""
+        for row, state in enumerate(self.states):
+            if state in DOUBTFUL:
+                yield row
+
+
+def replay(path: Path, boot_id: str, *, repair: bool = False, on_done: "array[int] | None" = None) -> Replay:
+    """Read a journal as of a machine booted as `boot_id`. Raises JournalError when it can't be believed.
+
+    A torn last record is left out, and with `repair` cut off the file. `on_done` collects the recipient keys
+    (as numbers) of every row that was accepted or may have been.
+    """
+    found = Replay()
+    good = 0
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n") or line.startswith(b"\0"):
+                    if line.strip(b"\0") and line.startswith(b"\0"):
+                        raise JournalError(f"{path}: record {number} is damaged; an operator must decide")
+                    break
+                try:
+                    _apply(found, line.decode().rstrip("\n").split(" "), boot_id, on_done)
+                except (ValueError, IndexError, UnicodeDecodeError):
+                    raise JournalError(f"{path}: record {number} is damaged; an operator must decide") from None
+                good += len(line)
+        found.torn = size - good
+        if repair and found.torn:
+            os.truncate(path, good)
+    except OSError as error:
+        raise JournalError(f"the journal can't be read: {error}") from None
+    if on_done is not None:
+        on_done.extend(int(key, 16) for key in found.keys.values() if key != "-")
+    return found
+
+
+def _apply(found: Replay, record: list[str], boot_id: str, on_done: "array[int] | None") -> None:
+    kind = record[0]
+    if kind == "H":
+        _header(found, record, boot_id)
+        return
+    if not found.run_id:
+        raise ValueError("a record before the header")
+    if kind == "C":
+        found.claims = True
+        state = CLAIMED if found.boot_id == boot_id else CLAIMED_BEFORE_BOOT
+        first, last = int(record[1]), int(record[2])
+        if not 1 <= first <= last <= found.rows:
+            raise ValueError("no such rows")
+        for row in range(first, last + 1):
+            if found.states[row] in (PENDING, CLAIMED, CLAIMED_BEFORE_BOOT, DEFERRED):
+                found.states[row] = state
+        return
+    if kind == "S":
+        return
+    row, key = int(record[1]), record[2]
+    if not 1 <= row <= found.rows or not _KEY.fullmatch(key):
+        raise ValueError("no such row")
+    if kind == "B":
+        found.states[row] = BEGUN
+        found.keys[row] = key
+    elif kind == "D":
+        found.states[row] = DEFERRED
+        found.attempts[row] = (int(record[3]), float(record[4]))
+        found.keys.pop(row, None)
+    elif kind == "A":
+        found.states[row] = ACCEPTED
+        found.keys.pop(row, None)
+        if on_done is not None:
+            on_done.append(int(key, 16))
+    elif kind == "F":
+        found.states[row] = FAILED
+        found.keys.pop(row, None)
+    elif kind == "U":
+        found.states[row] = UNKNOWN
+        found.keys[row] = key
+    else:
+        raise ValueError("unknown record")
+
+
+def _header(found: Replay, record: list[str], boot_id: str) -> None:
+    run_id, boot, template, data, rows = record[1:6]
+    if found.run_id and (run_id, template, data, int(rows)) != (
+        found.run_id,
+        found.template,
+        found.data,
+        found.rows,
+    ):
+        raise ValueError("the headers differ")
+    if not found.run_id:
+        found.states = bytearray(int(rows) + 1)
+        found.states[0] = SKIPPED
+    found.run_id, found.boot_id, found.template, found.data, found.rows = run_id, boot, template, data, int(rows)
+
+
+def _one_line(text: str) -> str:
+    """Text from outside as the end of a record: no address, no control character, not too long."""
+    return mask_text(text)[:200]

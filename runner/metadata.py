@@ -1,0 +1,106 @@
+"""`blast_metadata.json`: read, checked, and told what is wrong with it. Pure."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from runner import window
+
+
+class MetadataError(Exception):
+    """The metadata can't be used; `problems` has one sentence for each thing wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """`max_rate` is in messages a second. `subject`, `from_`, `reply_to`, `list_unsubscribe` may hold variables."""
+
+    name: str
+    subject: str
+    from_: str
+    reply_to: str
+    list_unsubscribe: str
+    email_column: str
+    expected_recipients: int | None
+    due_at: datetime | None
+    zone: ZoneInfo
+    window: window.Window | None
+    max_rate: float | None
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+def parse(data: bytes) -> Metadata:
+    """Metadata from the file's bytes; unknown keys are kept in `raw`. Raises MetadataError naming all faults."""
+    try:
+        raw = json.loads(data)
+    except UnicodeDecodeError:
+        raise MetadataError(["blast_metadata.json is not UTF-8"]) from None
+    except json.JSONDecodeError as error:
+        raise MetadataError(
+            [f"blast_metadata.json line {error.lineno} column {error.colno}: {error.msg}"]
+        ) from None
+    except RecursionError:
+        raise MetadataError(["blast_metadata.json is nested too deeply"]) from None
+    if not isinstance(raw, dict):
+        raise MetadataError(["blast_metadata.json must hold one object { ... }"])
+    problems: list[str] = []
+
+    def text(key: str, required: bool = False, default: str = "") -> str:
+        value = raw.get(key, default)
+        if not isinstance(value, str) or (required and not value.strip()):
+            problems.append(f"{key} must be a text" + (" and is missing" if key not in raw else ""))
+            return default
+        return value
+
+    zone, due = ZoneInfo("UTC"), None
+    try:
+        zone = ZoneInfo(text("timezone", default="UTC"))
+    except (KeyError, ValueError, OSError):  # unknown name, a path, a folder
+        problems.append("timezone is not a known zone such as Europe/London")
+    if raw.get("due_at") is not None:
+        try:
+            due = datetime.fromisoformat(text("due_at"))
+        except ValueError:
+            problems.append('due_at must be a local time such as "2026-05-12T10:00"')
+    if due is not None and due.tzinfo is not None:
+        problems.append("due_at must be a local time without an offset; the zone goes in timezone")
+    opens = None
+    if raw.get("window") is not None:
+        try:
+            opens = window.parse(raw["window"], zone)
+        except ValueError as error:
+            problems.append(str(error))
+    rate = raw.get("max_rate")
+    if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1e6):
+        problems.append("max_rate must be a number of messages a second, above 0")
+        rate = None
+    expected = raw.get("expected_recipients")
+    if expected is not None and (isinstance(expected, bool) or not isinstance(expected, int) or expected < 0):
+        problems.append("expected_recipients must be a whole number")
+        expected = None
+    unsubscribe = text("list_unsubscribe")
+    if unsubscribe and not unsubscribe.startswith("https://"):
+        problems.append("list_unsubscribe must begin with https://")
+    found = Metadata(
+        name=text("name"),
+        subject=text("subject", required=True),
+        from_=text("from", required=True),
+        reply_to=text("reply_to"),
+        list_unsubscribe=unsubscribe,
+        email_column=text("email_column", default="email"),
+        expected_recipients=expected,
+        due_at=due,
+        zone=zone,
+        window=opens,
+        max_rate=rate,
+        raw=raw,
+    )
+    if problems:
+        raise MetadataError(problems)
+    return found

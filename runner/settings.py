@@ -1,0 +1,132 @@
+"""Where things are, how fast to go, and the mail server's credentials."""
+
+import argparse
+import configparser
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.errors import CONFIG, Refused
+
+PATHS = {
+    "campaigns_dir": ("MAIL_BLAST_CAMPAIGNS_DIR", "/var/mail/campaigns"),
+    "log_dir": ("MAIL_BLAST_LOG_DIR", "/var/log/mail-blasts"),
+    "state_dir": ("MAIL_BLAST_STATE_DIR", "/var/lib/mail-blasts/runs"),
+    "credentials": ("MAIL_BLAST_CREDENTIALS", "/etc/mail/blast-credentials.conf"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`rate` in messages a second (None: no limit), `batch_pause` and `retry_base` in seconds.
+
+    `run_dir` and `run_id` are set when a supervisor started us: the claim, the lock and the state files of the
+    process are then its work.
+    """
+
+    slug: str
+    mode: str
+    campaigns_dir: Path
+    log_dir: Path
+    state_dir: Path
+    credentials: Path
+    connections: int = 8
+    rate: float | None = None
+    batch_size: int = 0
+    batch_pause: float = 0.0
+    retry_base: float = 60.0
+    verbose: bool = False
+    log_delivery: bool = False
+    notify: bool = False
+    run_dir: Path | None = None
+    run_id: str | None = None
+
+    @property
+    def holds_dir(self) -> Path:
+        return self.state_dir.parent / "holds"
+
+
+@dataclass(frozen=True)
+class Smtp:
+    """How to reach the mail server. The password is never part of its repr."""
+
+    host: str
+    port: int
+    tls: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    notify_to: str | None = None
+
+
+def from_args(args: argparse.Namespace, env: Mapping[str, str]) -> Settings:
+    """Settings from the parsed command line over the environment over the defaults."""
+    paths = {
+        name: Path(getattr(args, name) or env.get(variable) or default)
+        for name, (variable, default) in PATHS.items()
+    }
+    run_dir = Path(env["MAIL_BLAST_RUN_DIR"]) if env.get("MAIL_BLAST_RUN_DIR") else None
+    if run_dir is not None:
+        paths["state_dir"] = run_dir.parent.parent
+    try:
+        retry_base = float(env.get("MAIL_BLAST_RETRY_BASE", "60"))
+    except ValueError:
+        raise Refused(CONFIG, "MAIL_BLAST_RETRY_BASE must be a number of seconds") from None
+    return Settings(
+        slug=args.campaign,
+        mode=args.mode,
+        connections=args.connections,
+        rate=args.rate,
+        batch_size=args.batch_size,
+        batch_pause=args.batch_pause,
+        retry_base=retry_base,
+        verbose=args.verbose,
+        log_delivery=args.log_delivery,
+        notify=args.notify_completion,
+        run_dir=run_dir,
+        run_id=env.get("MAIL_BLAST_RUN_ID") or None,
+        **paths,
+    )
+
+
+def read_credentials(path: Path) -> Smtp:
+    """The [smtp] section: host, port, username, password, tls; optionally [notify] to.
+
+    Raises Refused (78) when the file is missing, open to others or wrong. Its content is never repeated.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise Refused(
+                    CONFIG, f"{path} has mode {mode:04o}: others can read it. Mend it with: chmod 600 {path}"
+                )
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise Refused(CONFIG, f"{path} can't be read: {why}") from None
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(text)
+        section = parser["smtp"]
+    except (configparser.Error, KeyError):  # their text quotes the file
+        raise Refused(CONFIG, f"{path} is not an ini file with a section [smtp]") from None
+    return _smtp(path, section, parser.get("notify", "to", fallback=None))
+
+
+def _smtp(path: Path, section: Mapping[str, Any], notify_to: str | None) -> Smtp:
+    tls = section.get("tls", "starttls")
+    if tls not in ("starttls", "tls", "none"):
+        raise Refused(CONFIG, f"{path}: tls must be starttls, tls or none")
+    host = section.get("host", "").strip()
+    if not host:
+        raise Refused(CONFIG, f"{path}: host is missing")
+    try:
+        port = int(section.get("port", {"tls": "465", "starttls": "587"}.get(tls, "25")))
+    except ValueError:
+        port = 0
+    if not 0 < port < 65536:
+        raise Refused(CONFIG, f"{path}: port must be a number from 1 to 65535")
+    return Smtp(host, port, tls, section.get("username") or None, section.get("password"), notify_to)

@@ -1,0 +1,249 @@
+"""Templates: compiled once in the sandbox, tried first in a child that can be cut off. Returns findings.
+
+A template is a program written by somebody else. The sandbox keeps it from reaching Python, `trial` keeps it
+from using up the machine, and an undefined variable is an error that names its file and line.
+"""
+
+import contextlib
+import difflib
+import json
+import os
+import re
+import resource
+import select
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import FrameType
+from typing import Any
+
+import jinja2
+from jinja2 import meta, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+TRIAL_CPU_SECONDS = 5
+TRIAL_WALL_SECONDS = 15.0
+TRIAL_BYTES = 1 << 30
+ROW_SECONDS = 2.0  # one row may take this long to render
+_UNDEFINED = re.compile(r"'([^']+)' is undefined")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with a template. `variable` and `suggestion` are set for an undefined variable."""
+
+    file: str
+    line: int | None
+    what: str
+    variable: str | None = None
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.file} line {self.line}" if self.line else self.file
+        hint = f"; did you mean {self.suggestion}?" if self.suggestion else ""
+        return f"{where}: {self.what}{hint}"
+
+
+class TemplateError(Exception):
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding
+
+
+class RowTimeout(Exception):
+    """One row took longer to render than ROW_SECONDS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A template's text; `html` turns escaping of values on."""
+
+    text: str
+    file: str
+    html: bool = False
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    # 9 ** 9 ** 9 never ends and can't be interrupted
+    intercepted_binops = frozenset({"**"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        raise SecurityError(f"the operator {operator} is not allowed in a template")
+
+
+def _environment(html: bool) -> _Sandbox:
+    # optimized=False: nothing is computed while compiling
+    return _Sandbox(autoescape=html, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, optimized=False)
+
+
+class Template:
+    """A compiled template. Raises TemplateError when the source doesn't compile."""
+
+    def __init__(self, source: Source) -> None:
+        self._file = source.file
+        environment = _environment(source.html)
+        try:
+            code = environment.compile(source.text, source.file, source.file)
+            self._template = jinja2.Template.from_code(environment, code, environment.make_globals(None))
+        except jinja2.TemplateSyntaxError as error:
+            raise TemplateError(_syntax(source, error)) from None
+        except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
+            raise TemplateError(Finding(source.file, None, f"can't be compiled: {type(error).__name__}")) from None
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """The text for one row. Raises TemplateError for whatever the template does wrong."""
+        try:
+            return self._template.render(values)
+        except RowTimeout:
+            raise
+        except jinja2.UndefinedError as error:
+            text = error.message or "a variable is undefined"
+            match = _UNDEFINED.search(text)
+            name = match[1] if match else None
+            finding = Finding(self._file, self._line(error), text, name, suggest(name, values) if name else None)
+            raise TemplateError(finding) from None
+        except Exception as error:
+            # the text of a foreign exception may hold a recipient's data: its type is enough with the line
+            what = str(error) if isinstance(error, SecurityError) else f"fails with {type(error).__name__}"
+            raise TemplateError(Finding(self._file, self._line(error), what)) from None
+
+    def _line(self, error: BaseException) -> int | None:
+        line, trace = None, error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == self._file:
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        return line
+
+
+def _syntax(source: Source, error: jinja2.TemplateSyntaxError) -> Finding:
+    return Finding(source.file, error.lineno, (error.message or "syntax error")[:300])
+
+
+def suggest(name: str, known: Mapping[str, str] | Sequence[str]) -> str | None:
+    """The column that was probably meant."""
+    close = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.6)
+    return next((k for k in known if close and k.lower() == close[0]), None)
+
+
+def unknown_variables(source: Source, columns: Sequence[str]) -> list[Finding]:
+    """Variables the template uses that are no column; also a syntax error. Runs nothing of the template."""
+    environment = _environment(source.html)
+    try:
+        tree = environment.parse(source.text, source.file, source.file)
+    except jinja2.TemplateSyntaxError as error:
+        return [_syntax(source, error)]
+    except RecursionError:
+        return [Finding(source.file, None, "is nested too deeply")]
+    known = {*columns, *environment.globals}
+    undeclared = meta.find_undeclared_variables(tree) - known
+    lines: dict[str, int] = {}
+    for name in tree.find_all(nodes.Name):
+        if name.name in undeclared:
+            lines.setdefault(name.name, name.lineno)
+    return [
+        Finding(source.file, line, f"{name!r} is no column", name, suggest(name, columns))
+        for name, line in sorted(lines.items(), key=lambda pair: pair[1])
+    ]
+
+
+def trial(
+    sources: Sequence[Source],
+    values: Mapping[str, str],
+    *,
+    cpu_seconds: int = TRIAL_CPU_SECONDS,
+    wall_seconds: float = TRIAL_WALL_SECONDS,
+    memory: int = TRIAL_BYTES,
+) -> Finding | None:
+    """Compile and render once in a forked child with limits on CPU, memory and time; None when all is well.
+
+    Only syntax errors and templates that run away are told here; what a row lacks is told by render().
+    """
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(read)
+            _limit(cpu_seconds, memory)
+            answer = _try(sources, values)
+            os.write(write, json.dumps(asdict(answer) if answer else None).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    try:
+        said = _read_until(read, time.monotonic() + wall_seconds)
+    finally:
+        os.close(read)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    if said:
+        answer = json.loads(said)
+        return Finding(**answer) if answer else None
+    limit = f"{cpu_seconds} s of CPU, {memory >> 20} MiB of memory or {wall_seconds:g} s"
+    return Finding(
+        ", ".join(s.file for s in sources), None, f"cut off: compiling and rendering one row used more than {limit}"
+    )
+
+
+@contextlib.contextmanager
+def row_guard(seconds: float = ROW_SECONDS) -> Iterator[None]:
+    """Raises RowTimeout inside the block when it takes too long. Only in the main thread, elsewhere nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    armed = True
+
+    def cut(_signum: int, _frame: FrameType | None) -> None:
+        if armed:  # a late signal mustn't raise somewhere else
+            raise RowTimeout
+
+    before = signal.signal(signal.SIGALRM, cut)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _limit(cpu_seconds: int, memory: int) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGXCPU):
+        signal.signal(number, signal.SIG_DFL)
+    with open("/proc/self/statm") as statm:
+        already = int(statm.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_AS, (already + memory, already + memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _try(sources: Sequence[Source], values: Mapping[str, str]) -> Finding | None:
+    for source in sources:
+        try:
+            template = Template(source)
+        except TemplateError as error:
+            return error.finding
+        try:
+            template.render(values)
+        except TemplateError as error:
+            if "MemoryError" in error.finding.what:
+                return Finding(source.file, error.finding.line, "cut off: it needs too much memory")
+        except MemoryError:
+            return Finding(source.file, None, "cut off: it needs too much memory")
+    return None
+
+
+def _read_until(pipe: int, deadline: float) -> bytes:
+    said = b""
+    while (left := deadline - time.monotonic()) > 0:
+        if not select.select([pipe], [], [], left)[0]:
+            break
+        chunk = os.read(pipe, 65536)
+        if not chunk:
+            return said
+        said += chunk
+    return b""
