@@ -1,0 +1,58 @@
+"""Writers that run as processes of their own: `python -m tests.audit.child MODE PATH …`.
+
+A writer prints a record's seq only after the store has acknowledged it.
+"""
+
+import os
+import resource
+import sys
+from pathlib import Path
+
+from opsconsole.audit.records import AuditUnavailable
+from opsconsole.audit.store import AuditStore
+from tests.audit.support import KEY, event, ticking
+
+
+def write(path: Path, count: str, name: str) -> None:
+    with AuditStore(path, KEY, clock=ticking(), busy_seconds=60) as store:
+        for number in range(int(count)):
+            record = store.intent(event(operator=name, detail={"n": number, "padding": "x" * 3000}))
+            print(record.seq, flush=True)
+
+
+def full_disk(path: Path, room: str) -> None:
+    """A file size limit stands in for a full disk: writes past it fail part-way, as there."""
+    with AuditStore(path, KEY, clock=ticking()) as store:
+        acknowledged = store.head().seq
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + int(room), resource.RLIM_INFINITY))
+        try:
+            for number in range(200):
+                acknowledged = store.intent(event(detail={"n": number, "padding": "x" * 3000})).seq
+        except AuditUnavailable as error:
+            print("unavailable", acknowledged, len(store.search(limit=9999)), store.verify().checked, sep=",")
+            print(error.next_step)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        print("room again", store.intent(event()).seq, sep=",")
+
+
+def read_only(path: Path) -> None:
+    """Root may write anything, so become nobody once everything is imported."""
+    with AuditStore(path.with_name("warm.db"), KEY, clock=ticking()) as warm:
+        warm.intent(event())
+        warm.verify()
+        warm.search("x")
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    with AuditStore(path, KEY, clock=ticking()) as store:
+        print("readable", len(store.search("paul")), store.verify().ok, len(store.unresolved()), sep=",")
+        try:
+            store.intent(event())
+        except AuditUnavailable as error:
+            print("unavailable", "none will be taken" in error.means, "ls -l" in error.next_step, sep=",")
+
+
+if __name__ == "__main__":
+    mode, place, *rest = sys.argv[1:]
+    {"write": write, "full": full_disk, "read-only": read_only}[mode](Path(place), *rest)

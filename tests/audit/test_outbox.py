@@ -1,0 +1,83 @@
+"""Given something another system must be told, when it doesn't answer, it is kept and tried ever less often."""
+
+from datetime import timedelta
+
+import pytest
+
+from opsconsole.audit.outbox import LONGEST_WAIT, Outbox, wait_after
+from opsconsole.audit.records import Outgoing
+from opsconsole.audit.store import AuditStore
+from tests.audit.support import START, event
+
+LATER = START + timedelta(hours=1)
+
+
+@pytest.fixture
+def outbox(store: AuditStore) -> Outbox:
+    return Outbox(store)
+
+
+def test_what_is_put_waits_until_it_is_acknowledged(outbox: Outbox) -> None:
+    outbox.put("dashboard", "run-1:sent", {"status": "sent", "count": 2601})
+    outbox.put("dashboard", "run-1:sent", {"status": "something else"})
+    outbox.put("slack", "run-1:note", {})
+    first, second = outbox.due(LATER)
+    assert (first.destination, first.payload, first.tries) == ("dashboard", {"status": "sent", "count": 2601}, 0)
+    outbox.done(first.id)
+    assert outbox.due(LATER) == outbox.waiting() == [second]
+    outbox.put("dashboard", "run-1:sent", {})
+    assert outbox.waiting() == [second]
+
+
+def test_a_failure_is_tried_again_ever_later(outbox: Outbox) -> None:
+    outbox.put("dashboard", "k", {})
+    now = LATER
+    for tries, wait in enumerate([5, 10, 20, 40, 80, 160, 320, 640, 900, 900], 1):
+        (item,) = outbox.due(now)
+        outbox.failed(item.id, f"HTTP 502, token=Canary{tries} for john@example.com\udcff", now)
+        assert outbox.due(now + timedelta(seconds=wait - 1)) == []
+        now += timedelta(seconds=wait)
+    (item,) = outbox.waiting()
+    assert (item.tries, item.last_error) == (10, "HTTP 502, token=[redacted] for j•••@example.com\\udcff")
+
+
+def test_the_wait_has_a_cap() -> None:
+    assert wait_after(1) == timedelta(seconds=5)
+    assert wait_after(10_000) == LONGEST_WAIT
+
+
+@pytest.mark.parametrize(
+    ("tries", "ahead", "says"),
+    [
+        (0, 0, "waiting (not tried yet)"),
+        (1, 5, "waiting (1 try, next in 5 s)"),
+        (3, 39.2, "waiting (3 tries, next in 40 s)"),
+        (3, 0, "waiting (3 tries, due now)"),
+        (9, 900, "waiting (9 tries, next in 15 min)"),
+    ],
+)
+def test_how_it_waits_is_said_in_words(outbox: Outbox, tries: int, ahead: float, says: str) -> None:
+    outbox.put("dashboard", "k", {})
+    for _ in range(tries):
+        outbox.failed(1, "no answer", LATER)
+    (item,) = outbox.waiting()
+    assert item.says(item.next_try_utc - timedelta(seconds=ahead)) == says
+
+
+def test_an_outcome_and_what_must_be_told_of_it_are_one(store: AuditStore, outbox: Outbox) -> None:
+    intent = store.intent(event())
+    told = Outgoing("dashboard", "run-1:sent", {"count": 2601})
+    store.outcome(intent, event(), outbox=[told])
+    store.note(event(), outbox=[told])
+    assert [item.key for item in outbox.waiting()] == ["run-1:sent"]
+    with pytest.raises(ValueError, match="NaN"):
+        store.outcome(intent, event(), outbox=[Outgoing("dashboard", "other", {"count": float("nan")})])
+    assert store.head().seq == 3
+    assert len(outbox.waiting()) == 1
+
+
+def test_an_item_that_is_not_there_is_an_error(outbox: Outbox) -> None:
+    with pytest.raises(KeyError):
+        outbox.done(7)
+    with pytest.raises(KeyError):
+        outbox.failed(7, "x", LATER)
