@@ -1,8 +1,9 @@
 """When cron starts a line, in the zone of its host, through changes of the clocks; and in words.
 
 cronsim gives the wall-clock times of a schedule; the rules by which Debian's cron turns those into starts
-are here, because cron may start several missed times in one minute. Fires are aware datetimes in the zone
-of the `now` that was passed, which must be the host's. A line that is not enabled, or is `@reboot`, has none.
+are here, because cron may start several missed times in one minute. The datetimes passed in must be aware
+and in the host's zone, which decides when jobs run; fires are UTC, because in the hour that comes twice
+datetimes of a zone don't compare rightly. A line that is not enabled, or is `@reboot`, has none.
 """
 
 import heapq
@@ -117,7 +118,7 @@ def _starts(line: CronLine, now: datetime, *, forward: bool) -> Iterator[datetim
     waiting: list[float] = []
 
     def release() -> datetime:
-        return datetime.fromtimestamp(sign * heapq.heappop(waiting), zone)
+        return datetime.fromtimestamp(sign * heapq.heappop(waiting), UTC)
 
     for wall in walls:
         instants = [sign * each.timestamp() for each in _instants(wall, zone, rule.follows_clock)]

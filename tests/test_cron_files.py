@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opsconsole.cron import DISABLED, disable_line, enable_line, in_words, is_send, mentions, read_cron
@@ -262,6 +262,7 @@ PIECES += [
 TABLES = st.binary(max_size=300) | st.lists(st.sampled_from([*PIECES, DISABLED, b"--mode"])).map(b"".join)
 
 
+@settings(deadline=None)
 @given(TABLES, st.booleans())
 @example(DISABLED * 3000 + JOB, True)
 def test_no_bytes_make_the_reader_raise(text, has_user_column):
@@ -275,6 +276,7 @@ def test_no_bytes_make_the_reader_raise(text, has_user_column):
         line.command.encode("utf-8", "surrogateescape")
 
 
+@settings(deadline=None)
 @given(TABLES, st.integers(1, 9))
 def test_off_and_on_again_is_the_identity(text, number):
     try:
