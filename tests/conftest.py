@@ -2,14 +2,19 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.programs import missing
 from tests.support.proxy import Proxy
 from tests.support.sshd import Sshd
+
+if TYPE_CHECKING:
+    from backends.blasthost.session import HostSession
+    from backends.blasthost.sshconfig import Target
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -46,3 +51,26 @@ def proxy(sshd: Sshd) -> Iterator[Proxy]:
 def console_known_hosts(tmp_path: Path) -> Path:
     """The console's own known_hosts file, not there yet."""
     return tmp_path / "data" / "known_hosts"
+
+
+@pytest.fixture
+def open_session() -> Iterator[Callable[..., "HostSession"]]:
+    """Makes host sessions that are closed when the test ends."""
+    from backends.blasthost.session import HostSession
+
+    made: list[HostSession] = []
+
+    def make(target: "Target", **options: Any) -> HostSession:
+        session = HostSession(target, **options)
+        made.append(session)
+        return session
+
+    yield make
+    for session in made:
+        session.close()
+
+
+@pytest.fixture
+def no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key of whoever runs the tests is offered."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)

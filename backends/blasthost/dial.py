@@ -69,8 +69,14 @@ class Link:
                 return
             self._ended, self._why = True, why
         for transport in reversed(self._transports):
-            transport.close()
+            close_quietly(transport)
         self.on_end(self)
+
+
+def close_quietly(thing: paramiko.Transport | paramiko.Channel | socket.socket) -> None:
+    """Close it; saying goodbye over a line that is dead already is no error of anybody's."""
+    with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+        thing.close()
 
 
 def lost(what: str, *, may_have_run: bool = False) -> HostLost:
@@ -105,8 +111,8 @@ def dial(target: Target, known_hosts: Sequence[Path], *, timeout: float, compres
     except BaseException as error:
         for transport in reversed(transports):
             # A transport that never started ignores close(); its socket does not.
-            transport.close()
-            transport.sock.close()
+            close_quietly(transport)
+            close_quietly(transport.sock)
         if isinstance(error, (OSError, EOFError, paramiko.SSHException)):
             raise _unreachable(target, f"broke off: {error or type(error).__name__}") from None
         raise

@@ -10,9 +10,13 @@ import json
 import secrets
 import shlex
 
-SHELL_COMMAND = "exec {} -s"
-# One line, no quotes inside, nothing csh or fish would touch: the rest of the program follows on stdin.
-PYTHON_COMMAND = "exec {} -I -S -c 'import sys;b=sys.stdin.buffer;exec(b.read(int(b.readline())))'"
+# Every channel starts this, and its first line says what it becomes; so one can wait ready for any script.
+# `read` takes no byte beyond the line. Nothing in it that a csh or fish as login shell would touch.
+COMMAND = "exec /bin/sh -c 'IFS= read -r c && eval \"$c\"'"
+SHELL = "/bin/sh"
+
+_START_SHELL = "exec {} -s\n"
+_START_PYTHON = "exec {} -I -S -c 'import sys;b=sys.stdin.buffer;exec(b.read(int(b.readline())))'\n"
 
 _NOISE_CAP = 64 * 1024
 
@@ -56,8 +60,8 @@ def new_nonce() -> str:
     return secrets.token_hex(16)
 
 
-def shell_input(nonce: str, script: str | bytes, args: tuple[str, ...]) -> bytes:
-    """What goes over stdin of `sh -s`: the script in a subshell of its own, `args` as its "$@".
+def shell_input(nonce: str, script: str | bytes, args: tuple[str, ...], interpreter: str = SHELL) -> bytes:
+    """What goes over stdin of COMMAND: the script in a subshell of its own, `args` as its "$@".
 
     The arguments travel here too, so neither they nor the script show in the host's process list.
     Raises ValueError on NUL bytes, which no shell can hold.
@@ -66,15 +70,17 @@ def shell_input(nonce: str, script: str | bytes, args: tuple[str, ...]) -> bytes
     quoted = " ".join(map(shlex.quote, args)).encode("utf-8", "surrogateescape")
     if b"\0" in text or b"\0" in quoted:
         raise ValueError("a script or its argument contains a NUL byte")
-    return _SHELL % {b"nonce": nonce.encode(), b"args": quoted, b"script": text}
+    start = _START_SHELL.format(shlex.quote(interpreter)).encode()
+    return start + _SHELL % {b"nonce": nonce.encode(), b"args": quoted, b"script": text}
 
 
-def python_input(nonce: str, source: str | bytes, stdin_json: object) -> bytes:
-    """What goes over stdin of PYTHON_COMMAND; `source` finds `stdin_json` as JSON text on its sys.stdin."""
+def python_input(nonce: str, source: str | bytes, stdin_json: object, interpreter: str) -> bytes:
+    """What goes over stdin of COMMAND; `source` finds `stdin_json` as JSON text on its sys.stdin."""
     text = source.encode() if isinstance(source, str) else source
     data = json.dumps(stdin_json).encode()
-    start = f"{_PYTHON}main({nonce!r}, {(len(text), len(data))!r})\n".encode()
-    return b"%d\n" % len(start) + start + text + data
+    program = f"{_PYTHON}main({nonce!r}, {(len(text), len(data))!r})\n".encode()
+    start = _START_PYTHON.format(shlex.quote(interpreter)).encode()
+    return start + b"%d\n" % len(program) + program + text + data
 
 
 class FrameReader:

@@ -9,28 +9,26 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import paramiko
 
 from backends.blasthost import frames
-from backends.blasthost.dial import Link, dial, lost
+from backends.blasthost.answers import Completed, State, Status, StreamEnd, failed
+from backends.blasthost.dial import Link, close_quietly, dial, lost
 from backends.blasthost.errors import (
     AuthRefused,
     HostError,
     HostKeyRefused,
     HostRestricted,
     HostTimeout,
-    RemoteFailed,
     TooMuchOutput,
 )
 from backends.blasthost.heartbeat import Heartbeat, Wake
 from backends.blasthost.sshconfig import Target
 
-State = Literal["connected", "connecting", "lost", "refused"]
+__all__ = ["Completed", "HostSession", "State", "Status", "StreamEnd"]
 
 # sshd allows 10 sessions a connection and frees them late; 8 in flight were refused, 4 never.
 _COMMANDS, _STREAMS = 4, 3
@@ -39,44 +37,6 @@ _HEARTBEAT_LIMIT = 4.0
 _FULL_FOR = 1.0
 _CHUNK = 256 * 1024
 _STDERR_TAIL = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Completed:
-    """What a command said and how it ended; `rtt` is the whole exchange in seconds."""
-
-    stdout: bytes
-    stderr: bytes
-    rc: int
-    rtt: float
-    noise: bytes = b""
-
-    def check(self, doing: str) -> "Completed":
-        """Itself when rc is 0, else RemoteFailed; `doing` completes "The host failed to ..."."""
-        if self.rc:
-            raise _failed(doing, self.rc, self.stderr)
-        return self
-
-
-@dataclass(frozen=True)
-class StreamEnd:
-    """How a stream ended: `ended` with the script's `rc`, or because the caller set `stop`."""
-
-    ended: bool
-    rc: int | None
-    stderr: bytes = b""
-
-
-@dataclass(frozen=True)
-class Status:
-    """What is known about the connection; `identity` and `server_fingerprint` are None until it lives."""
-
-    state: State
-    since: datetime
-    last_error: HostError | None = None
-    latency_ms: float | None = None
-    server_fingerprint: str | None = None
-    identity: str | None = None
 
 
 class HostSession:
@@ -245,8 +205,8 @@ class HostSession:
         Raises HostError; its `may_have_run` says whether the script could have begun.
         """
         nonce = frames.new_nonce()
-        text = frames.shell_input(nonce, script, args)
-        return self._exchange(frames.SHELL_COMMAND.format(interpreter), nonce, text, timeout, max_bytes)
+        text = frames.shell_input(nonce, script, args, interpreter)
+        return self._exchange(interpreter, nonce, text, timeout, max_bytes)
 
     def run_python(
         self,
@@ -262,8 +222,8 @@ class HostSession:
         Raises like `run`, and RemoteFailed with rc 127 when the host has no such interpreter.
         """
         nonce = frames.new_nonce()
-        text = frames.python_input(nonce, source, stdin_json)
-        return self._exchange(frames.PYTHON_COMMAND.format(interpreter), nonce, text, timeout, max_bytes)
+        text = frames.python_input(nonce, source, stdin_json, interpreter)
+        return self._exchange(interpreter, nonce, text, timeout, max_bytes)
 
     def stream(
         self,
@@ -283,7 +243,7 @@ class HostSession:
         text = frames.shell_input(nonce, script, args)
         out, err = frames.FrameReader(nonce), frames.FrameReader(nonce)
         stderr = b""
-        with self._channel(self._streams, frames.SHELL_COMMAND.format("/bin/sh"), None) as (link, channel):
+        with self._channel(self._streams, None) as (link, channel):
             wake = Wake.on(channel)
             _send(channel, text, self._command_timeout)
             heard = time.monotonic()
@@ -300,16 +260,16 @@ class HostSession:
                     if body:
                         on_data(body)
                 if not out.ended and not channel.recv_ready() and (channel.eof_received or channel.closed):
-                    raise self._early_end(link, channel, out, frames.SHELL_COMMAND)
+                    raise self._early_end(link, channel, out, frames.SHELL)
                 if idle_timeout is not None and time.monotonic() - heard > idle_timeout:
                     raise self._too_slow(f"said nothing for {idle_timeout:g} s")
             return StreamEnd(True, out.rc, stderr)
 
-    def _exchange(self, command: str, nonce: str, text: bytes, timeout: float | None, max_bytes: int) -> Completed:
+    def _exchange(self, program: str, nonce: str, text: bytes, timeout: float | None, max_bytes: int) -> Completed:
         limit = self._command_timeout if timeout is None else timeout
         out, err = frames.FrameReader(nonce), frames.FrameReader(nonce)
         stdout, stderr = bytearray(), bytearray()
-        with self._channel(self._commands, command, limit) as (link, channel):
+        with self._channel(self._commands, limit) as (link, channel):
             started = time.monotonic()
             wake = Wake.on(channel)
             _send(channel, text, limit)
@@ -336,7 +296,7 @@ class HostSession:
                         continue
                     if out.ended:  # the end is certain; only the last of stderr is not
                         break
-                    raise self._early_end(link, channel, out, command)
+                    raise self._early_end(link, channel, out, program)
             assert out.rc is not None
             return Completed(
                 bytes(stdout), bytes(stderr), out.rc, time.monotonic() - started, out.noise + err.noise
@@ -344,9 +304,9 @@ class HostSession:
 
     @contextlib.contextmanager
     def _channel(
-        self, slots: threading.BoundedSemaphore, command: str, limit: float | None
+        self, slots: threading.BoundedSemaphore, limit: float | None
     ) -> Iterator[tuple[Link, paramiko.Channel]]:
-        """A channel with `command` started on it. Up to here nothing ran, so opening is tried again freely."""
+        """A channel that waits for a script. Up to here nothing ran, so opening is tried again freely."""
         self._connected()
         limit = self._command_timeout if limit is None else limit
         deadline = time.monotonic() + limit
@@ -355,14 +315,9 @@ class HostSession:
         try:
             link, channel = self._open(deadline)
             try:
-                with _closing_at(channel, deadline):
-                    try:
-                        channel.exec_command(command)
-                    except (paramiko.SSHException, EOFError, OSError):
-                        raise self._not_started(link, deadline) from None
                 yield link, channel
             finally:
-                channel.close()
+                close_quietly(channel)
         finally:
             slots.release()
 
@@ -374,16 +329,20 @@ class HostSession:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._too_slow("opened no session in time", may_have_run=False)
+            heartbeat = self._heartbeat
+            spare = heartbeat.take_spare() if heartbeat is not None and heartbeat.link is link else None
+            if spare is not None:
+                return link, spare
             try:
-                return link, link.transport.open_session(timeout=left)
+                channel = link.transport.open_session(timeout=left)
             except paramiko.ChannelException as error:
                 if error.code != 2:
                     raise self._restricted(f"opens no session: {error.text}", may_have_run=False) from None
                 # MaxSessions: sshd frees a session late, or there are so few that the heartbeat is in the way.
                 now = time.monotonic()
                 full_since = full_since or now
-                if now - full_since > _FULL_FOR and self._heartbeat is not None:
-                    self._heartbeat.make_way()
+                if now - full_since > _FULL_FOR and heartbeat is not None:
+                    heartbeat.make_way()
                 time.sleep(0.02)
             except (paramiko.SSHException, EOFError, OSError):
                 if link.alive:
@@ -392,6 +351,17 @@ class HostSession:
                 if redialled:
                     raise link.why from None
                 redialled = True
+            else:
+                self._start(link, channel, deadline)
+                return link, channel
+
+    def _start(self, link: Link, channel: paramiko.Channel, deadline: float) -> None:
+        try:
+            with _closing_at(channel, deadline):
+                channel.exec_command(frames.COMMAND)
+        except (paramiko.SSHException, EOFError, OSError):
+            close_quietly(channel)
+            raise self._not_started(link, deadline) from None
 
     # -- what went wrong -----------------------------------------------------------------------------------
     def _not_started(self, link: Link, deadline: float) -> HostError:
@@ -399,16 +369,16 @@ class HostSession:
             link.end()
             return link.why
         if time.monotonic() >= deadline:
-            return self._too_slow("did not start a command in time", may_have_run=True)
+            return self._too_slow("did not start a command in time", may_have_run=False)
         return self._restricted("refuses to run commands", may_have_run=False)
 
-    def _early_end(self, link: Link, channel: paramiko.Channel, out: frames.FrameReader, command: str) -> HostError:
+    def _early_end(self, link: Link, channel: paramiko.Channel, out: frames.FrameReader, program: str) -> HostError:
         """Why the output ended without its closing record."""
         channel.status_event.wait(2.0)
         # A dead line sets the exit status to -1; so does a signal. Both leave the outcome open.
         if channel.exit_status >= 0 and not out.hello:
-            if channel.exit_status == 127 and not command.endswith("-s"):
-                return _failed(f"run {command.split()[1]} on {self.target.alias}", 127, b"not found")
+            if channel.exit_status == 127 and program != frames.SHELL:
+                return failed(f"run {program}", 127, b"not found")
             said = out.noise.decode("ascii", "replace").strip().splitlines()
             return self._restricted(f"does not run our shell: {ascii(said[0]) if said else 'it said nothing'}")
         if not link.alive or (channel.exit_status < 0 and not channel.eof_received):
@@ -435,18 +405,6 @@ class HostSession:
         )
 
 
-def _failed(doing: str, rc: int, stderr: bytes) -> RemoteFailed:
-    text = stderr.decode("utf-8", "replace")
-    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
-    return RemoteFailed(
-        f"The host failed to {doing} (exit status {rc}).",
-        f"Its last words: {last[:300]!a}." if last else "It gave no reason.",
-        "See the host screen for details.",
-        rc=rc,
-        stderr=text,
-    )
-
-
 def _send(channel: paramiko.Channel, text: bytes, limit: float) -> None:
     """Hand over the script. A host that closes early is understood from what it said, not from here."""
     channel.settimeout(limit)
@@ -458,7 +416,7 @@ def _send(channel: paramiko.Channel, text: bytes, limit: float) -> None:
 @contextlib.contextmanager
 def _closing_at(channel: paramiko.Channel, deadline: float) -> Iterator[None]:
     """paramiko waits for the start of a command without a limit; this gives it one."""
-    timer = threading.Timer(max(0.0, deadline - time.monotonic()), channel.close)
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), close_quietly, (channel,))
     timer.daemon = True
     timer.start()
     try:

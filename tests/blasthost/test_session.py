@@ -10,10 +10,15 @@ import pytest
 
 from backends.blasthost.errors import HostTimeout, RemoteFailed, TooMuchOutput
 from backends.blasthost.session import HostSession, Status
-from tests.blasthost.conftest import target_of
+from tests.support.ssh import target_of
 from tests.support.sshd import Sshd
 
 pytestmark = [pytest.mark.needs("sshd"), pytest.mark.usefixtures("no_agent")]
+
+
+@pytest.fixture
+def session(sshd: Sshd, open_session: Callable[..., HostSession]) -> HostSession:
+    return open_session(target_of(sshd))
 
 
 def test_a_script_runs_and_both_streams_and_its_status_come_back(session: HostSession) -> None:

@@ -25,11 +25,17 @@ from backends.blasthost.errors import (
 )
 from backends.blasthost.session import HostSession, Status
 from backends.blasthost.sshconfig import Target
-from tests.blasthost.conftest import add_known_host, target_of
 from tests.support.proxy import Proxy
+from tests.support.ssh import add_known_host, target_of
 from tests.support.sshd import Sshd, descendants, free_port, make_key
 
 pytestmark = [pytest.mark.needs("sshd"), pytest.mark.usefixtures("no_agent")]
+
+
+@pytest.fixture
+def session(sshd: Sshd, open_session: Callable[..., HostSession]) -> HostSession:
+    return open_session(target_of(sshd))
+
 
 Open = Callable[..., HostSession]
 

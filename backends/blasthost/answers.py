@@ -1,0 +1,59 @@
+"""What a session gives back: how a command ended, how a stream ended, how the connection is."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from backends.blasthost.errors import HostError, RemoteFailed
+
+State = Literal["connected", "connecting", "lost", "refused"]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a command said and how it ended; `rtt` is the whole exchange in seconds."""
+
+    stdout: bytes
+    stderr: bytes
+    rc: int
+    rtt: float
+    noise: bytes = b""
+
+    def check(self, doing: str) -> "Completed":
+        """Itself when rc is 0, else RemoteFailed; `doing` completes "The host failed to ..."."""
+        if self.rc:
+            raise failed(doing, self.rc, self.stderr)
+        return self
+
+
+@dataclass(frozen=True)
+class StreamEnd:
+    """How a stream ended: `ended` with the script's `rc`, or because the caller set `stop`."""
+
+    ended: bool
+    rc: int | None
+    stderr: bytes = b""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known about the connection; `identity` and `server_fingerprint` are None until it lives."""
+
+    state: State
+    since: datetime
+    last_error: HostError | None = None
+    latency_ms: float | None = None
+    server_fingerprint: str | None = None
+    identity: str | None = None
+
+
+def failed(doing: str, rc: int, stderr: bytes) -> RemoteFailed:
+    text = stderr.decode("utf-8", "replace")
+    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+    return RemoteFailed(
+        f"The host failed to {doing} (exit status {rc}).",
+        f"Its last words: {last[:300]!a}." if last else "It gave no reason.",
+        "See the host screen for details.",
+        rc=rc,
+        stderr=text,
+    )
