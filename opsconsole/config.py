@@ -108,19 +108,13 @@ def parse(text: str, file: str) -> Settings:
 
 
 def policy(limits: Limits) -> Policy:
-    spans = {
-        name: duration(getattr(limits, name))
-        for name in (
-            "start_grace",
-            "latest_start_after",
-            "early_tolerance",
-            "stall_after",
-            "dry_run_valid_for",
-            "plan_valid_for",
-        )
-    }
     return Policy(
-        **spans,
+        start_grace=duration(limits.start_grace),
+        latest_start_after=duration(limits.latest_start_after),
+        early_tolerance=duration(limits.early_tolerance),
+        stall_after=duration(limits.stall_after),
+        dry_run_valid_for=duration(limits.dry_run_valid_for),
+        plan_valid_for=duration(limits.plan_valid_for),
         clock_warn=limits.clock_warn,
         clock_refuse=limits.clock_refuse,
         min_free_disk_mb=limits.min_free_disk_mb,
@@ -218,8 +212,8 @@ def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
             here = (*place, "blasthost", host)
             if host in ("console", "dashboard") or not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", host):
                 yield here, f"{host!r} can't name a host: use a-z, 0-9, dot, dash; not console or dashboard"
-            for key in ("fresh_for", "refresh_every"):
-                yield from _span(table, key, here)
+            for span in ("fresh_for", "refresh_every"):
+                yield from _span(table, span, here)
             for pattern in msgspec.structs.fields(type(table.patterns)):
                 try:
                     re.compile(getattr(table.patterns, pattern.name))
@@ -229,11 +223,11 @@ def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
                         f"patterns.{pattern.name} is no regular expression: {error}",
                     )
         if environment.dashboard is not None:
-            here = (*place, "dashboard")
-            for key in ("fresh_for", "refresh_every", "timeout"):
-                yield from _span(environment.dashboard, key, here)
+            there = (*place, "dashboard")
+            for span in ("fresh_for", "refresh_every", "timeout"):
+                yield from _span(environment.dashboard, span, there)
             if not environment.dashboard.url.startswith(("http://", "https://")):
-                yield (*here, "url"), "dashboard.url must begin with https:// or http://"
+                yield (*there, "url"), "dashboard.url must begin with https:// or http://"
 
 
 def _span(table: msgspec.Struct, key: str, place: Place) -> Iterator[tuple[Place, str]]:

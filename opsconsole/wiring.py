@@ -88,8 +88,11 @@ def _backends(loaded: Loaded) -> list[Watched]:
     if environment.dashboard is not None:
         from backends.dashboard import DashboardBackend
 
-        dashboard = DashboardBackend("dashboard", environment.dashboard)
-        found.append(Watched(dashboard, duration(environment.dashboard.refresh_every)))
+        table = environment.dashboard
+        dashboard = DashboardBackend(
+            "dashboard", table, fresh_for=duration(table.fresh_for), timeout=duration(table.timeout)
+        )
+        found.append(Watched(dashboard, duration(table.refresh_every)))
     if environment.blasthost:
         from backends.blasthost.host import BlastHostBackend
 

@@ -1,0 +1,1 @@
+"""The commands, each a thin face over the console. Imported one by one, when they are called."""

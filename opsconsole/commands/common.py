@@ -1,0 +1,115 @@
+"""What all commands share: the session, exit codes, and how values are printed."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from opsconsole.config import ConfigError, Loaded, load
+from opsconsole.redact import mask_addresses, redact, visible
+
+if TYPE_CHECKING:
+    from opsconsole.console import Console
+
+FINE, ATTENTION, USAGE, REFUSED, UNREACHED = range(5)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass
+class Session:
+    """One call of the program: its configuration, and the console once a command asks for it."""
+
+    config_path: Path | None
+    environment: str
+    read_only: bool
+    _loaded: Loaded | None = field(default=None, repr=False)
+
+    def loaded(self) -> Loaded:
+        if self._loaded is None:
+            self._loaded = load(self.config_path, self.environment)
+        return self._loaded
+
+    @contextmanager
+    def console(self, *, look: bool = True) -> "Iterator[Console]":
+        """The console, with every source asked once when `look`."""
+        from opsconsole.wiring import build
+
+        console = build(self.loaded(), read_only=self.read_only)
+        try:
+            if look:
+                console.refresh()
+            yield console
+        finally:
+            console.close()
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Turns every trouble into a plain message and its exit code. No traceback reaches an operator."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from opsconsole.audit.records import AuditUnavailable
+        from opsconsole.campaign import BadSlug
+        from opsconsole.ports import MaybeStarted, OutOfReach, Refused, Trouble
+
+        try:
+            return command(*args, **kwargs)
+        except ConfigError as error:
+            stop(str(error), USAGE)
+        except BadSlug as error:
+            stop(str(error), USAGE)
+        except MaybeStarted as error:
+            stop(f"MAY HAVE STARTED. {error}", REFUSED)
+        except Refused as error:
+            stop(str(error), REFUSED)
+        except AuditUnavailable as error:
+            stop(str(error), REFUSED)
+        except OutOfReach as error:
+            stop(str(error), UNREACHED)
+        except Trouble as error:
+            stop(str(error), ATTENTION)
+        except KeyboardInterrupt:
+            stop("Stopped watching. A run that is going goes on; `opsconsole attach` finds it.", ATTENTION)
+        raise AssertionError("stop() does not return")
+
+    return run
+
+
+def stop(text: str, code: int) -> None:
+    """Say why on stderr and leave with `code`."""
+    for line in redact(text).splitlines() or [""]:
+        click.echo(visible(line), err=True)
+    sys.exit(code)
+
+
+def say(text: str = "") -> None:
+    """Print a line that may hold text from outside."""
+    click.echo(visible(text))
+
+
+def say_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def masked(line: str) -> str:
+    return mask_addresses(redact(line))
+
+
+def check_attention(console: "Console", found: int) -> None:
+    """Leave with 4 when a source is out of reach, 1 when something needs attention, else 0."""
+    if any(not source.fresh for source in console.board().sources):
+        sys.exit(UNREACHED)
+    sys.exit(ATTENTION if found else FINE)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+reason_option = click.option("--reason", required=True, help="Why, in a few words; recorded.")
+slug_argument = click.argument("slug")

@@ -1,0 +1,124 @@
+"""Verdicts, boards and records as plain JSON values and as lines of text: one form for every command. Pure."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from opsconsole.board import Board
+from opsconsole.observation import Observation
+from opsconsole.schedule import say_distance, say_instant, say_span
+from opsconsole.verdict import Verdict
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """All of a verdict; instants as ISO texts in UTC."""
+    details, run = verdict.details, verdict.run
+    return {
+        "slug": verdict.slug,
+        "status": str(verdict.status),
+        "group": str(verdict.group),
+        "why": verdict.why,
+        "name": details.name,
+        "subject": details.subject,
+        "series": details.series,
+        "owner": details.owner,
+        "due": _iso(details.due.instant if details.due else None),
+        "due_local": details.due.text if details.due else None,
+        "zone": details.zone or None,
+        "latest_start": _iso(verdict.latest_start),
+        "audience": verdict.audience,
+        "approval": _approval(verdict),
+        "findings": [
+            {"code": f.code, "severity": str(f.severity), "text": f.text, "evidence": list(f.evidence)}
+            for f in verdict.findings
+        ],
+        "next": list(verdict.next_steps),
+        "moved": _iso(verdict.moved),
+        "run": {
+            "run_id": run.run_id,
+            "attempt": run.attempt,
+            "by": run.by,
+            "started_at": _iso(run.started_at),
+            "ended_at": _iso(run.ended_at),
+            "rc": run.rc,
+            "counts": asdict(run.counts) if run.counts else None,
+        }
+        if run
+        else None,
+        "sources": [source_json(o) for o in verdict.observations],
+    }
+
+
+def source_json(o: Observation) -> dict[str, Any]:
+    return {
+        "source": o.source,
+        "says": str(o.says),
+        "since": _iso(o.since),
+        "observed_at": _iso(o.observed_at),
+        "out_of_reach_since": _iso(o.out_of_reach_since),
+        "trouble": o.trouble,
+        "evidence": [
+            {"letter": e.letter, "label": e.label, "mark": str(e.mark), "text": e.text, "at": _iso(e.at)}
+            for e in o.evidence
+        ],
+        "triggers": [
+            {
+                "where": t.where,
+                "text": t.text,
+                "next_fire": _iso(t.next_fire),
+                "previous_fire": _iso(t.previous_fire),
+                "ignored_because": t.ignored_because,
+            }
+            for t in o.triggers
+        ],
+    }
+
+
+def board_json(board: Board) -> dict[str, Any]:
+    return {
+        "at": board.at.isoformat(),
+        "groups": {str(group): count for group, count in board.counts().items()},
+        "sources": [
+            {
+                "name": s.name,
+                "fresh": s.fresh,
+                "answered_at": _iso(s.answered_at),
+                "latency_ms": s.latency_ms,
+                "trouble": s.trouble,
+                "findings": list(s.findings),
+                "foreign": list(s.foreign),
+            }
+            for s in board.sources
+        ],
+        "campaigns": [verdict_json(v) for v in board.verdicts],
+    }
+
+
+def due_words(verdict: Verdict, now: datetime) -> str:
+    """`today 10:00 PDT  in 12 min`; a dash when no due time is known."""
+    if verdict.details.due is None:
+        return "–"
+    due = verdict.details.due
+    return f"{say_instant(due.instant, verdict.details.zone, now)}  {say_distance(due.instant, now)}"
+
+
+def moved_words(verdict: Verdict, now: datetime) -> str:
+    return say_span(now - verdict.moved) if verdict.moved else "–"
+
+
+def _approval(verdict: Verdict) -> dict[str, Any] | None:
+    a = verdict.approval
+    if a is None:
+        return None
+    return {
+        "by": a.by,
+        "at": _iso(a.at),
+        "reference": a.reference,
+        "recipients": a.recipients,
+        "digest": a.digest,
+        "expires": _iso(a.expires),
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None
