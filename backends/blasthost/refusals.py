@@ -45,6 +45,12 @@ def refused(
         case "attempt-used" | "attempt-gap":
             why = "was used before" if code == "attempt-used" else "does not follow a released one"
             return Refused(f"Attempt {first} of {plan.slug} {why}.", NOTHING, "Make a new plan.")
+        case "lock":
+            return Refused(
+                f"Something on {host} still holds the lock of {plan.slug}: a run, or what is left of one.",
+                NOTHING,
+                "Look at the host's processes; the lock is free when the last of them is gone.",
+            )
         case "process":
             return Refused(
                 f"Process {first} on {host} is sending {plan.slug} right now, outside the console.",

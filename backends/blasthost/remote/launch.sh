@@ -127,6 +127,7 @@ main() {
     [ ! -e "$folder" ] || { refuse attempt-used "$attempt"; return; }
     [ "$attempt" = 1 ] || [ -e "$home/$((attempt - 1))/released" ] || { refuse attempt-gap "$attempt"; return; }
 
+    (flock -n 9) 9>>"$home/lock" || { refuse lock; return; }
     pid=$(sender)
     [ -z "$pid" ] || { refuse process "$pid"; return; }
     [ -f "$runner" ] && [ -x "$runner" ] || { refuse runner; return; }
@@ -160,7 +161,7 @@ main() {
     "$@" </dev/null >/dev/null 2>"$folder/err" 8>&-
     exec 8>&-
     answer=STARTED
-    settled "$folder" || { abandon && answer='FAILED start'; }
+    settled "$folder" || { [ ! -e "$folder/busy" ] && ! abandon; } || answer='FAILED start'
     tell "$folder"
     echo "$answer"
 }

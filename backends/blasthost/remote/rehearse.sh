@@ -3,7 +3,7 @@
 main() {
     [ $# -ge 6 ] || return 64
     export MAIL_BLAST_CAMPAIGNS_DIR="$1" MAIL_BLAST_STATE_DIR="$2" MAIL_BLAST_LOG_DIR="$3" MAIL_BLAST_CREDENTIALS="$4"
-    export MAIL_BLAST_RUN_ID='' MAIL_BLAST_RUN_DIR=''
+    unset MAIL_BLAST_RUN_ID MAIL_BLAST_RUN_DIR
     shift 4
     [ -f "$1" ] && [ -x "$1" ] || return 126
     # shellcheck disable=SC2016 # expanded there: $$ is the pid the command will have

@@ -1,0 +1,43 @@
+"""Brings a campaign's files over, whole: what arrives has the digest the host computed."""
+
+import hashlib
+
+from backends.blasthost.errors import TooMuchOutput
+from backends.blasthost.scripts import script
+from backends.blasthost.session import HostSession
+from opsconsole.campaign import FILES, check_slug
+
+CAP = 64 * 2**20  # bytes a file
+LIMIT = 120.0  # seconds a file
+_REASONS = {3: "missing", 4: "not readable", 5: f"larger than {CAP // 2**20} MiB"}
+
+
+def fetch(session: HostSession, campaigns_dir: str, slug: str) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The files by name, and the reason for each that isn't among them.
+
+    Raises HostError when the host can't be asked at all.
+    """
+    files: dict[str, bytes] = {}
+    unread: dict[str, str] = {}
+    for name in FILES:
+        content = _fetch_one(session, f"{campaigns_dir.rstrip('/')}/{check_slug(slug)}/{name}")
+        if isinstance(content, bytes):
+            files[name] = content
+        else:
+            unread[name] = content
+    return files, unread
+
+
+def _fetch_one(session: HostSession, path: str) -> bytes | str:
+    """The content, or why there is none. A file that changes while it is read gets a second chance."""
+    for _ in range(2):
+        try:
+            done = session.run(script("fetch"), path, str(CAP), timeout=LIMIT, max_bytes=CAP + 4096)
+        except TooMuchOutput as error:
+            return error.what
+        if done.rc:
+            return _REASONS.get(done.rc, f"not read (exit status {done.rc})")
+        digest, _, content = done.stdout.partition(b"\n")
+        if hashlib.sha256(content).hexdigest().encode() == digest:
+            return content
+    return "changing while it is read"
