@@ -131,6 +131,7 @@ class HostFacts:
     """
 
     host: str
+    hostname: str = ""  # the machine's own name
     machine_id: str = ""
     boot_id: str = ""
     user: str = ""

@@ -1,0 +1,341 @@
+"""Looks at a whole blast host at once: one exec with python3 there, two with sh alone, whatever the number of
+campaigns. Nothing on the host changes, and a look that was cut short raises instead of telling less.
+"""
+
+import base64
+import hashlib
+import json
+import secrets
+import threading
+import time
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Any, Protocol
+
+from backends.blasthost import shlook
+from backends.blasthost.errors import RemoteFailed
+from backends.blasthost.facts import BadAnswer, Reading, clock, host_facts
+from backends.blasthost.hashcache import HashCache, Key, Known
+from backends.blasthost.scripts import script
+from backends.blasthost.session import Completed
+from opsconsole.campaign import DATA, FILES, METADATA, check_slug
+from opsconsole.hostfacts import FileFact, FolderFacts, HostFacts
+from opsconsole.ports import Trouble
+from opsconsole.settings import BlastHost
+
+FILE_CAP = 64 * 2**20  # bytes: a larger file isn't hashed
+TOTAL_CAP = 2**30  # bytes hashed in one look; the rest in the next ones
+SECONDS = 8.0  # of hashing in one look
+LIMIT = 45.0  # seconds for one exec
+MAX_ANSWER = 256 * 2**20
+_RECENT_NS = 2 * 10**9
+
+
+class Session(Protocol):
+    """The part of HostSession a look needs."""
+
+    def run(
+        self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = ...
+    ) -> Completed: ...
+
+    def run_python(
+        self, source: str | bytes, stdin_json: object = None, *, timeout: float | None = None, max_bytes: int = ...
+    ) -> Completed: ...
+
+
+class Probe:
+    """Looks at one host through `session`, and remembers between looks what need not travel again."""
+
+    def __init__(
+        self, session: Session, settings: BlastHost, cache: HashCache, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._session, self._settings, self._cache, self._now = session, settings, cache, now
+        self._python = settings.python != "never"
+        self._salt = secrets.token_hex(16)
+        self._seen: dict[bytes, FolderFacts] = {}  # by the host's mark of everything that stat tells
+        self._texts: dict[tuple[str, str], tuple[tuple[int, ...], bytes]] = {}  # sh: contents by stat
+        self._lock = threading.Lock()
+
+    def look(self, slugs: Collection[str] | None = None) -> HostFacts:
+        """Everything about these campaigns (None: all that are there) and the host.
+
+        Raises HostError when the host can't be asked or its answer isn't whole, BadSlug for a name that isn't one.
+        """
+        wanted = None if slugs is None else sorted(map(check_slug, slugs))
+        with self._lock:
+            if self._python:
+                try:
+                    return self._look_python(wanted)
+                except RemoteFailed as error:
+                    if error.rc != 127:
+                        raise
+                    self._python = False  # there is none; asking again would cost each look a round trip
+            return self._look_sh(wanted)
+
+    # -- with python3 on the host --------------------------------------------------------------------------
+    def _look_python(self, wanted: list[str] | None) -> HostFacts:
+        settings, nonce = self._settings, secrets.token_hex(16)
+        known = self._cache.known(settings.ssh)
+        orders = {
+            "nonce": nonce,
+            "salt": self._salt,
+            "campaigns": settings.campaigns_dir,
+            "log": settings.log_dir,
+            "state": settings.state_dir,
+            "runner": settings.runner,
+            "credentials": settings.credentials,
+            "cron": settings.cron_files,
+            "slugs": wanted,
+            "known": _pack(map(self._mark, known)),
+            "seen": _pack(self._seen),
+            "file_cap": FILE_CAP,
+            "total_cap": TOTAL_CAP,
+            "seconds": SECONDS,
+            "text_cap": shlook.TEXT_CAP,
+            "cron_cap": 2**20,
+            "tail": shlook.TAIL,
+            "attempts": shlook.ATTEMPTS,
+            "foreign": 200,
+        }
+        done = self._session.run_python(_python_source(), orders, timeout=LIMIT, max_bytes=MAX_ANSWER)
+        after = self._now()
+        if done.rc:
+            return self._without_python(done, wanted)
+        raw = unpack(done.stdout, nonce)
+        reading = Reading(settings, known, int(float(raw["clock"]) * 1e9))
+        folders: dict[str, FolderFacts] = {}
+        seen: dict[bytes, FolderFacts] = {}
+        for record in _records(raw):
+            mark = base64.b64decode(str(record.get("same") or record.get("mark") or ""))
+            folder = self._seen.get(mark) if "same" in record else reading.folder(record)
+            if folder is None:
+                raise BadAnswer("it speaks of something never told")
+            folders[folder.slug] = folder
+            if mark:
+                seen[mark] = folder
+        self._seen = seen if wanted is None else self._seen | seen
+        self._cache.remember(settings.ssh, reading.fresh)
+        return self._facts(raw, folders, done, after)
+
+    def _without_python(self, done: Completed, wanted: list[str] | None) -> HostFacts:
+        """The host's python3 failed (too old, broken): sh tells the same, a little slower."""
+        self._python = False
+        facts = self._look_sh(wanted)
+        words = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]
+        why = f"python3 on the host can't run the probe ({words}): plain sh is used, which is slower."
+        return _with_trouble(facts, why)
+
+    def _mark(self, known: Key) -> bytes:
+        """What probe.py makes of the same file, so that only this much of each travels."""
+        slug_and_name = "/".join(known.path.rsplit("/", 2)[1:])
+        text = f"{slug_and_name}|{known.device}|{known.inode}|{known.size}|{known.mtime_ns}|{known.ctime_ns}"
+        return hashlib.blake2b(text.encode(), digest_size=12, key=self._salt.encode()).digest()
+
+    # -- with sh alone -------------------------------------------------------------------------------------
+    def _look_sh(self, wanted: list[str] | None) -> HostFacts:
+        settings = self._settings
+        folders = (settings.campaigns_dir.rstrip("/"), settings.log_dir.rstrip("/"), settings.state_dir.rstrip("/"))
+        paths = {"campaigns": folders[0], "log": folders[1], "state": folders[2], "cron": settings.cron_files}
+        nonce = secrets.token_hex(16)
+        tables = (str(len(settings.cron_files)), *settings.cron_files)
+        first = self._session.run(
+            _shell_source(), "sweep", nonce, *folders, settings.runner, settings.credentials, *tables,
+            *(wanted or ()), timeout=LIMIT, max_bytes=MAX_ANSWER,
+        )  # fmt: skip
+        after = self._now()
+        swept = shlook.sweep(first.stdout, nonce, wanted, paths)
+        known = self._cache.known(settings.ssh)
+        reading = Reading(settings, known, int(swept.host["clock"] * 1e9))
+        asking = _Asking(swept, settings, known, self._texts)
+        gathered = shlook.Gathered()
+        if asking.wanted:
+            nonce = secrets.token_hex(16)
+            second = self._session.run(
+                _shell_source(), "gather", nonce, *folders, *asking.wanted, timeout=LIMIT, max_bytes=MAX_ANSWER
+            )
+            gathered = shlook.gather(second.stdout, nonce)
+        texts = asking.kept | gathered.texts
+        now_ns = int(swept.host["clock"] * 1e9)
+        self._texts = {
+            at: (key, texts[at])
+            for at, key in asking.keys.items()
+            if at in texts and abs(now_ns - max(key[3:5])) > _RECENT_NS
+        }
+        campaigns = {}
+        for slug in swept.slugs:
+            record = shlook.campaign(slug, swept, texts)
+            record["h"] = asking.digests(slug, gathered)
+            campaigns[slug] = reading.folder(record)
+        self._cache.remember(settings.ssh, reading.fresh)
+        return self._facts(swept.host, campaigns, first, after)
+
+    def _facts(
+        self, raw: Mapping[str, Any], folders: Mapping[str, FolderFacts], done: Completed, after: float
+    ) -> HostFacts:
+        offset, error = clock(raw, after - done.rtt, after)
+        return host_facts(
+            raw,
+            folders,
+            self._settings,
+            clock_offset=offset,
+            clock_error=error,
+            round_trip_ms=max(done.rtt - float(raw["took"]), 0.0) * 1000,
+        )
+
+
+class _Asking:
+    """What the second exec must bring, given the sweep and what is known. Paths are slugs and fixed names."""
+
+    def __init__(
+        self,
+        swept: shlook.Sweep,
+        settings: BlastHost,
+        known: Mapping[Key, Known],
+        texts: Mapping[tuple[str, str], tuple[tuple[int, ...], bytes]],
+    ) -> None:
+        self.wanted: list[str] = []
+        self.keys: dict[tuple[str, str], tuple[int, ...]] = {}
+        self.kept: dict[tuple[str, str], bytes] = {}
+        self._not_hashed: dict[str, str] = {}
+        self._asked: set[str] = set()
+        self._old, self._left = texts, TOTAL_CAP
+        self._where, self._known = settings.campaigns_dir.rstrip("/"), known
+        for slug in swept.slugs:
+            self._campaign(slug, swept)
+
+    def _campaign(self, slug: str, swept: shlook.Sweep) -> None:
+        for name in FILES:
+            path = f"{slug}/{name}"
+            stat = swept.files.get(path)
+            if stat is None or stat[0] != "file":
+                continue
+            if name == METADATA and stat[1] <= shlook.TEXT_CAP:
+                self._text("C", "c", path, stat)
+            self._hash(path, stat)
+        log = swept.logs.get(f"{slug}.log")
+        if log is not None and log[0] == "file":
+            self._text("L", "l" if log[1] <= shlook.TAIL else "t", f"{slug}.log", log)
+        for attempt in swept.attempts.get(slug, []):
+            for name in (*shlook.RUN_FILES, "out"):
+                path = f"{slug}/{attempt}/{name}"
+                stat = swept.runs.get(path)
+                if stat is not None and stat[0] == "file" and (name == "out" or stat[1] <= shlook.TEXT_CAP):
+                    self._text("R", "o" if name == "out" and stat[1] > shlook.TAIL else "r", path, stat)
+
+    def _text(self, letter: str, job: str, path: str, stat: list[Any]) -> None:
+        key = (stat[4], stat[5], stat[1], stat[2], stat[3])
+        self.keys[letter, path] = key
+        old = self._old.get((letter, path))
+        if old is not None and old[0] == key:
+            self.kept[letter, path] = old[1]
+        else:
+            self.wanted.append(f"{job}/{path}")
+
+    def _hash(self, path: str, stat: list[Any]) -> None:
+        size = stat[1]
+        if Key(f"{self._where}/{path}", stat[4], stat[5], size, stat[2], stat[3]) in self._known:
+            return
+        if size > FILE_CAP:
+            said = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+            self._not_hashed[path] = f"not hashed ({said})"
+        elif size > self._left:
+            self._not_hashed[path] = f"not hashed yet ({size / 1e6:.1f} MB): the look took long enough"
+        else:
+            self._left -= size
+            self._asked.add(path)
+            self.wanted.append(f"h/{path}")
+            if path.endswith(DATA):
+                self.wanted.append(f"w/{path}")
+
+    def digests(self, slug: str, gathered: shlook.Gathered) -> dict[str, list[Any]]:
+        """By file name, as probe.py tells them. Lines behind the header stand for rows, and say so."""
+        found: dict[str, list[Any]] = {}
+        for name in FILES:
+            path = f"{slug}/{name}"
+            if path in self._not_hashed:
+                found[name] = [None, None, False, self._not_hashed[path]]
+            elif path in self._asked:
+                lines = gathered.lines.get(path)
+                rows = None if lines is None else max(lines - 1, 0)
+                sha256 = gathered.digests.get(path)
+                found[name] = [sha256, rows, name != DATA, "" if sha256 else "can't be read"]
+        return found
+
+
+def unpack(answer: bytes, nonce: str) -> dict[str, Any]:
+    """The document in an answer of probe.py. Raises BadAnswer unless it is whole."""
+    mark = b"\0" + nonce.encode()
+    head, _, rest = answer.partition(mark + b" ANSWER ")[2].partition(b"\n")
+    if not head.isdigit() or rest[int(head) :] != mark + b" END 0\n":
+        raise BadAnswer("it was cut off before its end")
+    try:
+        raw = json.loads(_inflate(rest[: int(head)]))
+    except (ValueError, zlib.error, RecursionError) as error:
+        raise BadAnswer(f"it can't be unpacked ({type(error).__name__})") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("clock"), float):
+        raise BadAnswer("it isn't a probe's answer")
+    return raw
+
+
+def _inflate(packed: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    document = inflater.decompress(packed, MAX_ANSWER)
+    if inflater.unconsumed_tail:
+        raise BadAnswer("it is larger than any host's")
+    return document
+
+
+def _records(raw: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    records = raw.get("campaigns")
+    if not isinstance(records, list) or not all(isinstance(record, dict) and "s" in record for record in records):
+        raise BadAnswer("its list of campaigns has the wrong shape")
+    return records
+
+
+def fetch(session: Session, path: str, expected: FileFact, max_bytes: int = FILE_CAP) -> bytes:
+    """The whole content of `path`, with the digest that `expected` names. Raises Trouble when it isn't that."""
+    if expected.sha256 is None:
+        raise Trouble(
+            f"{path} has no digest to hold its content against.", expected.trouble, "Look at the host again."
+        )
+    done = session.run(script("fetch"), path, str(max_bytes), timeout=120.0, max_bytes=max_bytes + 4096)
+    content = done.stdout.partition(b"\n")[2]
+    actual = hashlib.sha256(content).hexdigest()
+    if done.rc or actual != expected.sha256:
+        what = (
+            f"{path} can't be brought over (exit status {done.rc})."
+            if done.rc
+            else f"{path} changed: its digest was {expected.sha256[:12]} ({expected.size} bytes), "
+            f"is {actual[:12]} ({len(content)} bytes) now."
+        )
+        raise Trouble(what, "What was looked at is not what is there.", "Look at the host again.")
+    return content
+
+
+def _with_trouble(facts: HostFacts, why: str) -> HostFacts:
+    return replace(facts, troubles=(*facts.troubles, why))
+
+
+def _pack(marks: Iterable[bytes]) -> str:
+    return base64.b64encode(b"".join(marks)).decode()
+
+
+@cache
+def _shell_source() -> str:
+    return files("backends.blasthost").joinpath("remote", "probe.sh").read_text("utf-8")
+
+
+@cache
+def _python_source() -> str:
+    """looking.py as the module probe.py imports, then probe.py: one program, sent at once."""
+    remote = files("backends.blasthost").joinpath("remote")
+    looking, probe = (remote.joinpath(name).read_text("utf-8") for name in ("looking.py", "probe.py"))
+    return f"""import sys, types
+for name in ("backends", "backends.blasthost", "backends.blasthost.remote", "backends.blasthost.remote.looking"):
+    sys.modules[name] = types.ModuleType(name)
+exec(compile({looking!r}, "looking.py", "exec"), sys.modules[name].__dict__)
+exec(compile({probe!r}, "probe.py", "exec"), {{"__name__": "__main__"}})
+"""

@@ -1,0 +1,265 @@
+# The look for hosts without python3: POSIX sh and coreutils, dash and busybox alike. `sweep` asks for the stats of
+# everything, `gather` for the contents that changed since. It only looks, and leaves nothing behind. Names from
+# the host are used only when they fit the slug grammar; the credentials file is only ever given to stat.
+#
+#     main sweep  NONCE CAMPAIGNS LOG STATE RUNNER CREDENTIALS CRON-COUNT [CRON...] [SLUG...]
+#     main gather NONCE CAMPAIGNS LOG STATE [LETTER/PATH...]
+#
+# Each record is a NUL, the nonce, a word, a line end, and what belongs to it up to the next record.
+
+m() {
+    printf '\000%s %s\n' "$N" "$*"
+}
+
+is_slug() {
+    case $1 in '' | [!a-z0-9]* | *[!a-z0-9._-]*) return 1 ;; esac
+    [ ${#1} -le 64 ]
+}
+
+# slugs [SLUG...]: those asked for, or those in the current folder.
+slugs() {
+    if [ $# -gt 0 ]; then
+        printf '%s\n' "$@"
+        return
+    fi
+    for n in *; do
+        is_slug "$n" && { [ -e "$n" ] || [ -L "$n" ]; } && echo "$n"
+    done
+}
+
+foreign() {
+    count=0
+    for n in * .[!.]* ..?*; do
+        is_slug "$n" && continue
+        [ -e "$n" ] || [ -L "$n" ] || continue
+        count=$((count + 1))
+        [ $count -gt 200 ] && return
+        m FOREIGN
+        printf '%s' "$n"
+    done
+}
+
+# attempts [SLUG...]: SLUG/ATTEMPT for each run recorded in the current folder.
+attempts() {
+    if [ $# -gt 0 ]; then
+        for s; do
+            for d in "$s"/[0-9]*; do one_attempt "$d"; done
+        done
+    else
+        for d in */[0-9]*; do one_attempt "$d"; done
+    fi
+}
+
+one_attempt() {
+    case ${1#*/} in '' | *[!0-9]* | ???????*) return ;; esac
+    is_slug "${1%%/*}" && [ -d "$1" ] && echo "$1"
+}
+
+# life ATTEMPT: alive or stopped when pid, start time and boot id of its owner match a process; else nothing.
+life() {
+    [ -e "$1/finished" ] || [ ! -f "$1/owner" ] && return
+    p='' t='' b=''
+    read -r p t b 2>/dev/null <"$1/owner"
+    case $p in '' | *[!0-9]* | ??????????*) return ;; esac
+    [ "$b" = "$BOOT" ] && read -r line 2>/dev/null <"/proc/$p/stat" || return
+    at=$1 ticks=$t
+    set -f
+    set -- ${line##*) }
+    set +f
+    letter=$1
+    [ $# -ge 20 ] && shift 19 && [ "$1" = "$ticks" ] || return
+    case $letter in
+        [ZX]) ;;
+        [Tt]) echo "$at stopped" ;;
+        *) echo "$at alive" ;;
+    esac
+}
+
+runs() {
+    attempts "$@" | while read -r d; do
+        for f in claim.json plan.json owner started finished released control runner.json out; do echo "$d/$f"; done
+    done
+}
+
+first_line() {
+    head -c 200 "$1" 2>/dev/null | head -n 1
+}
+
+# stats: the stat of each path on standard input, or stat's own words when there is none.
+stats() {
+    xargs -r stat -c "$F" 2>&1
+}
+
+one_stat() {
+    stat -c "$F" "$1" 2>&1
+}
+
+boundedly() {
+    if command -v timeout >/dev/null; then timeout 2 "$@"; else "$@"; fi 2>/dev/null
+}
+
+sweep() {
+    C=$1 L=$2 S=$3 R=$4 K=$5 crons=$6
+    shift 6
+    BOOT=$(first_line /proc/sys/kernel/random/boot_id)
+    F='%n|%d|%i|%s|%.9Y|%.9Z|%a|%U|%G|%F'
+    case $(stat -c %.9Y / 2>/dev/null) in *.*) ;; *) F='%n|%d|%i|%s|%Y|%Z|%a|%U|%G|%F' ;; esac
+    m IDENTITY
+    first_line /etc/machine-id || echo
+    echo "$BOOT"
+    id -un 2>/dev/null || id -u
+    uname -n
+    m ZONE
+    first_line /etc/timezone
+    m LOCALTIME
+    readlink -f /etc/localtime
+    i=0
+    while [ $i -lt "$crons" ]; do
+        m CRON $i
+        one_stat "$1"
+        m CRONTEXT $i "$([ -r "$1" ] && echo readable || echo denied)"
+        [ -f "$1" ] && [ ! -L "$1" ] && head -c 1048577 "$1" 2>/dev/null
+        shift
+        i=$((i + 1))
+    done
+    m CAMPAIGNS
+    stat -L -c "$F" "$C" 2>&1
+    if cd "$C" 2>/dev/null && [ -r . ]; then
+        m LISTED
+        slugs
+        foreign
+    elif [ -e "$C" ] && [ -d "$C" ]; then
+        m UNLISTED
+    fi
+    m FILES
+    (cd "$C" 2>/dev/null && slugs "$@" | while read -r s; do
+        echo "$s $s/blast_template.html $s/blast_data.csv $s/blast_metadata.json $s/blast_template.txt"
+    done | stats)
+    m LOGDIR
+    one_stat "$L"
+    m LOGS
+    (cd "$C" 2>/dev/null && slugs "$@") | sed 's/$/.log/' | (cd "$L" 2>/dev/null && stats)
+    m STATEDIR
+    one_stat "$S"
+    # Owners are looked at before `finished` is: an owner that is gone has then written all it ever will.
+    m LIFE
+    (cd "$S" 2>/dev/null && attempts "$@" | while read -r d; do life "$d"; done)
+    m DENIEDRUNS
+    (cd "$S" 2>/dev/null && slugs "$@" | while read -r s; do [ ! -d "$s" ] || { [ -r "$s" ] && [ -x "$s" ]; } || echo "$s"; done)
+    m RUNS
+    (cd "$S" 2>/dev/null && runs "$@" | stats)
+    m RUNNER "$([ -x "$R" ] && echo executable)"
+    stat -L -c "$F" "$R" 2>&1
+    m CREDENTIALS
+    stat -c "$F" "$K" 2>&1
+    holds
+    m PS
+    {
+        ps -ww -eo pid=,ppid=,etimes=,user:32=,args= 2>/dev/null || ps -o pid,ppid,etime,user,args 2>/dev/null
+    } | grep -F -e "${R##*/}" | grep -F -e --campaign | head -c 1000000
+    for d in "$C" "$L" "$S"; do
+        m DISK "$d"
+        df -Pk "$d" 2>/dev/null | tail -n 1
+        df -Pi "$d" 2>/dev/null | tail -n 1
+    done
+    m MEMORY
+    grep -E '^Mem(Total|Available):' /proc/meminfo 2>/dev/null
+    m LOAD
+    first_line /proc/loadavg
+    m QUEUE
+    for p in /usr/sbin/postqueue /usr/local/sbin/postqueue /sbin/postqueue; do
+        [ -x "$p" ] && { boundedly "$p" -p | tail -n 1 | head -c 200; break; }
+    done
+    m LOGOUT
+    if [ "$(id -u)" != 0 ] && [ -d /run/systemd/system ] && [ ! -e "/var/lib/systemd/linger/$(id -un)" ]; then
+        boundedly busctl get-property org.freedesktop.login1 /org/freedesktop/login1 \
+            org.freedesktop.login1.Manager KillUserProcesses
+    fi
+}
+
+holds() {
+    H=${S%/*}/holds
+    if [ -d "$H" ] && [ -r "$H" ] && [ -x "$H" ]; then
+        for h in "$H"/*; do
+            n=${h##*/}
+            [ -e "$h" ] || [ -L "$h" ] || continue
+            [ "$n" = ALL ] || is_slug "$n" || continue
+            if [ -f "$h" ] && [ -r "$h" ] && [ ! -L "$h" ]; then
+                m HOLD "$n"
+                head -c 4096 "$h"
+            else
+                m HELD "$n"
+            fi
+        done
+    elif [ -e "$H" ] || [ -L "$H" ]; then
+        m HELD ALL
+    else
+        case $(one_stat "$H") in *'Permission denied'*) m HELD ALL ;; esac
+    fi
+}
+
+# pick LETTER [LETTER/PATH...]: the paths under that letter.
+pick() {
+    letter=$1
+    shift
+    for a; do
+        case $a in "$letter"/*) echo "${a#*/}" ;; esac
+    done
+}
+
+# texts FOLDER RECORD: the files named on standard input, whole; tar's headers tell where each one ends.
+texts() {
+    cd "$1" 2>/dev/null || return
+    if command -v tar >/dev/null; then
+        m "$2"TAR
+        tar -cf - -T - 2>/dev/null
+    else
+        while read -r f; do
+            m "$2"TEXT "$f"
+            [ ! -L "$f" ] && [ -f "$f" ] && head -c 65536 "$f" 2>/dev/null </dev/null
+        done
+    fi
+}
+
+tails() {
+    cd "$1" 2>/dev/null || return
+    while read -r f; do
+        m "$2"TAIL "$f"
+        [ ! -L "$f" ] && [ -f "$f" ] && tail -c 16384 "$f" 2>/dev/null </dev/null
+    done
+}
+
+gather() {
+    C=$1 L=$2 S=$3
+    shift 3
+    unset TAR_OPTIONS
+    # openssl hashes four times as fast as sha256sum, and both write the digest first.
+    if command -v openssl >/dev/null; then SUM='openssl dgst -r -sha256'; else SUM=sha256sum; fi
+    m HASHES
+    pick h "$@" | (cd "$C" && xargs -r $SUM 2>/dev/null)
+    m LINES
+    pick w "$@" | (cd "$C" && xargs -r wc -l 2>/dev/null)
+    pick c "$@" | (texts "$C" C)
+    pick r "$@" | (texts "$S" R)
+    pick l "$@" | (texts "$L" L)
+    pick t "$@" | (tails "$L" L)
+    pick o "$@" | (tails "$S" R)
+}
+
+main() {
+    job=$1 N=$2
+    LC_ALL=C PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
+    export LC_ALL PATH
+    umask 077
+    shift 2
+    m CLOCK "$(date +%s.%N)"
+    case $job in
+        sweep) sweep "$@" ;;
+        gather) gather "$@" ;;
+        *) return 64 ;;
+    esac
+    m DONE "$(date +%s.%N)"
+    m END 0
+}
+
+main "$@"
