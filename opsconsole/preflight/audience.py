@@ -127,7 +127,7 @@ def gather_approved(situation: Situation) -> tuple[Approval | None, int]:
 def judge_approved(gathered: tuple[Approval | None, int], situation: Situation) -> Finding:
     approval, rows = gathered
     if approval is None:
-        return Finding(Outcome.SKIPPED, "There is no approval to compare with.")
+        return Finding(Outcome.SKIPPED, "There is no approval to compare with.", (), "Ask for an approval first.")
     if approval.recipients is None:
         return warned(
             f"The approval by {approval.by} names no number of recipients; {DATA} has {rows:,}.",

@@ -77,7 +77,7 @@ def judge_due(situation: Situation, _: Situation) -> Finding:
     ]
     if details.window:
         facts.append(f"window {details.window}")
-    if due.instant.astimezone(tz).utcoffset() != (due.instant - timedelta(days=1)).astimezone(tz).utcoffset():
+    if _clocks_change(due.instant, tz):
         facts.append(f"the clocks of {zone} change that day; due is {due.instant:%H:%M} UTC")
     if now < due.instant - policy.early_tolerance:
         return failed(
@@ -101,7 +101,13 @@ def judge_due(situation: Situation, _: Situation) -> Finding:
             "Ask whether a late mail still makes sense.",
             facts,
         )
-    return passed("It is due now, and its window is open.", *facts)
+    return passed(f"It is due now{', and its window is open' if details.window else ''}.", *facts)
+
+
+def _clocks_change(instant: datetime, tz: ZoneInfo) -> bool:
+    """Whether the local day of `instant` is one on which the clocks are changed."""
+    midnight = instant.astimezone(tz).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight.utcoffset() != (midnight + timedelta(days=1)).utcoffset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,15 +97,18 @@ def _facts(given: Mapping[str, Any], files: Mapping[str, Any], contents: Mapping
     host = _as({**HOST, **given.get("host", {})}, HostFacts)
     cron = tuple(_cron(table) for table in given.get("cron", CRON))
     return CampaignFacts(
-        host=_replace(host, {"cron": cron}),
-        folder=_replace(folder, {"files": facts}),
+        host=replace(host, cron=cron),
+        folder=replace(folder, files=facts),
         files=contents,
         unread=given.get("unread", {}),
     )
 
 
 def _cron(table: Mapping[str, Any]) -> CronFact:
-    file = _as({"kind": "file", "mode": "0644", "owner": "root", **{k: v for k, v in table.items() if k != "text"}}, FileFact)
+    file = _as(
+        {"kind": "file", "mode": "0644", "owner": "root", **{k: v for k, v in table.items() if k != "text"}},
+        FileFact,
+    )
     return CronFact(file=file, text=table["text"].encode() if "text" in table else None)
 
 
@@ -136,7 +139,8 @@ def _octal(value: Any) -> Any:
     """File modes are written as in ls: "0600"."""
     if isinstance(value, Mapping):
         return {
-            key: int(item, 8) if key == "mode" and isinstance(item, str) else _octal(item) for key, item in value.items()
+            key: int(item, 8) if key == "mode" and isinstance(item, str) else _octal(item)
+            for key, item in value.items()
         }
     return [_octal(item) for item in value] if isinstance(value, list) else value
 
@@ -147,7 +151,7 @@ def _replace(value: Any, changes: Mapping[str, Any]) -> Any:
     return replace(
         value,
         **{
-            name: _as(part, hints[name]) if type(part) in (str, int, float, list) else part
+            name: _as(part, hints[name]) if type(part) in (str, int, float, list, dict) else part
             for name, part in changes.items()
         },
     )
