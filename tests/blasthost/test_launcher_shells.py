@@ -20,6 +20,11 @@ from tests.support.blasthost import SLUG, BlastTree, ended, until
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 
 
+def what_the_shell_reads(nonce: str, text: str | bytes, args: tuple[str, ...]) -> bytes:
+    """The input of the shell itself, without the line that starts it."""
+    return frames.shell_input(nonce, text, args).partition(b" -s\n")[2]
+
+
 class LocalShell:
     """Runs scripts as a session does, without a network; `path` goes before the PATH."""
 
@@ -31,7 +36,7 @@ class LocalShell:
         nonce = frames.new_nonce()
         done = subprocess.run(
             [*self.shell, "-s"],
-            input=frames.shell_input(nonce, script, args),
+            input=what_the_shell_reads(nonce, script, args),
             capture_output=True,
             timeout=timeout,
             env={**os.environ, "PATH": self.path},
@@ -87,7 +92,7 @@ def test_a_script_cut_anywhere_does_nothing(tree: BlastTree, shell: list[str]) -
 
     class Tap(LocalShell):
         def run(self, script: str | bytes, *args: str, timeout: float | None = None) -> Completed:
-            kept.append(frames.shell_input(frames.new_nonce(), script, args))
+            kept.append(what_the_shell_reads(frames.new_nonce(), script, args))
             return Completed(b"REFUSED tapped", b"", 0, 0.0)
 
     with pytest.raises(Refused):
