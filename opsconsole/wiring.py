@@ -64,7 +64,7 @@ def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], dateti
         policy=loaded.policy,
         role=settings.operator.role,
         read_only=read_only,
-        local_zone=settings.operator.timezone or _local_zone(),
+        local_zone=settings.operator.timezone or local_zone(),
         identity=lambda: identity,
         watched=watched,
         hosts=loaded.environment.blasthost,
@@ -109,7 +109,7 @@ def _backends(loaded: Loaded) -> list[Watched]:
 
 
 @cache
-def _local_zone() -> str:
+def local_zone() -> str:
     """The operator's IANA zone, by TZ or the machine's own setting; "" when neither tells."""
     if (zone := os.environ.get("TZ", "").lstrip(":")) and "/" in zone:
         return zone

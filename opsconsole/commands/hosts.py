@@ -1,0 +1,166 @@
+"""The blast host on the command line: its facts, its cron table, and trusting its key."""
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+
+from opsconsole.commands.common import FINE, UNREACHED, Session, guarded, json_option, say, say_json
+from opsconsole.hostfacts import HostFacts
+from opsconsole.ports import Refused
+from opsconsole.schedule import say_instant
+
+
+@click.group()
+def host() -> None:
+    """Clock, disk, memory, processes and cron table of a blast host."""
+
+
+@host.command("show")
+@click.argument("name", default="")
+@json_option
+@click.pass_obj
+@guarded
+def show(session: Session, name: str, as_json: bool) -> None:
+    """What the host NAME (the first by default) says of itself."""
+    with session.console() as console:
+        chosen = _chosen(console.host_names(), name)
+        facts, connection = console.host_facts(chosen), console.connection(chosen)
+        if facts is None:
+            state = next(s for s in console.board().sources if s.name == chosen)
+            say(state.trouble or f"{chosen} was not reached.")
+            sys.exit(UNREACHED)
+        if as_json:
+            say_json({"connection": dict(connection), **_facts_json(facts)})
+        else:
+            _print_facts(facts, dict(connection))
+    sys.exit(FINE)
+
+
+@host.command("cron")
+@click.argument("name", default="")
+@json_option
+@click.pass_obj
+@guarded
+def cron(session: Session, name: str, as_json: bool) -> None:
+    """The cron lines of the host, when each fires, and which files cron ignores as a whole."""
+    with session.console() as console:
+        chosen = _chosen(console.host_names(), name)
+        facts, settings = console.host_facts(chosen), console.host_settings(chosen)
+        if facts is None:
+            raise Refused(f"{chosen} was not reached.")
+        rows = _cron_rows(facts, settings.cron_owner, console.clock())
+    if as_json:
+        say_json(rows)
+        return
+    for row in rows:
+        say(f"{row['file']}  {row['ignored_because'] or 'obeyed by cron'}")
+        for line in row["lines"]:
+            say(f"  {line['line']:>3}  {line['words']:<44} next {line['next'] or 'never'}  {line['command']}")
+        for warning in row["warnings"]:
+            say(f"  !    {warning}")
+
+
+@host.command("trust")
+@click.argument("name")
+@click.argument("fingerprint")
+@click.pass_obj
+@guarded
+def trust(session: Session, name: str, fingerprint: str) -> None:
+    """Accept the host key of NAME, if it really has this FINGERPRINT (SHA256:…), read over another way."""
+    from backends.blasthost.trusting import trust_host
+    from opsconsole.wiring import known_hosts_path
+
+    loaded = session.loaded()
+    hosts = loaded.environment.blasthost
+    chosen = _chosen(tuple(hosts), name)
+    loaded.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    where = trust_host(hosts[chosen], fingerprint, known_hosts_path(loaded))
+    say(f"The key {fingerprint} of {where} is trusted from now on.")
+
+
+def _chosen(names: tuple[str, ...], name: str) -> str:
+    if not names:
+        raise Refused("No blast host is configured.", "", "Add a table [environments.….blasthost.…].")
+    if name and name not in names:
+        raise Refused(f"There is no blast host {name!r}.", "", f"Known are {', '.join(names)}.")
+    return name or names[0]
+
+
+def _facts_json(facts: HostFacts) -> dict[str, Any]:
+    values = asdict(facts)
+    values.pop("campaigns")
+    values["cron"] = [{"path": c["file"]["path"], "kind": str(c["file"]["kind"])} for c in values["cron"]]
+    return values
+
+
+def _print_facts(facts: HostFacts, connection: dict[str, Any]) -> None:
+    say(f"{facts.host}  {connection.get('identity', '')}  {connection.get('state', '')}")
+    say(f"  key      {connection.get('fingerprint', '')}")
+    say(f"  clock    {facts.clock_offset:+.1f} s ± {facts.clock_error:.2f} s, zone {facts.zone or 'unknown'}")
+    gib = 1024**3
+    free, total = facts.memory_available / gib, facts.memory_total / gib
+    say(f"  memory   {free:.1f} of {total:.1f} GiB free, load {facts.load:.2f}")
+    for disk in facts.disks:
+        say(f"  disk     {disk.path}: {disk.free / gib:.1f} of {disk.total / gib:.1f} GiB free")
+    if facts.mail_queue is not None:
+        say(f"  queue    {facts.mail_queue:,} messages")
+    for process in facts.processes:
+        say(f"  process  {process.pid} {process.user} {process.args}")
+    if facts.credentials:
+        c = facts.credentials
+        say(f"  secrets  {c.path}: {c.kind}, mode {c.mode:04o}, owner {c.owner} (content never read)")
+    for hold in facts.holds:
+        say(f"  hold     {hold.scope}: {'unreadable, counts as held' if hold.unreadable else hold.text}")
+    for name in facts.foreign:
+        say(f"  foreign  {name}")
+    for trouble in (*facts.troubles, facts.survives_logout):
+        if trouble:
+            say(f"  !        {trouble}")
+
+
+def _cron_rows(facts: HostFacts, owner: str, now: datetime) -> list[dict[str, Any]]:
+    from opsconsole.cron import in_words, next_fire, read_cron
+
+    try:
+        zone: ZoneInfo = ZoneInfo(facts.zone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        zone = ZoneInfo("UTC")
+    rows: list[dict[str, Any]] = []
+    for fact in facts.cron:
+        if fact.text is None:
+            why = fact.file.trouble or f"it is {fact.file.kind}"
+            rows.append({"file": fact.file.path, "ignored_because": why, "lines": [], "warnings": []})
+            continue
+        file = read_cron(
+            fact.file.path.rsplit("/", 1)[-1],
+            fact.text,
+            mode=fact.file.mode,
+            owner=fact.file.owner,
+            expected_owner=owner,
+        )
+        lines = []
+        for line in file.lines:
+            fires = next_fire(line, now.astimezone(zone))
+            lines.append(
+                {
+                    "line": line.number,
+                    "schedule": line.schedule,
+                    "words": in_words(line),
+                    "user": line.user,
+                    "command": line.command,
+                    "next": say_instant(fires.astimezone(UTC), str(zone), now) if fires else None,
+                }
+            )
+        rows.append(
+            {
+                "file": fact.file.path,
+                "ignored_because": file.ignored_because,
+                "lines": lines,
+                "warnings": list(file.warnings),
+            }
+        )
+    return rows

@@ -1,0 +1,177 @@
+"""Getting started and checking the ground: doctor, config, demo, completion, and opening the screens."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from opsconsole.commands.common import ATTENTION, FINE, Session, guarded, json_option, say, say_json
+from opsconsole.config import EXAMPLE, Loaded, default_path
+
+
+@guarded
+def open_screens(session: Session) -> None:
+    """Open the screens on the configured environment; leaves with the app's exit code."""
+    sys.exit(run_screens(session.loaded(), session.read_only))
+
+
+def run_screens(loaded: Loaded, read_only: bool) -> int:
+    """Paint from the last known state at once; the backends are built after the first paint."""
+    import getpass
+
+    from screens.app import run_app
+
+    from opsconsole.wiring import build, local_zone, remembered
+
+    operator = loaded.settings.operator
+    return run_app(
+        remembered(loaded),
+        lambda: build(loaded, read_only=read_only),
+        environment=loaded.environment.label or loaded.name,
+        danger=loaded.environment.danger,
+        read_only=read_only or operator.role == "viewer",
+        local_zone=operator.timezone or local_zone(),
+        operator=operator.name or getpass.getuser(),
+    )
+
+
+@click.command()
+@json_option
+@click.pass_obj
+@guarded
+def doctor(session: Session, as_json: bool) -> None:
+    """Check configuration, audit store, and every source; says how to mend what isn't right."""
+    import sqlite3
+
+    from opsconsole import __version__
+    from opsconsole.audit.records import AuditUnavailable
+
+    loaded = session.loaded()
+    lines: list[dict[str, Any]] = [
+        {"what": "opsconsole", "ok": True, "says": f"{__version__}, Python {sys.version.split()[0]}"},
+        {"what": "configuration", "ok": True, "says": f"{loaded.path}, environment {loaded.name}"},
+    ]
+    with session.console() as console:
+        try:
+            store = console.store()
+            result = store.verify()
+            says = (
+                f"{result.checked:,} records, every seal holds"
+                if result.ok
+                else f"record {result.first_bad_seq}: {result.why}"
+            )
+            lines.append({"what": "audit store", "ok": result.ok, "says": f"{store.path}: {says}"})
+            for record in store.unresolved():
+                says = f"record {record.seq} ({record.action} {record.campaign}) has no outcome: look at it"
+                lines.append({"what": "open intent", "ok": False, "says": says})
+        except AuditUnavailable as error:
+            lines.append({"what": "audit store", "ok": False, "says": str(error)})
+        lines.append({"what": "sqlite", "ok": True, "says": sqlite3.sqlite_version})
+        for source in console.board().sources:
+            latency = f"{source.latency_ms:.0f} ms" if source.latency_ms is not None else "answers"
+            lines.append({"what": source.name, "ok": source.fresh, "says": source.trouble or latency})
+            lines += [{"what": source.name, "ok": False, "says": finding} for finding in source.findings]
+        for name in console.host_names():
+            facts = console.host_facts(name)
+            if facts and facts.survives_logout:
+                lines.append({"what": name, "ok": False, "says": facts.survives_logout})
+    if as_json:
+        say_json(lines)
+    for line in lines if not as_json else ():
+        say(f"{'✓' if line['ok'] else '✖'} {line['what']:<16} {line['says']}")
+    sys.exit(FINE if all(line["ok"] for line in lines) else ATTENTION)
+
+
+@click.group()
+def config() -> None:
+    """The configuration file: where it is, what it may hold, a first one."""
+
+
+@config.command("path")
+@click.pass_obj
+def path(session: Session) -> None:
+    """Where the configuration is looked for."""
+    click.echo(session.config_path or default_path())
+
+
+@config.command("init")
+@click.pass_obj
+@guarded
+def init(session: Session) -> None:
+    """Write a first configuration with comments, if there is none."""
+    from opsconsole.ports import Refused
+
+    file: Path = session.config_path or default_path()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Refused(f"{file} exists.", "It was not touched.", "Edit it, or name another with --config.") from None
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        out.write(EXAMPLE)
+    say(f"Written to {file}. Edit it, then run `opsconsole doctor`.")
+
+
+@config.command("check")
+@click.pass_obj
+@guarded
+def check(session: Session) -> None:
+    """Read the configuration and say whether it can be used; reaches nothing."""
+    loaded = session.loaded()
+    hosts = ", ".join(loaded.environment.blasthost) or "none"
+    say(f"{loaded.path}: environment {loaded.name}, blast hosts {hosts}.")
+
+
+@config.command("keys")
+def keys() -> None:
+    """Every key the configuration may hold, with its default."""
+    import msgspec
+
+    from opsconsole import settings
+
+    tables = ("Settings", "Operator", "Environment", "Limits", "BlastHost", "Patterns", "Dashboard", "SecretFrom")
+    for name in tables:
+        table = getattr(settings, name)
+        click.echo(f"\n{name}: {(table.__doc__ or '').strip().splitlines()[0]}")
+        for field in msgspec.structs.fields(table):
+            required = field.required
+            default = "required" if required else repr(field.default)
+            if not required and field.default is msgspec.NODEFAULT:
+                default = repr(field.default_factory())
+            click.echo(f"  {field.name:<22} {default}")
+
+
+@click.command()
+@click.option("--no-screens", is_flag=True, help="Start the demo's host, dashboard and sink only; for commands.")
+@click.pass_obj
+@guarded
+def demo(session: Session, no_screens: bool) -> None:
+    """A blast host, a dashboard and a mail sink on this machine, and the board on them. Cleans up after itself."""
+    from backends.embedded.world import World
+
+    from opsconsole.config import load
+
+    with World() as world:
+        if no_screens:
+            say(f"opsconsole --config {world.config_path} board")
+            say("Press Ctrl+C to end the demo.")
+            world.wait()
+            return
+        code = run_screens(load(world.config_path), session.read_only)
+    sys.exit(code)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script for SHELL, to be sourced from its start-up file."""
+    from click.shell_completion import get_completion_class
+
+    from opsconsole.cli import main
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.ClickException(f"No completion for {shell}.")
+    click.echo(kind(main, {}, "opsconsole", "_OPSCONSOLE_COMPLETE").source())
