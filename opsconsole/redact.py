@@ -80,6 +80,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(rf"(?i)(?<!\S)(--?[\w-]*{_NAMING}\s+)(?!-|\[redacted)(\"[^\"]*\"|'[^']*'|\S+)"), rf"\1{GONE}"),
 )
+# What every pattern needs to be there at all: most texts have none of it and are done after one look.
+_HINT = re.compile(
+    rf"(?i){_NAMING}|bearer|basic|auth|://|-----begin|slack|xox|xapp|akia|asia|gh[pousr]_|github_pat|glpat|[sr]k_live"
+    r"|aiza|sg\.|eyj"
+)
 _BASIC = re.compile(r"\b[Bb]asic\s+([A-Za-z0-9+/]{4,}={0,2})")
 
 
@@ -129,6 +134,8 @@ class Redactor:
         """`text` with every secret replaced by "[redacted]". Redacting twice changes nothing."""
         if self._known is not None:
             text = self._known.sub(GONE, text)
+        if not _HINT.search(text):
+            return text
         text = _BASIC.sub(_basic, text)
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
@@ -177,7 +184,12 @@ class RedactingFormatter(logging.Formatter):
         return visible(mask_addresses(self._redactor.redact(super().format(record))), keep_newlines=True)
 
 
-_LOCAL = r"[^\s@<>()\[\],;:\"'\\/=|]"
+_LOCAL = r"[^\s@<>()\[\],;:\"\\]"
+# What may stand before an address without a space and is not part of it: "?to=", a quote, a slash.
+_LABEL = re.compile(
+    r"(?i)(?:.*[^\w.+-])?(?:to|from|cc|bcc|rcpt|e?-?mail|addr(?:ess)?|user(?:name)?|recipient|sender|reply[-_]to)='?"
+    r"|['/=|?&{}`]+"
+)
 _ADDRESS = re.compile(
     rf"((?<!{_LOCAL}){_LOCAL}+|\"[^\"\r\n@]{{1,64}}\")@([^\W_](?:[\w-]*\w)?(?:\.[\w-]+)+|\[[0-9A-Fa-f.:]{{3,45}}\])"
 )
@@ -198,7 +210,13 @@ def mask_addresses(text: str) -> str:
     """Every e-mail address in `text` masked; `user@host` without a dot (a login) stays."""
     if "@" not in text:
         return text
-    return _ADDRESS.sub(lambda match: mask_address(match[0]), text)
+    return _ADDRESS.sub(_masked, text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    label = _LABEL.match(match[1])
+    start = label.end() if label and label.end() < len(match[1]) else 0
+    return match[0][:start] + mask_address(match[0][start:])
 
 
 # C0, DEL, C1, line and paragraph separators, bidi controls, zero-width and other invisible format

@@ -60,7 +60,8 @@ class Sealer:
         return outer.hexdigest()
 
 
-def row_of(record: Record) -> Row:
+def row_of(record: Record, detail: str | None = None) -> Row:
+    """`detail` is the canonical text of the record's, when the caller has it at hand."""
     texts = (
         utc_text(record.utc),
         record.operator,
@@ -71,7 +72,7 @@ def row_of(record: Record) -> Row:
         record.action,
         record.phase.value,
         record.reason,
-        canonical(record.detail),
+        canonical(record.detail) if detail is None else detail,
         record.prev,
         record.mac,
     )

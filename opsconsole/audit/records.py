@@ -103,11 +103,14 @@ def utc_text(moment: datetime) -> str:
     """Fixed width, so that texts sort as instants: `2026-05-12T17:52:00.000000Z`. ValueError when naive."""
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise ValueError("an audit record needs an aware datetime")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def utc_moment(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    """The instant of such a text. ValueError for any other."""
+    if len(text) != 27 or text[-1] != "Z":
+        raise ValueError(f"not an instant as the audit store writes it: {text!r}")
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -147,11 +150,13 @@ def canonical(detail: Mapping[str, JSON]) -> str:
     TypeError for what JSON doesn't know, ValueError for NaN, infinity, a key twice or too deep a nesting.
     """
     try:
-        text = json.dumps(
-            _plain(detail), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
-        )
+        return _dump(_plain(detail))
     except RecursionError:
         raise ValueError("audit detail is nested too deeply") from None
+
+
+def _dump(plain: Any) -> str:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return _LONE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", text)
 
 
@@ -160,7 +165,7 @@ def read_detail(text: str) -> Mapping[str, JSON]:
     it comes back whole under the key "unreadable", so it can be shown and can't verify."""
     try:
         detail = json.loads(text)
-        if isinstance(detail, dict) and canonical(detail) == text:
+        if isinstance(detail, dict) and _dump(detail) == text:
             return detail
     except (ValueError, TypeError, RecursionError):
         pass

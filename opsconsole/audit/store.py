@@ -144,8 +144,8 @@ class AuditStore:
                 mac="",
                 ref=event.ref,
             )
-            record = replace(record, mac=self._sealer.mac(message(row_of(record))))
-            connection.execute(AUDIT.insert(), columns_of(record))
+            record = replace(record, mac=self._sealer.mac(message(row_of(record, detail))))
+            connection.execute(AUDIT.insert(), columns_of(record, detail))
             put_items(connection, outbox, record.utc, self.redactor)
         return record
 
@@ -189,7 +189,7 @@ class AuditStore:
         if row is None:
             return Anchor(0, GENESIS)
         last = record_of(row)
-        if self._sealer.mac(message(row_of(last))) != last.mac:
+        if self._sealer.mac(message(row_of(last, str(row.detail)))) != last.mac:
             raise AuditUnavailable(
                 f"The newest record ({last.seq}) of the audit store {self.path} doesn't match its MAC.",
                 "It was edited, or the key is not the one it was written with. " + NOTHING_SENT,
@@ -233,18 +233,29 @@ class AuditStore:
         until: datetime | None = None,
         before_seq: int | None = None,
         limit: int = 200,
+        within: int | None = None,
     ) -> list[Record]:
         """Newest first. Each word of `text` occurs somewhere in the record (ASCII case ignored); `since` is in,
-        `until` is out. For the next page pass the last seq as `before_seq`."""
+        `until` is out. For the next page pass the last seq as `before_seq`. `within` looks at so many
+        records only, counted down from `before_seq`: a rare word is then searched in steps, with no long wait."""
         where: list[ColumnElement[bool]] = []
         for word in text.split():
             places = (A.campaign, A.action, A.operator, A.reason, A.detail, A.run, A.session, A.environment)
-            where.append(or_(*(place.icontains(word, autoescape=True) for place in places)))
+            where.append(or_(*(place.contains(word, autoescape=True) for place in places)))
         exact = ((A.campaign, campaign), (A.action, action), (A.operator, operator))
         where += [column == value for column, value in exact if value is not None]
-        where += [A.utc >= utc_text(since)] if since else []
-        where += [A.utc < utc_text(until)] if until else []
-        where += [A.seq < before_seq] if before_seq is not None else []
+        # Bounds on seq too, from the index on utc: the walk from the newest down then ends where the time does.
+        if since is not None:
+            first = select(func.min(A.seq)).where(A.utc >= utc_text(since)).scalar_subquery()
+            where += [A.utc >= utc_text(since), A.seq >= first]
+        if until is not None:
+            last = select(func.max(A.seq)).where(A.utc < utc_text(until)).scalar_subquery()
+            where += [A.utc < utc_text(until), A.seq <= last]
+        if before_seq is not None:
+            where.append(A.seq < before_seq)
+        if within is not None:
+            top = select(func.max(A.seq)).scalar_subquery() + 1 if before_seq is None else before_seq
+            where.append(A.seq >= top - within)
         return self._records(select(AUDIT).where(*where).order_by(NEWEST_FIRST).limit(limit))
 
     def for_campaign(self, slug: str) -> list[Record]:
@@ -300,15 +311,15 @@ def _seq(of: Record | int) -> int:
     return of if isinstance(of, int) else of.seq
 
 
-def columns_of(record: Record) -> dict[str, object]:
-    """The columns a record is stored in."""
+def columns_of(record: Record, detail: str | None = None) -> dict[str, object]:
+    """The columns a record is stored in; `detail` as for `row_of`."""
     names = ("operator", "session", "environment", "campaign", "run", "action", "reason", "prev", "mac")
     columns: dict[str, object] = {name: getattr(record, name) for name in names}
     return columns | {
         "seq": record.seq,
         "utc": utc_text(record.utc),
         "phase": record.phase.value,
-        "detail": canonical(record.detail),
+        "detail": canonical(record.detail) if detail is None else detail,
         "ref": record.ref,
     }
 

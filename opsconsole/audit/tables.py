@@ -13,6 +13,7 @@ class AuditRow(SQLModel, table=True):
     __table_args__ = (
         Index("audit_action_campaign", "action", "campaign"),
         Index("audit_campaign", "campaign"),
+        Index("audit_ref", "ref", "phase", "action"),
     )
 
     seq: int = Field(sa_column=Column(_Seq, primary_key=True, autoincrement=False))
@@ -28,7 +29,7 @@ class AuditRow(SQLModel, table=True):
     detail: str = Field(sa_type=Text)
     prev: str = Field(sa_type=Text)
     mac: str = Field(sa_type=Text)
-    ref: int | None = Field(default=None, sa_column=Column(_Seq, nullable=True, index=True))
+    ref: int | None = Field(default=None, sa_column=Column(_Seq, nullable=True))
 
 
 class OutboxRow(SQLModel, table=True):

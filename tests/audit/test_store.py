@@ -86,6 +86,11 @@ SEARCHES = [
     ({"until": START + timedelta(seconds=1)}, [1]),
     ({"before_seq": 3}, [2, 1]),
     ({"limit": 2}, [5, 4]),
+    ({"within": 2}, [5, 4]),
+    ({"within": 3, "before_seq": 5, "campaign": "spring-offer"}, [4, 3]),
+    ({"within": 99, "text": "refused"}, [3]),
+    ({"since": START + timedelta(days=1)}, []),
+    ({"until": START}, []),
     ({"limit": 2, "before_seq": 4}, [3, 2]),
     ({}, [5, 4, 3, 2, 1]),
 ]
