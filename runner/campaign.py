@@ -84,10 +84,11 @@ def open_campaign(folder: Path, slug: str) -> Campaign:
     )
 
 
-def template_digest(digests: dict[str, str | None]) -> str:
-    """One digest of everything but the table that decides what a mail says."""
-    joined = "|".join(f"{part}={digests.get(part)}" for part in ("template", "text", "metadata"))
-    return hashlib.sha256(joined.encode()).hexdigest()
+def content_digest(campaign: Campaign) -> str:
+    """One digest of all that a mail says; the window and the rate may change between two halves of a run."""
+    meta = campaign.metadata
+    parts = (campaign.html, campaign.text, meta.subject, meta.from_, meta.reply_to, meta.list_unsubscribe)
+    return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()
 
 
 def stale_parts(plan: dict[str, object], digests: dict[str, str | None], audience: int) -> Iterator[str]:

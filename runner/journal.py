@@ -2,7 +2,7 @@
 
 Append-only text, one writer, one record a line, fields divided by one space:
 
-    H run_id boot_id sha256(template) sha256(data) rows version instant     each process start
+    H run_id boot_id sha256(template) sha256(data) rows content version instant     each process start
     C first last                   rows claimed; on the disk before any of them may be sent
     B row key attempt message-id   about to be sent: written after 354, before the first byte of the body
     A row key code reply           accepted
@@ -11,9 +11,9 @@ Append-only text, one writer, one record a line, fields divided by one space:
     U row key why                  unknown: never sent again by itself
     S state
 
-`key` is the recipient key in hexadecimal, `-` when the row has no usable address. A process that dies leaves
-the page cache intact, so after it only a B without an outcome is in doubt. After a reboot every claimed row
-without an outcome is, since its B may have been lost.
+`content` is one digest of all that a mail says; `key` is the recipient key in hexadecimal, `-` when the row has
+no usable address. A process that dies leaves the page cache intact, so after it only a B without an outcome is
+in doubt. After a reboot every claimed row without an outcome is, since its B may have been lost.
 """
 
 import os
@@ -22,6 +22,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from runner.address import mask_text
 from runner.errors import JOURNAL, Refused
@@ -30,6 +31,16 @@ PENDING, CLAIMED, CLAIMED_BEFORE_BOOT, BEGUN, DEFERRED, ACCEPTED, FAILED, UNKNOW
 SENDABLE = frozenset({PENDING, CLAIMED, DEFERRED})
 DOUBTFUL = frozenset({BEGUN, CLAIMED_BEFORE_BOOT, UNKNOWN})
 _KEY = re.compile(r"[0-9a-f]{16}|-")
+
+
+class Identity(NamedTuple):
+    """What a run is about; all of its processes must agree in it."""
+
+    run_id: str
+    template: str
+    data: str
+    rows: int
+    content: str
 
 
 class JournalError(Refused):
@@ -49,8 +60,8 @@ class Journal:
         except OSError as error:
             raise JournalError(f"the journal can't be opened: {error}") from None
 
-    def header(self, run_id: str, boot_id: str, template: str, data: str, rows: int, version: str, at: str) -> None:
-        self._put(f"H {run_id} {boot_id} {template} {data} {rows} {version} {at}")
+    def header(self, of: "Identity", boot_id: str, version: str, at: str) -> None:
+        self._put(f"H {of.run_id} {boot_id} {of.template} {of.data} {of.rows} {of.content} {version} {at}")
 
     def claim(self, first: int, last: int) -> None:
         self._put(f"C {first} {last}")
@@ -106,11 +117,8 @@ class Journal:
 class Replay:
     """What a journal says. `states` has one byte a row, from row 1 at index 1."""
 
-    run_id: str = ""
+    identity: Identity | None = None
     boot_id: str = ""
-    template: str = ""
-    data: str = ""
-    rows: int = 0
     states: bytearray = field(default_factory=bytearray)
     attempts: dict[int, tuple[int, float]] = field(default_factory=dict)  # deferred rows: tries made, due
     keys: dict[int, str] = field(default_factory=dict)  # of rows whose fate isn't known
@@ -163,13 +171,13 @@ def _apply(found: Replay, record: list[str], boot_id: str, on_done: "array[int] 
     if kind == "H":
         _header(found, record, boot_id)
         return
-    if not found.run_id:
+    if found.identity is None:
         raise ValueError("a record before the header")
     if kind == "C":
         found.claims = True
         state = CLAIMED if found.boot_id == boot_id else CLAIMED_BEFORE_BOOT
         first, last = int(record[1]), int(record[2])
-        if not 1 <= first <= last <= found.rows:
+        if not 1 <= first <= last <= found.identity.rows:
             raise ValueError("no such rows")
         for row in range(first, last + 1):
             if found.states[row] in (PENDING, CLAIMED, CLAIMED_BEFORE_BOOT, DEFERRED):
@@ -178,7 +186,7 @@ def _apply(found: Replay, record: list[str], boot_id: str, on_done: "array[int] 
     if kind == "S":
         return
     row, key = int(record[1]), record[2]
-    if not 1 <= row <= found.rows or not _KEY.fullmatch(key):
+    if not 1 <= row <= found.identity.rows or not _KEY.fullmatch(key):
         raise ValueError("no such row")
     if kind == "B":
         found.states[row] = BEGUN
@@ -203,18 +211,14 @@ def _apply(found: Replay, record: list[str], boot_id: str, on_done: "array[int] 
 
 
 def _header(found: Replay, record: list[str], boot_id: str) -> None:
-    run_id, boot, template, data, rows = record[1:6]
-    if found.run_id and (run_id, template, data, int(rows)) != (
-        found.run_id,
-        found.template,
-        found.data,
-        found.rows,
-    ):
-        raise ValueError("the headers differ")
-    if not found.run_id:
-        found.states = bytearray(int(rows) + 1)
+    run_id, boot, template, data, rows, content = record[1:7]
+    identity = Identity(run_id, template, data, int(rows), content)
+    if found.identity is None:
+        found.states = bytearray(identity.rows + 1)
         found.states[0] = SKIPPED
-    found.run_id, found.boot_id, found.template, found.data, found.rows = run_id, boot, template, data, int(rows)
+    elif identity != found.identity:
+        raise ValueError("the headers differ")
+    found.identity, found.boot_id = identity, boot
 
 
 def _one_line(text: str) -> str:

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runner import claim, journal
-from runner.campaign import Campaign, open_campaign, stale_parts, template_digest
+from runner.campaign import Campaign, content_digest, open_campaign, stale_parts
 from runner.control import Control
 from runner.errors import BAD_DATA, BUSY, OK, Refused
-from runner.journal import Journal, JournalError, Replay, replay
+from runner.journal import Identity, Journal, JournalError, Replay, replay
 from runner.output import DeliveryLog, Output, RunLog
 from runner.progress import Counts, closing_lines
 from runner.send import Sender
@@ -166,19 +166,23 @@ def _former(run: claim.RunDir, mode: str, campaign: Campaign, found: Survey, out
     old = replay(path, claim.boot_id(), repair=True)
     if old.torn:
         output.complain(f"the journal's last record was torn ({old.torn} bytes); it is left out")
-    if not old.run_id:
+    if old.identity is None:
         if marker:
             raise JournalError(f"{path} has no header; an operator must decide")
         return None
-    now = {"data": campaign.digests["data"], "template": template_digest(campaign.digests), "rows": found.rows}
-    for part, was in (("data", old.data), ("template", old.template), ("rows", old.rows)):
-        if was != now[part]:
+    for part, was, now in zip(old.identity._fields, old.identity, _identity(run, campaign, found), strict=True):
+        if was != now:
             raise Refused(
                 BAD_DATA,
-                f"{part} was {was} when this attempt began, is {now[part]} now. Resume sends the rest of the same "
+                f"{part} was {was} when this attempt began, is {now} now. Resume sends the rest of the same "
                 f"campaign: put the former files back",
             )
     return old
+
+
+def _identity(run: claim.RunDir, campaign: Campaign, found: Survey) -> Identity:
+    template, data = str(campaign.digests["template"]), str(campaign.digests["data"])
+    return Identity(run.run_id, template, data, found.rows, content_digest(campaign))
 
 
 def _starting_point(
@@ -217,7 +221,7 @@ def _mailed_before(others: list[Path], campaign: Campaign) -> "tuple[array[int],
             continue
         old = replay(path, claim.boot_id(), on_done=keys)
         nameless = [row for row in old.doubtful() if old.keys.get(row, "-") == "-"]
-        if nameless and old.data != campaign.digests["data"]:
+        if nameless and old.identity and old.identity.data != campaign.digests["data"]:
             raise JournalError(
                 f"attempt {folder.name} has {len(nameless)} rows that may have been mailed, and the data changed "
                 f"since: who they are can't be told. Put the former data file back"
@@ -240,15 +244,7 @@ def _open_journal(
     if disk.f_bavail * disk.f_frsize < needed:
         raise JournalError(f"the disk of {run.path} has too little room: the journal may need {needed >> 20} MiB")
     book = Journal(run.path / "journal")
-    book.header(
-        run.run_id,
-        claim.boot_id(),
-        template_digest(campaign.digests),
-        str(campaign.digests["data"]),
-        found.rows,
-        version,
-        datetime.now(UTC).isoformat(),
-    )
+    book.header(_identity(run, campaign, found), claim.boot_id(), version, datetime.now(UTC).isoformat())
     if old:
         for row in old.doubtful():
             if old.states[row] != journal.UNKNOWN and states[row] == journal.UNKNOWN:

@@ -135,6 +135,7 @@ class Sender:
             if wire is not None:
                 await wire.close()  # servers cut idle connections anyway
             await self._nap(0.1)
+        self._backlog.stop()
         return False
 
     async def _nap(self, seconds: float) -> None:
@@ -242,8 +243,7 @@ class Sender:
             return self._lost(item, kind, code, text)
         self._losses = 0
         if kind is Kind.SENDER_REFUSED:
-            self._suspect(item, code, text)
-            return False
+            return self._suspect(item, code, text)
         self._convict()  # the sender is taken, so the refusals before were about the mails
         if kind is Kind.ACCEPTED:
             self._journal.accepted(item.row, key, code, text)
@@ -286,8 +286,10 @@ class Sender:
         unit = self._settings.retry_base / 60
         return float(unit * min(60, 2 ** (self._losses // len(self._wires))))
 
-    def _suspect(self, item: Item, code: int, text: str) -> None:
+    def _suspect(self, item: Item, code: int, text: str) -> bool:
         """The sender was refused: perhaps because of this mail, perhaps none will go through."""
+        if self._breaker:
+            return True  # it was in flight when the send was paused for this
         same = re.sub(r"\d+", "#", text)
         if self._suspects and (self._suspects[-1][1], re.sub(r"\d+", "#", self._suspects[-1][2])) != (code, same):
             self._convict()
@@ -301,6 +303,7 @@ class Sender:
             suspects, self._suspects = self._suspects, []
             for suspect, _, _ in suspects:
                 self._backlog.add(suspect)
+        return False
 
     def _convict(self) -> None:
         suspects, self._suspects = self._suspects, []

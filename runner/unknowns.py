@@ -25,7 +25,7 @@ def _addresses(settings: Settings, old: Replay, wanted: set[int]) -> dict[int, s
     except Refused:
         return found
     try:
-        if campaign.data_digest() != old.data:
+        if old.identity is None or campaign.data_digest() != old.identity.data:
             return found
         reader = campaign.reader()
         for row in reader:
