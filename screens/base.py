@@ -1,0 +1,97 @@
+"""What every screen has: the header, the way here, the banners, its keys, and the one way to perform an action."""
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from opsconsole.actions import Place, offered
+from opsconsole.board import Board
+from screens.widgets.banner import Banner
+from screens.widgets.crumbs import Crumbs
+from screens.widgets.header import HeaderLine
+from screens.widgets.keybar import KeyBar
+
+if TYPE_CHECKING:
+    from opsconsole.console import Console
+    from screens.app import OpsConsoleApp
+
+
+def registry_bindings(place: Place) -> list[BindingType]:
+    """The keys of a place, from the registry. Spread them into a screen's BINDINGS."""
+    return [
+        Binding(action.key, f"perform('{action.id}')", action.label, tooltip=action.tooltip, show=False)
+        for action in offered(place)
+    ]
+
+
+class ConsoleScreen(Screen[None]):
+    """A full screen of the console.
+
+    A subclass gives PLACE (with `*registry_bindings(PLACE)` in its BINDINGS), KEYS (its own keys for the footer
+    and the help page), `crumbs`, `body` and, when it shows what the board says, `board_changed`.
+    """
+
+    PLACE: ClassVar[Place] = Place.EVERYWHERE
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = ()
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "back", show=False)]
+
+    def __init__(self, slug: str = "") -> None:
+        super().__init__()
+        self._slug = slug
+
+    @property
+    def ops(self) -> "OpsConsoleApp":
+        return cast("OpsConsoleApp", self.app)
+
+    @property
+    def console(self) -> "Console":
+        """The console. Raises RuntimeError in the first moments, before it is built."""
+        return self.ops.console
+
+    @property
+    def slug(self) -> str:
+        """The campaign that keys act on; "" when there is none."""
+        return self._slug
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        """The way here, from the board; () shows no line."""
+        return ("board", self._slug) if self._slug else ("board",)
+
+    @property
+    def quit_warning(self) -> str:
+        """What must be said before the console is left from here; "" lets it go without a question."""
+        return ""
+
+    def compose(self) -> ComposeResult:
+        yield HeaderLine()
+        yield Crumbs()
+        yield Banner()
+        yield from self.body()
+        yield KeyBar()
+
+    def body(self) -> ComposeResult:
+        yield from ()
+
+    def on_mount(self) -> None:
+        self.freshen()
+
+    def on_screen_resume(self) -> None:
+        self.freshen()
+        self.board_changed(self.ops.board)
+
+    def freshen(self) -> None:
+        """Bring header, banners and keys up to date; cheap, and paints only what changed."""
+        for part in self.query("HeaderLine, Crumbs, Banner, KeyBar"):
+            part.refresh_words()  # type: ignore[attr-defined]
+
+    def board_changed(self, board: Board) -> None:
+        """A newer board is known, and this screen is the one in front."""
+
+    def action_perform(self, action_id: str) -> None:
+        self.ops.perform(action_id, self.slug)
+
+    def action_back(self) -> None:
+        self.dismiss()
