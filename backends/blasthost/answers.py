@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from backends.blasthost.errors import HostError, RemoteFailed
+from backends.blasthost.errors import HostError
+from backends.blasthost.trouble import failed
 
 State = Literal["connected", "connecting", "lost", "refused"]
 
@@ -45,15 +46,3 @@ class Status:
     latency_ms: float | None = None
     server_fingerprint: str | None = None
     identity: str | None = None
-
-
-def failed(doing: str, rc: int, stderr: bytes) -> RemoteFailed:
-    text = stderr.decode("utf-8", "replace")
-    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
-    return RemoteFailed(
-        f"The host failed to {doing} (exit status {rc}).",
-        f"Its last words: {last[:300]!a}." if last else "It gave no reason.",
-        "See the host screen for details.",
-        rc=rc,
-        stderr=text,
-    )

@@ -13,8 +13,9 @@ from pathlib import Path
 import paramiko
 
 from backends.blasthost import hostkeys, keys
-from backends.blasthost.errors import HostError, HostKeyRefused, HostLost, HostUnreachable
+from backends.blasthost.errors import HostError, HostKeyRefused
 from backends.blasthost.sshconfig import Target
+from backends.blasthost.trouble import lost, unreachable
 
 # Without a handler Python prints paramiko's errors on the terminal, in the middle of a screen.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -79,15 +80,6 @@ def close_quietly(thing: paramiko.Transport | paramiko.Channel | socket.socket) 
         thing.close()
 
 
-def lost(what: str, *, may_have_run: bool = False) -> HostLost:
-    return HostLost(
-        what,
-        "What the command did on the host is unknown." if may_have_run else "No command was under way.",
-        "The console connects again; look at the host's state before repeating anything.",
-        may_have_run=may_have_run,
-    )
-
-
 def dial(target: Target, known_hosts: Sequence[Path], *, timeout: float, compression: bool = True) -> Link:
     """Connect and authenticate to `target` through its jumps, or raise a HostError.
 
@@ -114,7 +106,7 @@ def dial(target: Target, known_hosts: Sequence[Path], *, timeout: float, compres
             close_quietly(transport)
             close_quietly(transport.sock)
         if isinstance(error, (OSError, EOFError, paramiko.SSHException)):
-            raise _unreachable(target, f"broke off: {error or type(error).__name__}") from None
+            raise unreachable(target, f"broke off: {error or type(error).__name__}") from None
         raise
     finally:
         agent.close()
@@ -129,7 +121,7 @@ def _next_socket(
                 "direct-tcpip", (hop.hostname, hop.port), ("127.0.0.1", 0), timeout=timeout
             )
         except paramiko.ChannelException as error:
-            raise _unreachable(hop, f"can't be reached from the jump host: {error.text}") from None
+            raise unreachable(hop, f"can't be reached from the jump host: {error.text}") from None
     if hop.proxy_command:
         return _proxy(hop.proxy_command)
     return _connect(hop, timeout)
@@ -157,10 +149,10 @@ def _connect(hop: Target, timeout: float) -> socket.socket:
             sock.close()
             problem = error
     if isinstance(problem, TimeoutError):
-        raise _unreachable(hop, f"did not answer within {timeout:g} s")
+        raise unreachable(hop, f"did not answer within {timeout:g} s")
     if isinstance(problem, ConnectionRefusedError):
-        raise _unreachable(hop, "refused the connection: nothing listens on that port")
-    raise _unreachable(hop, f"can't be reached: {problem.strerror if problem else 'no address'}")
+        raise unreachable(hop, "refused the connection: nothing listens on that port")
+    raise unreachable(hop, f"can't be reached: {problem.strerror if problem else 'no address'}")
 
 
 def _lookup(hop: Target, timeout: float) -> list[tuple[int, int, int, str, tuple[str | int, ...]]]:
@@ -177,10 +169,10 @@ def _lookup(hop: Target, timeout: float) -> list[tuple[int, int, int, str, tuple
     try:
         answer = answers.get(timeout=timeout)
     except queue.Empty:
-        raise _unreachable(hop, f"could not be looked up within {timeout:g} s") from None
+        raise unreachable(hop, f"could not be looked up within {timeout:g} s") from None
     if isinstance(answer, list):
         return answer
-    raise _unreachable(hop, f"is not a name anybody knows: {getattr(answer, 'strerror', answer)}")
+    raise unreachable(hop, f"is not a name anybody knows: {getattr(answer, 'strerror', answer)}")
 
 
 def _proxy(command: str) -> socket.socket:
@@ -224,10 +216,10 @@ def _greet(
         if not transport.initial_kex_done:
             raise paramiko.SSHException(f"no agreement within {timeout:g} s")
     except paramiko.ssh_exception.IncompatiblePeer as error:
-        raise _unreachable(hop, f"shares no algorithm with the console: {error}") from None
+        raise unreachable(hop, f"shares no algorithm with the console: {error}") from None
     except (paramiko.SSHException, EOFError, OSError) as error:
         said = str(error) or "it hung up"
-        raise _unreachable(hop, f"did not greet as an SSH server: {said}") from None
+        raise unreachable(hop, f"did not greet as an SSH server: {said}") from None
     hostkeys.check(name, port, transport.get_remote_server_key(), files)
 
 
@@ -237,11 +229,3 @@ def _peer(wire: Wire, target: Target) -> tuple[str, int]:
         if isinstance(address, tuple):
             return address[0], address[1]
     return target.hostname, target.port
-
-
-def _unreachable(hop: Target, what: str) -> HostUnreachable:
-    return HostUnreachable(
-        f"{hop.alias} ({hop.hostname}:{hop.port}) {what}.",
-        "Nothing new is known about the host; nothing was started on it.",
-        "The console tries again by itself; check the network, the VPN and the host.",
-    )

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 import paramiko
 
 from backends.blasthost import frames
-from backends.blasthost.dial import Link, close_quietly, lost
+from backends.blasthost.dial import Link, close_quietly
+from backends.blasthost.trouble import lost
 
 
 class Wake(threading.Event):

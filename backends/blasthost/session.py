@@ -15,18 +15,12 @@ from pathlib import Path
 import paramiko
 
 from backends.blasthost import frames
-from backends.blasthost.answers import Completed, State, Status, StreamEnd, failed
-from backends.blasthost.dial import Link, close_quietly, dial, lost
-from backends.blasthost.errors import (
-    AuthRefused,
-    HostError,
-    HostKeyRefused,
-    HostRestricted,
-    HostTimeout,
-    TooMuchOutput,
-)
+from backends.blasthost.answers import Completed, State, Status, StreamEnd
+from backends.blasthost.dial import Link, close_quietly, dial
+from backends.blasthost.errors import AuthRefused, HostError, HostKeyRefused
 from backends.blasthost.heartbeat import Heartbeat, Wake
 from backends.blasthost.sshconfig import Target
+from backends.blasthost.trouble import failed, lost, restricted, too_much, too_slow
 
 __all__ = ["Completed", "HostSession", "State", "Status", "StreamEnd"]
 
@@ -262,7 +256,7 @@ class HostSession:
                 if not out.ended and not channel.recv_ready() and (channel.eof_received or channel.closed):
                     raise self._early_end(link, channel, out, frames.SHELL)
                 if idle_timeout is not None and time.monotonic() - heard > idle_timeout:
-                    raise self._too_slow(f"said nothing for {idle_timeout:g} s")
+                    raise too_slow(self.target, f"said nothing for {idle_timeout:g} s")
             return StreamEnd(True, out.rc, stderr)
 
     def _exchange(self, program: str, nonce: str, text: bytes, timeout: float | None, max_bytes: int) -> Completed:
@@ -275,7 +269,7 @@ class HostSession:
             _send(channel, text, limit)
             while not (out.ended and err.ended):
                 if not wake.wait(max(0.0, started + limit - time.monotonic())):
-                    raise self._too_slow(f"did not finish within {limit:g} s")
+                    raise too_slow(self.target, f"did not finish within {limit:g} s")
                 wake.reset()
                 # Both streams share one window: whoever reads only one of them hangs on the other.
                 while (more := channel.recv_ready()) | (errors := channel.recv_stderr_ready()):
@@ -284,12 +278,7 @@ class HostSession:
                     if errors:
                         stderr += err.feed(channel.recv_stderr(_CHUNK))
                     if len(stdout) + len(stderr) > max_bytes:
-                        raise TooMuchOutput(
-                            f"A command on {self.target.alias} wrote more than {max_bytes} bytes.",
-                            "Its output was cut; it may have run on.",
-                            "Ask for less, or raise the limit.",
-                            may_have_run=True,
-                        )
+                        raise too_much(self.target, max_bytes)
                 if not (out.ended and err.ended) and (channel.eof_received or channel.closed):
                     if channel.recv_ready() or channel.recv_stderr_ready():
                         wake.set()
@@ -311,7 +300,7 @@ class HostSession:
         limit = self._command_timeout if limit is None else limit
         deadline = time.monotonic() + limit
         if not slots.acquire(timeout=limit):
-            raise self._too_slow(f"had no free session within {limit:g} s", may_have_run=False)
+            raise too_slow(self.target, f"had no free session within {limit:g} s", may_have_run=False)
         try:
             link, channel = self._open(deadline)
             try:
@@ -328,7 +317,7 @@ class HostSession:
             link = self._connected()
             left = deadline - time.monotonic()
             if left <= 0:
-                raise self._too_slow("opened no session in time", may_have_run=False)
+                raise too_slow(self.target, "opened no session in time", may_have_run=False)
             heartbeat = self._heartbeat
             spare = heartbeat.take_spare() if heartbeat is not None and heartbeat.link is link else None
             if spare is not None:
@@ -337,7 +326,7 @@ class HostSession:
                 channel = link.transport.open_session(timeout=left)
             except paramiko.ChannelException as error:
                 if error.code != 2:
-                    raise self._restricted(f"opens no session: {error.text}", may_have_run=False) from None
+                    raise restricted(self.target, f"opens no session: {error.text}", may_have_run=False) from None
                 # MaxSessions: sshd frees a session late, or there are so few that the heartbeat is in the way.
                 now = time.monotonic()
                 full_since = full_since or now
@@ -369,8 +358,8 @@ class HostSession:
             link.end()
             return link.why
         if time.monotonic() >= deadline:
-            return self._too_slow("did not start a command in time", may_have_run=False)
-        return self._restricted("refuses to run commands", may_have_run=False)
+            return too_slow(self.target, "did not start a command in time", may_have_run=False)
+        return restricted(self.target, "refuses to run commands", may_have_run=False)
 
     def _early_end(self, link: Link, channel: paramiko.Channel, out: frames.FrameReader, program: str) -> HostError:
         """Why the output ended without its closing record."""
@@ -380,29 +369,14 @@ class HostSession:
             if channel.exit_status == 127 and program != frames.SHELL:
                 return failed(f"run {program}", 127, b"not found")
             said = out.noise.decode("ascii", "replace").strip().splitlines()
-            return self._restricted(f"does not run our shell: {ascii(said[0]) if said else 'it said nothing'}")
+            return restricted(
+                self.target, f"does not run our shell: {ascii(said[0]) if said else 'it said nothing'}"
+            )
         if not link.alive or (channel.exit_status < 0 and not channel.eof_received):
             link.end()
             why = link.why
             return lost(f"{self.target.alias}: {why.what}", may_have_run=True)
         return lost(f"The shell on {self.target.alias} was ended before its script was.", may_have_run=True)
-
-    def _restricted(self, what: str, *, may_have_run: bool = True) -> HostRestricted:
-        return HostRestricted(
-            f"{self.target.user} on {self.target.alias} {what}.",
-            "The account is restricted (ForceCommand, command= or a login shell of its own);"
-            " this says nothing about the files on the host.",
-            "Use an account that may run /bin/sh, or ask the host's owner to allow it.",
-            may_have_run=may_have_run,
-        )
-
-    def _too_slow(self, what: str, *, may_have_run: bool = True) -> HostTimeout:
-        return HostTimeout(
-            f"{self.target.alias} {what}.",
-            "The command may still be running there." if may_have_run else "Nothing was started on the host.",
-            "Look at the host's load and processes before trying again.",
-            may_have_run=may_have_run,
-        )
 
 
 def _send(channel: paramiko.Channel, text: bytes, limit: float) -> None:

@@ -202,3 +202,24 @@ def test_a_large_stream_arrives_whole_while_the_reader_is_slow(session: HostSess
 
     end = session.stream("head -c 20000000 /dev/zero", on_data=take, stop=threading.Event())
     assert (end.ended, size) == (True, 20_000_000)
+
+
+def test_the_second_command_finds_a_channel_that_stands_ready(
+    tmp_path: Path, open_session: Callable[..., HostSession]
+) -> None:
+    starts = tmp_path / "starts"
+    server = Sshd(
+        tmp_path / "counting",
+        key_options=f'command="echo x >>{starts}; eval \\"$SSH_ORIGINAL_COMMAND\\""',
+    )
+    try:
+        session = open_session(target_of(server), heartbeat=60)
+        session.run(":")
+        end = time.monotonic() + 10
+        while starts.read_text().count("x") < 3 and time.monotonic() < end:
+            time.sleep(0.02)
+        time.sleep(0.2)  # the channel is handed over after it was started
+        assert session.run_python("print('ready')").stdout == b"ready\n"
+        assert starts.read_text().count("x") == 3  # the first command, the heartbeat, the one that stood ready
+    finally:
+        server.stop()

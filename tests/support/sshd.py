@@ -1,5 +1,6 @@
 """A real OpenSSH server as our child, on loopback, for the user who runs the tests."""
 
+import contextlib
 import getpass
 import os
 import signal
@@ -90,10 +91,13 @@ class Sshd:
         self._wait_until_it_listens()
 
     def stop(self) -> None:
-        """End the server and every connection it serves, as a crash of the host would."""
+        """End the server, then the commands of its connections; what was detached from them lives on."""
         if self._process is None:
             return
-        for pid in (*descendants(self._process.pid), self._process.pid):
+        below = descendants(self._process.pid)
+        servers = [pid for pid in below if _name(pid).startswith("sshd")]
+        # The servers first, else a command's shell would still report how its child was killed.
+        for pid in (self._process.pid, *servers, *(pid for pid in below if pid not in servers)):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -130,10 +134,18 @@ def free_port() -> int:
         return port
 
 
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""
+
+
 def descendants(pid: int) -> list[int]:
     """Children and their children, from /proc; deepest first."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [*descendants(child), child]
+    with contextlib.suppress(OSError):  # it may end while we look
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in map(int, task.read_text().split()):
+                found += [*descendants(child), child]
     return found
