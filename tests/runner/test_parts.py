@@ -1,0 +1,264 @@
+"""The pure parts, by tables and by properties."""
+
+import io
+import json
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner import metadata, window
+from runner.address import Address, BadAddress, check, mask, mask_text
+from runner.csvdata import scan
+from runner.message import Composer, RowRefused
+from runner.pacer import Pacer
+from runner.template import Source, unknown_variables
+
+HEAD = b"email,name\n"
+FINE = [
+    (b"\xef\xbb\xbfemail,name\na@example.com,Ann\n", 1),
+    (b"email,name\r\na@example.com,Ann\r\nb@example.com,Bo\r\n", 2),
+    (b'email,name\na@example.com,"Ann, the ""first""\nof two"\n', 1),
+    (b"EMAIL , name\na@example.com,Ann", 1),
+    (b"\nemail,name\n\na@example.com,\n\n", 1),
+]
+BAD = [
+    (b"", 1, "empty", "header line"),
+    (HEAD, 1, "no recipient", "export"),
+    (HEAD + b"a@example.com,Ren\xe9\n", 2, "byte 0xe9 at position 18", "iconv -f WINDOWS-1252"),
+    ("email,name\n".encode("utf-16"), 1, "UTF-16", "UTF-8"),
+    (HEAD + b"a@example.com,A\0nn\n", 2, "NUL", "UTF-8"),
+    (b"email,name,name\n", 1, "same name", "rename"),
+    (b"email,,name\n", 1, "column 2 has no name", "name it"),
+    (b"email,EMAIL\n", 1, "2 columns are called", "keep one"),
+    (b"address,name\n", 1, "no column 'email'", "address, name"),
+    (b"email;name\n", 1, "no column 'email'", "semicolons"),
+    (HEAD + b"a@example.com\n", 2, "1 fields, the header has 2", "quotes"),
+    (HEAD + b"a@example.com,Ann,x\n", 2, "3 fields, the header has 2", "quotes"),
+    (HEAD + b'a@example.com,Ann\nb@example.com,"Bo\nc@example.com,Cy\n', 3, "never closed", "close it"),
+    (HEAD + b'a@example.com,"Ann"x\n', 2, "quoting", "double quotes"),
+    (HEAD + b"a@example.com," + b"x" * 140_000 + b"\n", 2, "128 KiB", "quote"),
+    (HEAD + b"a@example.com,Ann\rb@example.com,Bo\n", 2, "lone carriage return", "CRLF"),
+]
+
+
+@pytest.mark.parametrize(("data", "rows"), FINE)
+def test_tables_that_are_read(data: bytes, rows: int) -> None:
+    found = scan(io.BytesIO(data))
+    assert found.problems == []
+    assert found.rows == rows
+
+
+@pytest.mark.parametrize(("data", "line", "what", "remedy"), BAD)
+def test_tables_that_are_refused_name_the_line_and_the_remedy(
+    data: bytes, line: int, what: str, remedy: str
+) -> None:
+    problem = scan(io.BytesIO(data)).problems[0]
+    assert problem.line == line
+    assert what in problem.what
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("ann@example.com", "ann@example.com"),
+        (" ann+x@example.com\t", "ann+x@example.com"),
+        ("o'neil@sub.example.com", "o'neil@sub.example.com"),
+        ("ann@exämple.de", "ann@xn--exmple-cua.de"),
+    ],
+)
+def test_addresses_that_are_taken(raw: str, text: str) -> None:
+    found = check(raw)
+    assert isinstance(found, Address)
+    assert found.text == text
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "",
+        "ann",
+        "ann@localhost",
+        ".ann@example.com",
+        "ann.@example.com",
+        "a..n@example.com",
+        "a" * 65 + "@example.com",
+        "a@" + "b" * 250 + ".com",
+        "Ann <ann@example.com>",
+        "a@b.com, c@d.com",
+        "a@b.com;c@d.com",
+        "ann@example.com\r\nRCPT TO:<x@example.com>",
+        "ann@example.com> SIZE=1",
+        '"a b"@example.com',
+        "änn@example.com",
+        "ann@example.com\u200b",
+        "ann@example.com\u00a0",
+        "ann@exam ple.com",
+        "ann@example.com.",
+    ],
+)
+def test_addresses_that_are_refused(raw: str) -> None:
+    found = check(raw)
+    assert isinstance(found, BadAddress)
+    assert "ann" not in found.why
+
+
+def test_the_same_person_has_the_same_key_whatever_the_case_of_the_domain() -> None:
+    one, same, other = check("Ann@Example.COM"), check("Ann@example.com"), check("ann@example.com")
+    assert isinstance(one, Address)
+    assert isinstance(same, Address)
+    assert isinstance(other, Address)
+    assert one.key == same.key != other.key
+
+
+def test_addresses_in_texts_are_masked() -> None:
+    assert mask("jane@example.com") == "j•••@example.com"
+    assert mask_text("550 <jane.d@example.com>: no\x1b[2J") == "550 <j•••@example.com>: no [2J"
+
+
+META = metadata.parse(
+    json.dumps(
+        {
+            "subject": "{{ subject }}",
+            "from": "{{ sender }} <news@example.com>",
+            "list_unsubscribe": "https://example.com/{{ path }}",
+        }
+    ).encode()
+)
+COLUMNS = ("email", "body", "subject", "sender", "path")
+COMPOSER = Composer("may", META, "<p>{{ body }}</p>\n.x\nFrom me {{ body }}.", None, COLUMNS)
+TO = Address("ann@example.com", 7)
+NOW = datetime(2026, 5, 12, 17, 52, tzinfo=UTC)
+HEADER_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=200)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    body=st.text(st.characters(exclude_categories=["Cs"]), max_size=300) | st.text(".=\r\n \tFrom é", max_size=300),
+    subject=HEADER_TEXT,
+    sender=st.text(
+        st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exclude_characters='<>"'), max_size=60
+    ),
+)
+def test_what_arrives_is_what_was_rendered(body: str, subject: str, sender: str) -> None:
+    rendered = COMPOSER.render(["ann@example.com", body, subject, sender, "u"])
+    wire = COMPOSER.build(rendered, TO, NOW).wire
+
+    assert wire.endswith(b"\r\n.\r\n")
+    lines = wire[:-3].split(b"\r\n")
+    assert all(len(line) <= 998 and b"\n" not in line and b"\r" not in line for line in lines)
+    assert wire.isascii()
+    received = b"\r\n".join(line[1:] if line.startswith(b".") else line for line in lines)
+    assert b"." not in lines, "the mail would end early"
+    mail = message_from_bytes(received, policy=policy.default)
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert html.get_payload(decode=True).decode() == as_sent(rendered.html)
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert text.get_payload(decode=True).decode().endswith("\r\n")
+    assert str(mail["Subject"]) == rendered.subject or not rendered.subject.isprintable()
+    assert mail["From"].addresses[0].addr_spec == "news@example.com"
+    assert [name for name in mail.keys() if name in ("To", "From", "Bcc", "Cc")] == ["From", "To"]  # noqa: SIM118
+    assert mail["To"] == "ann@example.com"
+
+
+def as_sent(html: str) -> str:
+    return html.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+
+
+def test_values_are_escaped_in_html_and_never_run_as_a_template() -> None:
+    rendered = COMPOSER.render(["a@example.com", '<b>{{ 7*7 }}"', "s", "n", "u"])
+    assert "&lt;b&gt;{{ 7*7 }}&#34;" in rendered.html
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("subject", "a\nBcc: x@example.com"),
+        ("subject", "a\x0bb"),
+        ("subject", "a\u2028b"),
+        ("subject", "a\x00b"),
+        ("sender", "x\r\ny"),
+        ("sender", "evil <evil@example.com>"),
+        ("path", "a b"),
+        ("path", "a>,<https://example.com/other"),
+        ("path", "é"),
+    ],
+)
+def test_header_values_that_would_break_out_are_refused(column: str, value: str) -> None:
+    row = {"email": "a@example.com", "body": "b", "subject": "s", "sender": "n", "path": "u"} | {column: value}
+    with pytest.raises(RowRefused) as refused:
+        COMPOSER.render([row[name] for name in COLUMNS])
+    assert refused.value.kind == "header"
+
+
+def test_a_message_id_is_the_same_in_every_attempt() -> None:
+    rendered = COMPOSER.render(["a@example.com", "b", "s", "n", "u"])
+    first = COMPOSER.build(rendered, TO, NOW)
+    other = Composer("may", META, "<p>other</p>", None, COLUMNS)
+    other.run_id = "another"
+    assert other.build(rendered, TO, NOW).message_id == first.message_id
+
+
+def test_unknown_variables_are_found_without_running_the_template() -> None:
+    source = Source("{{ name }}\n{% if frist_name %}{{ 9**9**9 }}{% endif %}{% set x = 1 %}{{ x }}", "t.html", True)
+    found = unknown_variables(source, ["email", "name", "first_name"])
+    assert [(f.variable, f.line, f.suggestion) for f in found] == [("frist_name", 2, "first_name")]
+
+
+def test_metadata_names_every_fault_at_once_and_keeps_unknown_keys() -> None:
+    bad = {
+        "from": 1,
+        "timezone": "Mars/Base",
+        "window": {"from": "9", "to": "18:00"},
+        "max_rate": -1,
+        "due_at": "x",
+    }
+    with pytest.raises(metadata.MetadataError) as error:
+        metadata.parse(json.dumps(bad).encode())
+    assert len(error.value.problems) == 6
+    good = metadata.parse(b'{"subject": "s", "from": "f@example.com", "colour": "red"}')
+    assert good.raw["colour"] == "red"
+
+
+LONDON = ZoneInfo("Europe/London")
+
+
+@pytest.mark.parametrize(
+    ("days", "opens", "closes", "now", "is_open", "opening"),
+    [
+        (["mon"], "09:00", "18:00", "2026-05-11T08:00", True, None),
+        (["mon"], "09:00", "18:00", "2026-05-11T17:00", False, "2026-05-18T08:00"),
+        (["mon"], "22:00", "06:00", "2026-05-12T04:59", True, None),
+        (["mon"], "22:00", "06:00", "2026-05-12T05:00", False, "2026-05-18T21:00"),
+        (
+            ["sun"],
+            "01:30",
+            "03:00",
+            "2026-03-29T00:00",
+            False,
+            "2026-03-29T01:00",
+        ),  # 01:30 doesn't exist that night
+        (["sun"], "01:30", "03:00", "2026-10-25T00:00", False, "2026-10-25T00:30"),  # and twice in October
+        (["sun"], "09:00", "18:00", "2026-10-25T08:59", False, "2026-10-25T09:00"),
+    ],
+)
+def test_windows_in_their_own_zone(
+    days: list[str], opens: str, closes: str, now: str, is_open: bool, opening: str | None
+) -> None:
+    made = window.parse({"days": days, "from": opens, "to": closes}, LONDON)
+    instant = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    assert made.is_open(instant) is is_open
+    if opening:
+        assert made.next_opening(instant) == datetime.fromisoformat(opening).replace(tzinfo=UTC)
+
+
+def test_the_pace() -> None:
+    pacer = Pacer(10, batch=3, pause=5)
+    waits = [pacer.reserve(100.0) for _ in range(5)]
+    assert waits == pytest.approx([0, 0.1, 0.2, 5.3, 5.4])
