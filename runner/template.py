@@ -139,7 +139,10 @@ def unknown_variables(source: Source, columns: Sequence[str]) -> list[Finding]:
     except RecursionError:
         return [Finding(source.file, None, "is nested too deeply")]
     known = {*columns, *environment.globals}
-    undeclared = meta.find_undeclared_variables(tree) - known
+    tracker = meta.TrackingCodeGenerator(environment)
+    tracker.optimizer = None  # else it computes constants, such as 'a' * 500000000
+    tracker.visit(tree)
+    undeclared = tracker.undeclared_identifiers - known
     lines: dict[str, int] = {}
     for name in tree.find_all(nodes.Name):
         if name.name in undeclared:
