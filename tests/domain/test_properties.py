@@ -1,0 +1,90 @@
+"""What must hold for any words of any sources, in any order."""
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opsconsole.observation import Counts, Observation, RunWord, Says
+from opsconsole.verdict import Status, judge
+from tests.domain.words import APPROVAL, DETAILS, HOLD, NOW, POLICY, SLUG, line
+
+SPANS = st.integers(-30 * 86400, 86400).map(lambda s: timedelta(seconds=s))
+INSTANTS = SPANS.map(lambda s: NOW + s)
+COUNTS = st.builds(
+    Counts,
+    total=st.none() | st.integers(0, 5000),
+    accepted=st.integers(0, 5000),
+    failed=st.integers(0, 9),
+    unknown=st.integers(0, 9),
+)
+RUNS = st.builds(
+    RunWord,
+    run_id=st.sampled_from(["", "r1", "r2"]),
+    by=st.sampled_from(["", "mara"]),
+    started_at=st.none() | INSTANTS,
+    ended_at=st.none() | INSTANTS,
+    progress_at=st.none() | INSTANTS,
+    rc=st.sampled_from([None, 0, 1, 78]),
+    counts=st.none() | COUNTS,
+)
+WORDS = st.builds(
+    Observation,
+    source=st.sampled_from(["dashboard", "blast-mail-prod", "listmonk"]),
+    slug=st.just(SLUG),
+    observed_at=st.none() | st.integers(-3600, 600).map(lambda s: NOW + timedelta(seconds=s)),
+    fresh_for=st.sampled_from([timedelta(seconds=90), timedelta(days=1)]),
+    out_of_reach_since=st.none() | INSTANTS,
+    says=st.sampled_from(Says),
+    keeps_traces=st.booleans(),
+    decided=st.booleans(),
+    since=st.none() | INSTANTS,
+    run=st.none() | RUNS,
+    details=st.just(DETAILS),
+    approval=st.sampled_from([None, APPROVAL]),
+    holds=st.sampled_from([(), (HOLD,)]),
+    triggers=st.sampled_from([(), (line(timedelta(hours=1)),)]),
+)
+MANY = st.lists(WORDS, min_size=1, max_size=5, unique_by=lambda o: (o.source, o.keeps_traces, o.decided))
+NOWS = st.integers(-2 * 86400, 2 * 86400).map(lambda s: NOW + timedelta(seconds=s))
+
+
+@settings(max_examples=400, deadline=None)
+@given(words=MANY, now=NOWS, data=st.data())
+def test_the_order_of_observations_never_changes_a_verdict(words, now, data) -> None:  # type: ignore[no-untyped-def]
+    shuffled = data.draw(st.permutations(words))
+    assert judge(SLUG, words, POLICY, now) == judge(SLUG, shuffled, POLICY, now)
+
+
+@settings(max_examples=400, deadline=None)
+@given(words=MANY, now=NOWS)
+def test_a_fresh_word_that_it_was_sent_always_blocks_a_send(words, now) -> None:  # type: ignore[no-untyped-def]
+    verdict = judge(SLUG, words, POLICY, now)
+    if any(o.is_fresh(now) and o.went_out for o in words):
+        assert verdict.obstacles
+        assert "send" not in verdict.next_steps
+
+
+@settings(max_examples=400, deadline=None)
+@given(words=MANY, now=NOWS)
+def test_a_stale_source_never_yields_overdue_and_always_blocks(words, now) -> None:  # type: ignore[no-untyped-def]
+    verdict = judge(SLUG, words, POLICY, now)
+    if any(not o.is_fresh(now) for o in words):
+        assert verdict.status not in (Status.OVERDUE, Status.DUE, Status.PENDING, Status.EXPIRED)
+        assert verdict.obstacles
+
+
+@settings(max_examples=300, deadline=None)
+@given(words=MANY, now=NOWS)
+def test_any_start_at_all_blocks_a_send(words, now) -> None:  # type: ignore[no-untyped-def]
+    verdict = judge(SLUG, words, POLICY, now)
+    if any(o.says in (Says.RUNNING, Says.PAUSED, Says.STARTED, Says.ENDED, Says.CLAIMED) for o in words):
+        assert verdict.obstacles or all(o.run is None for o in words if o.says is Says.CLAIMED)
+
+
+@settings(max_examples=200, deadline=None)
+@given(words=MANY, now=NOWS)
+def test_every_verdict_has_a_sentence_and_a_way_on(words, now) -> None:  # type: ignore[no-untyped-def]
+    verdict = judge(SLUG, words, POLICY, now)
+    assert verdict.why
+    assert verdict.next_steps
