@@ -179,6 +179,18 @@ def test_verify_walks_more_than_a_page_and_tells_how_far(
     assert seen == [(3, 10), (6, 10), (9, 10), (10, 10)]
 
 
+def test_a_second_record_with_the_last_seq_of_a_page_is_found(
+    store: AuditStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opsconsole.audit.store.PAGE", 5)
+    fill(store)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        rebuilt_without_key_and(COPY.format(5, 5), "UPDATE audit SET reason = 'x' WHERE rowid = 11")(db)
+    found = store.verify()
+    assert not found.ok
+    assert "outside the chain" in found.why
+
+
 def test_an_export_verifies_by_itself_and_an_edit_of_it_shows(store: AuditStore) -> None:
     anchor = fill(store)
     store.note(event(reason="naïve — 🎷", detail={"file": "odd-\udcff-name", "deep": [{"b": 1.5, "a": None}]}))
