@@ -18,6 +18,8 @@ ZONES = (
 )
 DUE_MINUTES_AGO = 52
 ORPHAN = "pirate-night-2019"  # a cron line without a campaign
+SENDING, PAUSED = "lantern-parade", "harbor-swim"  # in a live world; else they are due
+STALLED = "charter-season"
 FOREIGN = "; rm -rf $HOME"  # a legal name for a folder, and none for a campaign
 
 
@@ -88,6 +90,11 @@ def _upcoming() -> tuple[Story, ...]:
             slug="lantern-parade", name="Lantern parade", subject="Bring a lantern, {{ first_name }}",
             lead="The parade starts at the boathouse when it is dark.", due=ago(minutes=2), rows=900, max_rate=5,
             board=Board(status="approved", by="li", approved=ago(hours=30), task="t-30aa"),
+        ),
+        Story(
+            slug="harbor-swim", name="Harbor swim", subject="Swim with us on Sunday",
+            lead="From the slip to the bell buoy and back.", due=ago(minutes=3), rows=420, max_rate=5,
+            board=Board(status="approved", by="ana", approved=ago(hours=28), task="t-31bb"),
         ),
         Story(
             slug="captains-table-june", name="Captain's table", subject="A seat at the captain's table",

@@ -132,7 +132,7 @@ def _article(number: int, heading: str, body: str) -> str:
     return f"""<tr><td class="cell" style="padding:0 40px">
   <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0">
   <tr><td style="border-top:1px solid #d9d2c5;padding:22px 0 4px">
-    <img src="https://www.example.com/letters/{number + 1}.png" width="520" height="180" alt="{heading}"
+    <img src="https://www.example.com/letters/{number + 1}.png" width="520" height="180" alt="Photograph"
          style="display:block;width:100%;height:auto;border:0;border-radius:4px;background:{SAND}">
   </td></tr>
   <tr><td class="ink" style="padding:12px 0 6px;{FONT};font-size:21px;line-height:27px;color:{INK}">
