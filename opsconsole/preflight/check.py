@@ -11,6 +11,7 @@ from opsconsole.hostfacts import FileFact, HostFacts, Kind
 from opsconsole.observation import Hold, Observation, Says
 from opsconsole.policy import Policy
 from opsconsole.ports import CampaignFacts
+from opsconsole.redact import mask_addresses, redact
 from opsconsole.settings import BlastHost
 
 T = TypeVar("T")
@@ -181,6 +182,12 @@ def shown(lines: Iterable[str], total: int | None = None) -> tuple[str, ...]:
 def many(count: int, one: str, several: str = "") -> str:
     """`1 row`, `2,601 rows`."""
     return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def outside(text: str) -> str:
+    """A line of another system as evidence: secrets out, addresses masked, not endless."""
+    clean = mask_addresses(redact(text[:2000]))
+    return clean if len(clean) <= 200 else clean[:199] + "…"
 
 
 def everything(situation: Situation) -> Situation:

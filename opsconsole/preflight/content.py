@@ -108,6 +108,12 @@ def gather_compiled(situation: Situation) -> Rendering:
 
 
 def judge_variables(found: Rendering, situation: Situation) -> Finding:
+    if found.unknown is None and found.cut_off:
+        return failed(
+            f"The templates were cut off before their variables were known: {found.cut_off}.",
+            f"Look into {situation.path(TEMPLATE)}: a loop or a number in it has no end.",
+            [situation.path(TEMPLATE)],
+        )
     if found.unknown is None:
         raise CannotJudge(f"The columns of {DATA} could not be read.", f"Mend {situation.path(DATA)} first.")
     if not found.unknown:

@@ -14,6 +14,7 @@ from opsconsole.preflight.check import (
     everything,
     failed,
     many,
+    outside,
     passed,
     shown,
     warned,
@@ -22,6 +23,7 @@ from opsconsole.runlog import last_send
 from opsconsole.schedule import say_instant, say_span
 
 _TRIED = frozenset({Says.RUNNING, Says.PAUSED, Says.STARTED, Says.ENDED, Says.SENT, Says.FAILED})
+_HIDDEN = (Kind.DENIED, Kind.ERROR)
 _DRY_RUN = re.compile(r"--mode[ =]dry-run\b")
 
 
@@ -40,7 +42,7 @@ def judge_sent(situation: Situation, _: Situation) -> Finding:
         return failed(
             f"It was cancelled, by the word of {cancelled[0].source}.",
             "Ask who cancelled it; to send it after all, reschedule it.",
-            [f"{o.source}: {o.note or 'cancelled'}" for o in cancelled],
+            [f"{o.source}: {outside(o.note) or 'cancelled'}" for o in cancelled],
         )
     _require_sight(situation)
     return passed("No run, no log and no other source says that it went out.")
@@ -48,11 +50,25 @@ def judge_sent(situation: Situation, _: Situation) -> Finding:
 
 def _require_sight(situation: Situation) -> None:
     """Blind is not safe: every source that was configured must have answered lately."""
-    log = situation.seen.folder.log
+    host, log = situation.host, situation.seen.folder.log
     if log is not None and log.kind not in (Kind.FILE, Kind.MISSING):
         raise CannotJudge(
             f"The log {log.path} can't be read ({log.trouble or log.kind.value}): a send may be told there.",
-            f"Let {situation.host.user or 'the login user'} read {log.path}, then repeat the pre-flight.",
+            f"Let {host.user or 'the login user'} read {log.path}, then repeat the pre-flight.",
+        )
+    unseen = [
+        *(
+            f"{d.path}: {d.trouble or d.kind.value}"
+            for d in (host.state_dir, host.log_dir)
+            if d and d.kind in _HIDDEN
+        ),
+        *(trouble for trouble in host.troubles if trouble.startswith(situation.settings.state_dir)),
+        *([situation.seen.folder.trouble] if situation.seen.folder.trouble else []),
+    ]
+    if unseen:
+        raise CannotJudge(
+            f"Records of runs may be out of sight on {host.host} ({unseen[0].rstrip('.')}).",
+            f"Let {host.user or 'the login user'} read them, then repeat the pre-flight.",
         )
     for o in situation.observations:
         if o.source != situation.carrier and not o.is_fresh(situation.now):
@@ -75,7 +91,7 @@ def _words(situation: Situation) -> Iterator[str]:
     for o in situation.observations:
         if o.says in _TRIED:
             at = f" {say_instant(o.since, situation.details.zone, situation.now)}" if o.since else ""
-            yield f"{o.source}: {o.says}{at}{f', {o.note}' if o.note else ''}"
+            yield f"{o.source}: {o.says}{at}{f', {outside(o.note)}' if o.note else ''}"
 
 
 def _traces(folder: FolderFacts, situation: Situation) -> Iterator[str]:
@@ -164,7 +180,7 @@ def judge_running(gathered: tuple[HostFacts, tuple[RunFact, ...]], situation: Si
 
 
 def _say_process(process: ProcessFact) -> str:
-    return f"process {process.pid} of {process.user}, for {process.elapsed_s} s: {process.args}"
+    return f"process {process.pid} of {process.user}, for {process.elapsed_s} s: {outside(process.args)}"
 
 
 CHECKS: tuple[Check[Any], ...] = (

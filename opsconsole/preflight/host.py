@@ -120,9 +120,10 @@ def judge_survival(reason: str, situation: Situation) -> Finding:
     if not reason:
         return passed("A run goes on when the connection ends.")
     return failed(
-        f"A run would end with the connection: {reason.rstrip('.')}.",
+        "A run would end with the connection.",
         f"Let processes of {situation.host.user or 'the login user'} linger on {situation.host.host}: "
         f"loginctl enable-linger {situation.host.user}".rstrip(),
+        [reason],
     )
 
 

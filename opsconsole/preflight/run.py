@@ -9,22 +9,18 @@ from opsconsole.campaign import is_slug
 from opsconsole.preflight import audience, content, files, history, host, mail, schedule
 from opsconsole.preflight.check import CannotJudge, Check, Finding, Outcome, Result, Situation, failed
 
+# What renders every row comes last, so that all the others are told within a moment.
 _ORDER = [
     "folder-there",
     "files-there",
     "metadata-valid",
+    "subject-and-sender",
+    "unsubscribe",
     "csv-well-formed",
     "addresses-valid",
     "addresses-unique",
     "count-expected",
     "count-approved",
-    "template-compiles",
-    "template-variables",
-    "rows-render",
-    "headers-safe",
-    "subject-and-sender",
-    "unsubscribe",
-    "size",
     "approval-valid",
     "due-and-window",
     "cron-lines",
@@ -38,6 +34,11 @@ _ORDER = [
     "not-already-sent",
     "no-hold",
     "no-other-run",
+    "template-compiles",
+    "template-variables",
+    "rows-render",
+    "headers-safe",
+    "size",
 ]
 _BY_ID: dict[str, Check[Any]] = {
     check.id: check for topic in (files, content, audience, schedule, host, mail, history) for check in topic.CHECKS

@@ -19,6 +19,7 @@ from opsconsole.preflight.check import (
     everything,
     failed,
     many,
+    outside,
     passed,
     shown,
     warned,
@@ -182,10 +183,10 @@ class Starter:
 
 def gather_starters(situation: Situation) -> tuple[Starter, ...]:
     tables = situation.once(cron_tables)
-    if not tables:
+    if not tables and situation.settings.cron_files:
         raise CannotJudge(
             f"No cron table of {situation.host.host} was looked at.",
-            "Name its cron_files in the configuration.",
+            "Repeat the pre-flight; correct cron_files in the configuration if it happens again.",
         )
     hidden = [t.fact.file.path for t in tables if t.read is None and t.fact.file.kind is not Kind.MISSING]
     if hidden:
@@ -208,7 +209,8 @@ def judge_starters(starters: Sequence[Starter], situation: Situation) -> Finding
         return say_instant(instant, zone, now) if instant else "never"
 
     lines = [
-        f"{s.where}: next start {say(s.next)} ({in_words(s.line).rstrip('.')}): {s.line.command}" for s in starters
+        f"{s.where}: next start {say(s.next)} ({in_words(s.line).rstrip('.')}): {outside(s.line.command)}"
+        for s in starters
     ]
     if not starters:
         return passed("No cron line starts it: it goes out only from here.")

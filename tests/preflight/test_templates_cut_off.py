@@ -27,27 +27,28 @@ def judged(page: str) -> dict[str, Result]:
         "{% for a in range(99999) %}{% for b in range(99999) %}{{ a }}{% endfor %}{% endfor %}",
         "{% set ns = namespace(x='ab') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
         "{% for i in range(99999999999) %}{% endfor %}",
+        "{% set ns = namespace(x=7) %}{% for i in range(99) %}{% set ns.x = ns.x * ns.x %}{% endfor %}",
+        "{{ 'a' * 900000000 }}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     ],
-    ids=["center", "format", "power", "nested-loops", "doubling", "huge-range", "recursion"],
+    ids=[
+        "center",
+        "format",
+        "power",
+        "nested-loops",
+        "doubling",
+        "huge-range",
+        "squaring",
+        "repetition",
+        "recursion",
+    ],
 )
 def test_given_a_template_that_runs_away_then_the_rows_fail_and_the_send_is_blocked(page: str) -> None:
     result = judged(page)["rows-render"]
 
-    assert result.outcome in (Outcome.FAIL, Outcome.SKIPPED), result
+    assert result.outcome is Outcome.FAIL, result
     assert result.blocks
-    assert result.remedy
-
-
-def test_given_a_template_that_never_ends_then_it_is_cut_off_with_the_place(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
-
-    result = judged(loops)["rows-render"]
-
-    assert result.outcome is Outcome.FAIL
-    assert "takes too long" in " ".join(result.evidence) or "cut off" in result.says
+    assert "blast_template.html" in " ".join(result.evidence)
 
 
 def test_given_a_renderer_that_goes_silent_then_it_is_ended_and_nothing_is_left(
