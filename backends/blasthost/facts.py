@@ -83,11 +83,10 @@ def run_fact(raw: Mapping[str, Any]) -> RunFact:
     texts: Mapping[str, str] = raw.get("texts", {})
     stats: Mapping[str, list[Any]] = raw["stats"]
     trouble = str(raw.get("trouble", ""))
-    finished: Mapping[str, Any] | None = None
-    if stats["finished"][0] != Kind.MISSING:
-        finished = _document(texts.get("finished", ""))
-        if not finished:
-            trouble = trouble or "its finished record can't be read"
+    # An end that can't be read is no end: the run is then in doubt, which stops everything but looking.
+    finished = _document(texts.get("finished", "")) or None
+    if finished is None and stats["finished"][0] != Kind.MISSING:
+        trouble = trouble or "its finished record can't be read"
     if not trouble and "claim.json" in texts and not _document(texts["claim.json"]):
         trouble = "its claim.json can't be read"
     return RunFact(
@@ -100,7 +99,7 @@ def run_fact(raw: Mapping[str, Any]) -> RunFact:
         # A started file that can't be read still says that it started.
         started=text_of(texts.get("started", "")).strip() or ("?" if stats["started"][0] != Kind.MISSING else ""),
         finished=finished,
-        released=stats["released"][0] != Kind.MISSING,
+        released=stats["released"][0] == Kind.FILE,
         control=text_of(texts.get("control", "")).strip(),
         capabilities=_document(texts.get("runner.json", "")),
         out_size=int(raw["out"][1]),

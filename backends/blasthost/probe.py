@@ -16,11 +16,11 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 from backends.blasthost import shlook
+from backends.blasthost.answers import Completed
 from backends.blasthost.errors import RemoteFailed
 from backends.blasthost.facts import BadAnswer, Reading, clock, host_facts
 from backends.blasthost.hashcache import HashCache, Key, Known
 from backends.blasthost.scripts import script
-from backends.blasthost.session import Completed
 from opsconsole.campaign import DATA, FILES, METADATA, check_slug
 from opsconsole.hostfacts import FileFact, FolderFacts, HostFacts
 from opsconsole.ports import Trouble

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backends.blasthost import frames
 from backends.blasthost.errors import HostLost, RemoteFailed
-from backends.blasthost.session import Completed
+from backends.blasthost.answers import Completed
 from opsconsole.settings import BlastHost
 
 

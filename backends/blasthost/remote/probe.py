@@ -222,20 +222,22 @@ def holds() -> List[Any]:
     return found
 
 
-def processes(now: float) -> List[Any]:
+def processes() -> List[Any]:
+    """[runs of the runner, whether Postfix is up]."""
     wanted = os.path.basename(order["runner"]).encode()
-    found = []  # type: List[Any]
+    found, postfix = [], False  # type: List[Any], bool
     try:
         hertz, uptime = os.sysconf("SC_CLK_TCK"), float(open("/proc/uptime").read().split()[0])  # noqa: SIM115
         entries = [name for name in os.listdir("/proc") if name.isdigit()]
     except (OSError, ValueError):
-        return found
+        return [found, False]
     for name in entries:
         if int(name) == os.getpid():
             continue
         try:
             with open("/proc/%s/cmdline" % name, "rb") as stream:
                 words = stream.read(8192)
+            postfix = postfix or (b"postfix" in words and b"/master" in words)
             if wanted not in words or b"--campaign" not in words:
                 continue
             with open("/proc/%s/stat" % name, "rb") as stream:
@@ -246,7 +248,7 @@ def processes(now: float) -> List[Any]:
         args = words.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")[:4096]
         elapsed = max(int(uptime - int(fields[19]) / hertz), 0)
         found.append([int(name), int(fields[1]), elapsed, owner, args])
-    return found[:1000]
+    return [found[:1000], postfix]
 
 
 def disks() -> List[Any]:
@@ -301,7 +303,7 @@ def first_there(*paths: str) -> str:
 
 
 def mail_queue() -> str:
-    """The last line of `postqueue -p`, to be read by the console."""
+    """The last line of `postqueue -p`, to be read by the console; with Postfix down it would wait for a second."""
     program = first_there("/usr/sbin/postqueue", "/usr/local/sbin/postqueue", "/sbin/postqueue")
     lines = asked(program, "-p").strip().split("\n") if program else [""]
     return lines[-1][:200]
@@ -334,7 +336,7 @@ def answer() -> Dict[str, Any]:
             records.append(campaign(slug, boot, int(clock * 10**9), known, seen))
         except Exception as error:  # one campaign's trouble must not hide the others
             records.append({"s": slug, "bad": "%s: %s" % (type(error).__name__, str(error)[:300])})
-    runner = look(os.path.realpath(order["runner"]))
+    runner, running = look(os.path.realpath(order["runner"])), processes()
     return {
         "clock": clock,
         "took": 0.0,
@@ -352,11 +354,11 @@ def answer() -> Dict[str, Any]:
         "log": look(order["log"]),
         "cron": cron_tables(),
         "holds": holds(),
-        "processes": processes(clock),
+        "processes": running[0],
         "disks": disks(),
         "memory": memory(),
         "load": os.getloadavg()[0],
-        "queue": mail_queue(),
+        "queue": mail_queue() if running[1] else "",
         "logout": logout(user),
         "runner": runner,
         "runner_x": os.access(order["runner"], os.X_OK),

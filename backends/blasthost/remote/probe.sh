@@ -154,9 +154,8 @@ sweep() {
     stat -c "$F" "$K" 2>&1
     holds
     m PS
-    {
-        ps -ww -eo pid=,ppid=,etimes=,user:32=,args= 2>/dev/null || ps -o pid,ppid,etime,user,args 2>/dev/null
-    } | grep -F -e "${R##*/}" | grep -F -e --campaign | head -c 1000000
+    all=$(ps -ww -eo pid=,ppid=,etimes=,user:32=,args= 2>/dev/null || ps -o pid,ppid,etime,user,args 2>/dev/null)
+    printf '%s\n' "$all" | grep -F -e "${R##*/}" | grep -F -e --campaign | head -c 1000000
     for d in "$C" "$L" "$S"; do
         m DISK "$d"
         df -Pk "$d" 2>/dev/null | tail -n 1
@@ -167,9 +166,14 @@ sweep() {
     m LOAD
     first_line /proc/loadavg
     m QUEUE
-    for p in /usr/sbin/postqueue /usr/local/sbin/postqueue /sbin/postqueue; do
-        [ -x "$p" ] && { boundedly "$p" -p | tail -n 1 | head -c 200; break; }
-    done
+    # With Postfix down, postqueue would wait a second before it says so.
+    case $all in
+        *postfix*/master*)
+            for p in /usr/sbin/postqueue /usr/local/sbin/postqueue /sbin/postqueue; do
+                [ -x "$p" ] && { boundedly "$p" -p | tail -n 1 | head -c 200; break; }
+            done
+            ;;
+    esac
     m LOGOUT
     if [ "$(id -u)" != 0 ] && [ -d /run/systemd/system ] && [ ! -e "/var/lib/systemd/linger/$(id -un)" ]; then
         boundedly busctl get-property org.freedesktop.login1 /org/freedesktop/login1 \

@@ -1,0 +1,318 @@
+"""From what was found on a host to what the host says about each campaign. Pure.
+
+Evidence of a start wins over its absence: a run's record, a live process and the run log are asked in that
+order, a claim counts only where none of them speaks, and what could not be read makes the host blind to that
+campaign, never silent about it.
+"""
+
+import json
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from backends.blasthost.attempts import instant, run_state
+from backends.blasthost.crontriggers import Tables, host_zone, read_tables
+from backends.blasthost.evidence import evidence
+from opsconsole.campaign import DATA, FILES, METADATA, REQUIRED_FILES, Details, MetadataError, parse_metadata
+from opsconsole.hostfacts import FolderFacts, HoldFact, HostFacts, Kind, ProcessFact
+from opsconsole.observation import Content, Hold, Observation, Report, RunWord, Says
+from opsconsole.plan import content_digest
+from opsconsole.policy import Policy
+from opsconsole.runlog import Progress, last_send
+from opsconsole.schedule import say_span
+from opsconsole.settings import BlastHost, Patterns
+
+_STARTED = frozenset({Says.RUNNING, Says.PAUSED, Says.STARTED, Says.ENDED})
+_LIVE = frozenset({Says.RUNNING, Says.PAUSED})
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one campaign's own files tell, whatever the time and the processes; kept while they stay the same."""
+
+    folder: FolderFacts
+    patterns: Patterns
+    details: Details
+    says: Says
+    word: RunWord | None
+    log: Progress | None
+    from_log: bool = False
+
+
+Memo = MutableMapping[str, Told]
+
+
+def report(
+    facts: HostFacts,
+    settings: BlastHost,
+    *,
+    source: str,
+    now: datetime,
+    fresh_for: timedelta,
+    policy: Policy,
+    memo: Memo | None = None,
+) -> Report:
+    """All that a look at every campaign says. `now` is when it was taken, `source` the host's name in the console.
+
+    `memo`, kept by the caller from look to look, saves reading again what is unchanged.
+    """
+    memo = {} if memo is None else memo
+    for gone in memo.keys() - facts.campaigns.keys():
+        del memo[gone]
+    tables = read_tables(facts, settings, now)
+    saying = _Saying(facts, settings, tables, source, now, fresh_for, policy, memo)
+    return Report(
+        source=source,
+        looked_at=now,
+        fresh_for=fresh_for,
+        observations=tuple(saying.observation(folder) for folder in facts.campaigns.values()),
+        keeps_traces=True,
+        latency_ms=facts.round_trip_ms,
+        foreign=facts.foreign,
+        findings=(*facts.troubles, *tables.findings, *_clock_findings(facts, policy)),
+    )
+
+
+def _clock_findings(facts: HostFacts, policy: Policy) -> tuple[str, ...]:
+    off = facts.clock_offset
+    if abs(off) - facts.clock_error < policy.clock_warn:
+        return ()
+    way = "ahead of" if off > 0 else "behind"
+    return (f"the host's clock is {say_span(timedelta(seconds=abs(off)))} {way} this one: set it with NTP.",)
+
+
+@dataclass(frozen=True)
+class _Saying:
+    facts: HostFacts
+    settings: BlastHost
+    tables: Tables
+    source: str
+    now: datetime
+    fresh_for: timedelta
+    policy: Policy
+    memo: Memo
+
+    def observation(self, folder: FolderFacts) -> Observation:
+        try:
+            return self._observation(folder)
+        except Exception as error:  # one campaign's trouble must not hide the others
+            return self._blind(folder.slug, f"what the host has of it can't be read ({type(error).__name__})")
+
+    def _blind(self, slug: str, trouble: str) -> Observation:
+        return Observation(
+            source=self.source,
+            slug=slug,
+            observed_at=self.now,
+            fresh_for=self.fresh_for,
+            out_of_reach_since=self.now,
+            trouble=trouble,
+            keeps_traces=True,
+            clock_offset=self.facts.clock_offset,
+        )
+
+    def _observation(self, folder: FolderFacts) -> Observation:
+        told = self._told(folder)
+        says, word = told.says, told.word
+        process = _sending(self.facts.processes, folder.slug, self.settings)
+        if process is not None and says not in _LIVE:
+            says, word = Says.RUNNING, self._foreign(process, told)
+        elif told.word is not None:
+            word = self._dated(told.word)
+        trouble = _unread(folder)
+        blind = bool(trouble) and says not in _STARTED
+        triggers = self.tables.triggers.get(folder.slug, ())
+        zone = told.details.zone or host_zone(self.facts).key
+        return Observation(
+            source=self.source,
+            slug=folder.slug,
+            observed_at=self.now,
+            fresh_for=self.fresh_for,
+            out_of_reach_since=self.now if blind else None,
+            trouble=trouble,
+            says=says,
+            keeps_traces=True,
+            since=_since(says, word),
+            run=word,
+            details=told.details,
+            approval=told.details.approval,
+            content=_content(folder),
+            triggers=triggers,
+            holds=tuple(self._holds(folder.slug)),
+            evidence=evidence(
+                folder, told.details, says, word, triggers, self.tables.unread, trouble, zone, self.now
+            ),
+            clock_offset=self.facts.clock_offset,
+        )
+
+    def _told(self, folder: FolderFacts) -> Told:
+        old = self.memo.get(folder.slug)
+        if old is not None and old.folder is folder and old.patterns == self.settings.patterns:
+            return old
+        told = self.memo[folder.slug] = tell(folder, self.settings.patterns, host_zone(self.facts))
+        return told
+
+    def _dated(self, word: RunWord) -> RunWord:
+        """The host's own times as true instants; an offset too small to show is left alone."""
+        if abs(self.facts.clock_offset) - self.facts.clock_error < self.policy.clock_show:
+            return word
+        names = ("claimed_at", "started_at", "ended_at", "progress_at")
+        off = timedelta(seconds=self.facts.clock_offset)
+        moved: dict[str, Any] = {n: at - off for n in names if (at := getattr(word, n)) is not None}
+        return replace(word, **moved)
+
+    def _foreign(self, process: ProcessFact, told: Told) -> RunWord:
+        """A send that isn't ours: what is known of it is its process, and its log where that is newer."""
+        started = self.now - timedelta(seconds=process.elapsed_s)
+        log = told.folder.log
+        written = datetime.fromtimestamp(log.mtime_ns / 1e9, UTC) if log is not None and log.there else None
+        if written is not None:
+            written -= timedelta(seconds=self.facts.clock_offset)
+        current = written is not None and written >= started and told.log is not None and not told.log.ended
+        return RunWord(
+            attempt=0,
+            by=process.user,
+            started_at=started,
+            progress_at=written if written is not None and written >= started else started,
+            counts=told.log.counts if current and told.log is not None else None,
+            note=f"not started by the console (process {process.pid})",
+        )
+
+    def _holds(self, slug: str) -> list[Hold]:
+        found = []
+        for fact in self.facts.holds:
+            if fact.scope in ("ALL", slug):
+                scope = f"host:{self.source}" if fact.scope == "ALL" else slug
+                found.append(_hold(fact, scope, self.source))
+        return found
+
+
+def tell(folder: FolderFacts, patterns: Patterns, zone: Any) -> Told:
+    """What the campaign's files alone tell: its details, and whether and how it ran."""
+    details = _details(folder)
+    log = last_send(folder.log_tail.encode(), patterns, whole=_whole(folder)) if folder.log_tail else None
+    states = [run_state(folder.slug, run, patterns) for run in folder.runs if not run.released]
+    # An attempt that was only claimed says nothing about the ones before it.
+    ran = next((state for state in reversed(states) if state.says in _STARTED), None)
+    if ran is not None:
+        return Told(folder, patterns, details, ran.says, ran.word, log)
+    if log is not None:
+        says, word = _log_word(log, folder, zone)
+        return Told(folder, patterns, details, says, word, log, from_log=True)
+    if states:
+        return Told(folder, patterns, details, Says.CLAIMED, states[-1].word, log)
+    says = Says.ABSENT if folder.folder is Kind.MISSING else Says.NOTHING
+    released = run_state(folder.slug, folder.runs[-1], patterns).word if folder.runs else None
+    return Told(folder, patterns, details, says, released, log)
+
+
+def _log_word(log: Progress, folder: FolderFacts, zone: Any) -> tuple[Says, RunWord]:
+    """The run log's word. Where its lines carry no times, the file's own and the duration it tells stand in."""
+    written = datetime.fromtimestamp(folder.log.mtime_ns / 1e9, UTC) if folder.log else None
+    first, last = (_aware(stamp, zone) for stamp in (log.first_stamp, log.last_stamp))
+    ended = (last or written) if log.ended else None
+    started = first
+    if started is None and ended is not None and log.duration_s is not None:
+        started = ended - timedelta(seconds=log.duration_s)
+    word = RunWord(
+        attempt=0,
+        started_at=started,
+        ended_at=ended,
+        progress_at=last or written,
+        rc=log.rc,
+        counts=log.counts,
+        note="told by the run log alone",
+    )
+    return (Says.ENDED if log.ended else Says.STARTED), word
+
+
+def _aware(stamp: datetime | None, zone: Any) -> datetime | None:
+    if stamp is None:
+        return None
+    return (stamp if stamp.tzinfo else stamp.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _whole(folder: FolderFacts) -> bool:
+    return folder.log is None or folder.log.size <= len(folder.log_tail.encode())
+
+
+def _details(folder: FolderFacts) -> Details:
+    fact = folder.files.get(METADATA)
+    if folder.metadata is None:
+        there = fact is not None and fact.kind is not Kind.MISSING
+        why = f"{METADATA} can't be used: {fact.trouble or fact.kind}" if fact is not None and there else ""
+        return Details(problems=(why,) if why else ())
+    try:
+        return parse_metadata(folder.metadata)
+    except MetadataError as error:
+        return Details(problems=(str(error),))
+
+
+def _content(folder: FolderFacts) -> Content | None:
+    if folder.folder not in (Kind.FOLDER, Kind.SYMLINK):
+        return None
+    there = {name: fact for name, fact in folder.files.items() if fact.kind is not Kind.MISSING}
+    digests = {name: fact.sha256 for name, fact in there.items() if fact.sha256}
+    data = folder.files.get(DATA)
+    return Content(
+        # A digest over less than everything that is there would pass for that of other content.
+        digest=content_digest(digests) if len(digests) == len(there) and digests else "",
+        digests=tuple((name, digests[name]) for name in FILES if name in digests),
+        rows=data.rows if data else None,
+        rows_exact=data.rows_exact if data else True,
+        missing=tuple(name for name in REQUIRED_FILES if name not in there),
+    )
+
+
+def _unread(folder: FolderFacts) -> str:
+    """Why a start could have left its trace unseen; "" when everything that would tell was readable."""
+    if folder.trouble:
+        return folder.trouble
+    log = folder.log
+    if log is not None and (log.kind in (Kind.DENIED, Kind.ERROR) or (log.there and log.trouble)):
+        return f"{log.path} can't be read: {log.trouble or log.kind}"
+    return next((f"attempt {run.attempt}: {run.trouble}" for run in folder.runs if run.trouble), "")
+
+
+def _sending(processes: tuple[ProcessFact, ...], slug: str, settings: BlastHost) -> ProcessFact | None:
+    """The oldest process of the runner that sends `slug`."""
+    name = settings.runner.rpartition("/")[2]
+    found = [process for process in processes if _sends(process.args.split(), slug, name)]
+    return max(found, key=lambda process: process.elapsed_s, default=None)
+
+
+def _sends(words: list[str], slug: str, runner: str) -> bool:
+    pairs = set(pairwise(words)) | {(k, v) for k, _, v in (w.partition("=") for w in words) if v}
+    at = next((i for i, word in enumerate(words) if word.rpartition("/")[2] == runner), None)
+    return at is not None and ("--campaign", slug) in pairs and ("--mode", "send") in pairs
+
+
+def _since(says: Says, word: RunWord | None) -> datetime | None:
+    if word is None:
+        return None
+    if says is Says.ENDED:
+        return word.ended_at
+    return word.claimed_at if says is Says.CLAIMED else word.started_at or word.claimed_at
+
+
+def _hold(fact: HoldFact, scope: str, where: str) -> Hold:
+    if fact.unreadable:
+        return Hold(scope=scope, by="?", at=None, reason="a hold can't be read, so it counts", where=where)
+    document = _object(fact.text)
+    text = fact.text.strip() if not document else str(document.get("reason", ""))
+    return Hold(
+        scope=scope,
+        by=str(document.get("by", "?")),
+        at=instant(str(document.get("at", ""))),
+        reason=text[:500] or "no reason given",
+        where=where,
+    )
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
