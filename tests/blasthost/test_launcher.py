@@ -93,12 +93,12 @@ def test_a_second_attempt_needs_the_first_one_released(session: HostSession, tre
     launch.start(tree.plan(), by="mara")
     ended(launch)
 
-    with pytest.raises(Refused, match="Attempt 1 of .* claimed by mara"):
+    with pytest.raises(Refused, match=r"Attempt 1 of .* claimed by mara"):
         launch.start(tree.plan(attempt=2), by="mara")
     (tree.run_folder() / "released").touch()
-    with pytest.raises(Refused, match="Attempt 3 .* does not follow a released one"):
+    with pytest.raises(Refused, match=r"Attempt 3 .* does not follow a released one"):
         launch.start(tree.plan(attempt=3), by="mara")
-    with pytest.raises(Refused, match="Attempt 1 .* was used before"):
+    with pytest.raises(Refused, match=r"Attempt 1 .* was used before"):
         launch.start(tree.plan(), by="mara")
 
     assert launch.start(tree.plan(attempt=2), by="mara").fresh
@@ -156,7 +156,9 @@ def test_a_file_that_changed_since_the_plan_is_named_with_both_values(
     assert tree.attempts() == []
 
 
-def test_a_file_that_is_gone_and_a_host_that_is_another_are_named_too(session: HostSession, tree: BlastTree) -> None:
+def test_a_file_that_is_gone_and_a_host_that_is_another_are_named_too(
+    session: HostSession, tree: BlastTree
+) -> None:
     folder = tree.campaign()
     plan = tree.plan(host="another-machine")
     (folder / DATA).unlink()
@@ -176,9 +178,9 @@ def test_an_expired_plan_is_refused_here_and_on_the_host(session: HostSession, t
     slow_clock = launcher(session, tree)
     object.__setattr__(slow_clock, "now", lambda: now - timedelta(seconds=10))
 
-    with pytest.raises(Refused, match="expiry was .* latest start was"):
+    with pytest.raises(Refused, match=r"expiry was .* latest start was"):
         launcher(session, tree).start(plan, by="mara")
-    with pytest.raises(Refused, match="expiry was .* latest start was"):
+    with pytest.raises(Refused, match=r"expiry was .* latest start was"):
         slow_clock.start(plan, by="mara")
     assert tree.attempts() == []
 
@@ -207,7 +209,7 @@ def test_a_hold_that_cannot_be_read_counts_as_held(session: HostSession, tree: B
     else:
         (tree.holds / SLUG).mkdir(parents=True)
 
-    with pytest.raises(Refused, match="[Hh]eld|holds"):
+    with pytest.raises(Refused, match=r"[Hh]eld|holds"):
         launcher(session, tree).start(tree.plan(), by="mara")
     assert tree.attempts() == []
 
@@ -220,7 +222,7 @@ def test_a_clock_that_is_off_and_a_disk_that_is_full_refuse_with_their_numbers(
     late = launcher(session, tree)
     object.__setattr__(late, "now", lambda: datetime.now(UTC) - timedelta(seconds=90))
 
-    with pytest.raises(Refused, match=r"clock of blast-test is (8\d|9\d) s off the console's, and the limit is 30 s"):
+    with pytest.raises(Refused, match=r"clock of blast-test is [89]\d s off the console's, and the limit is 30"):
         late.start(plan, by="mara")
     with pytest.raises(Refused, match=r"MB free, and a send needs 99999999 MB"):
         launcher(session, tree, min_free_disk_mb=99_999_999).start(plan, by="mara")
@@ -267,7 +269,7 @@ def test_a_name_outside_the_grammar_reaches_no_host(session: HostSession, tree: 
 
 def test_hostile_texts_in_a_plan_stay_texts(session: HostSession, tree: BlastTree) -> None:
     tree.campaign(recipients=2)
-    evil = "'; touch pwned; $(touch pwned) `touch pwned`\nEND\nmain() { :; }\n\"run_id\": \"0000\"\x1b[2J"
+    evil = '\'; touch pwned; $(touch pwned) `touch pwned`\nEND\nmain() { :; }\n"run_id": "0000"\x1b[2J'
     plan = tree.plan(subject=evil, planned_by=evil)
     launch = launcher(session, tree)
 
@@ -366,9 +368,7 @@ def test_an_owner_whose_pid_is_used_again_is_not_the_owner(session: HostSession,
     assert says(f"{bystander} {mine} {boot}\n") is Says.RUNNING
 
 
-def test_pause_resume_and_cancel_of_a_runner_that_knows_only_signals(
-    session: HostSession, tree: BlastTree
-) -> None:
+def test_pause_resume_and_cancel_of_a_runner_that_knows_only_signals(session: HostSession, tree: BlastTree) -> None:
     tree.campaign(recipients=2000)
     launch = launcher(session, tree)
     launch.start(tree.plan(), by="mara")

@@ -80,7 +80,7 @@ def test_every_shell_names_what_is_stale(tree: BlastTree, shell: list[str]) -> N
     plan = tree.plan()
     (folder / "blast_data.csv").write_text("email\nsomebody@example.com\n")
 
-    with pytest.raises(Refused, match="data .blast_data.csv. was .{12} in the plan, is .{12} now"):
+    with pytest.raises(Refused, match=r"data .blast_data.csv. was .{12} in the plan, is .{12} now"):
         launcher(tree, LocalShell(shell)).start(plan, by="mara")
     assert tree.attempts() == []
 
@@ -129,7 +129,7 @@ def test_a_host_that_kills_at_logout_is_refused_with_the_command_that_mends_it(
 ) -> None:
     tree.campaign()
     systemd_host(tmp_path / "bin", linger=False)
-    with pytest.raises(Refused, match="KillUserProcesses=yes.*loginctl enable-linger mara"):
+    with pytest.raises(Refused, match=r"KillUserProcesses=yes.*loginctl enable-linger mara"):
         launcher(tree, LocalShell(["sh"], tmp_path / "bin")).start(tree.plan(), by="mara")
 
     systemd_host(tmp_path / "bin", linger=True, scope=False)
@@ -155,7 +155,7 @@ def test_a_supervisor_that_never_comes_up_can_never_start_late(tree: BlastTree, 
     stub(tmp_path / "bin", "setsid", '[ "$2" = true ] || echo "no more processes" >&2')
     launch = launcher(tree, LocalShell(["sh"], tmp_path / "bin"))
 
-    with pytest.raises(Trouble, match="did not start.*no more processes.*Nothing was sent") as failed:
+    with pytest.raises(Trouble, match=r"did not start.*no more processes.*Nothing was sent") as failed:
         launch.start(tree.plan(), by="mara")
     folder = tree.run_folder()
     late = subprocess.run(

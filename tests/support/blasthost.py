@@ -60,6 +60,9 @@ class BlastTree:
 
     @property
     def settings(self) -> BlastHost:
+        return self.settings_with()
+
+    def settings_with(self, **changes: Any) -> BlastHost:
         return BlastHost(
             ssh="blast",
             campaigns_dir=str(self.campaigns),
@@ -68,6 +71,7 @@ class BlastTree:
             credentials=str(self.root / "credentials"),
             runner=str(self.runner),
             state_dir=str(self.runs),
+            **changes,
         )
 
     def plan(self, slug: str = SLUG, **changes: Any) -> Plan:

@@ -1,0 +1,170 @@
+"""A blast host as the console sees it: a source of observations, a carrier of runs, and a machine to look at."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from backends.blasthost import words
+from backends.blasthost.errors import HostLost, HostTimeout
+from backends.blasthost.fetch import fetch
+from backends.blasthost.follow import follow
+from backends.blasthost.hashcache import HashCache
+from backends.blasthost.launcher import Launcher
+from backends.blasthost.probe import Probe
+from backends.blasthost.rehearsal import dry_run
+from backends.blasthost.session import HostSession
+from backends.blasthost.target import target_of
+from opsconsole.campaign import check_slug
+from opsconsole.config import duration
+from opsconsole.hostfacts import HostFacts
+from opsconsole.observation import Report
+from opsconsole.plan import DryRun, Plan
+from opsconsole.policy import Policy
+from opsconsole.ports import CampaignFacts, Followed, OutOfReach, RunState, Started, Trouble, Verb
+from opsconsole.settings import BlastHost
+
+
+class BlastHostBackend:
+    """Source, Carrier and HostView for one host. Connects at the first call; safe for several threads."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: BlastHost,
+        *,
+        policy: Policy,
+        own_known_hosts: Path | None = None,
+        cache_dir: Path | None = None,
+    ) -> None:
+        """`own_known_hosts` is the console's own file of host keys; digests are remembered in `cache_dir`."""
+        self.name = name
+        self.settings = settings
+        self._policy = policy
+        self._own_known_hosts = own_known_hosts
+        self._cache = HashCache(cache_dir / f"digests-{name}.db" if cache_dir else None)
+        self._opening = threading.Lock()
+        self._opened: tuple[HostSession, Probe] | None = None
+        self._facts: HostFacts | None = None
+        self._memo: words.Memo = {}
+        self._unreached_since: datetime | None = None
+
+    # -- Source --------------------------------------------------------------------------------------------
+    def observe(self) -> Report:
+        """One look at every campaign. A host that can't be asked is a report that says so."""
+        now = datetime.now(UTC)
+        try:
+            facts = self._probe().look()
+        except Trouble as error:
+            self._unreached_since = self._unreached_since or now
+            return Report(
+                source=self.name,
+                looked_at=now,
+                fresh_for=duration(self.settings.fresh_for),
+                keeps_traces=True,
+                trouble=str(error),
+                out_of_reach_since=self._unreached_since,
+            )
+        self._facts, self._unreached_since = facts, None
+        return words.report(
+            facts,
+            self.settings,
+            source=self.name,
+            now=now,
+            fresh_for=duration(self.settings.fresh_for),
+            policy=self._policy,
+            memo=self._memo,
+        )
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened[0].close()
+
+    # -- HostView ------------------------------------------------------------------------------------------
+    def host_facts(self) -> HostFacts | None:
+        """The newest look at the whole host; None before the first."""
+        return self._facts
+
+    def connection(self) -> Mapping[str, Any]:
+        """`state`, `latency_ms`, `identity`, `fingerprint`, `since` and `last_error` of the connection."""
+        status = self._opened[0].status if self._opened else None
+        return {
+            "state": status.state if status else "connecting",
+            "latency_ms": status.latency_ms if status else None,
+            "identity": status.identity if status else None,
+            "fingerprint": status.server_fingerprint if status else None,
+            "since": status.since if status else None,
+            "last_error": str(status.last_error) if status and status.last_error else "",
+        }
+
+    # -- Carrier -------------------------------------------------------------------------------------------
+    def preflight_facts(self, slug: str) -> CampaignFacts:
+        """A look of its own at the host and at `slug`, and the campaign's files, whole."""
+        check_slug(slug)
+        with _looking():
+            facts = self._probe().look([slug])
+            files, unread = fetch(self._session(), self.settings.campaigns_dir, slug)
+        return CampaignFacts(host=facts, folder=facts.campaigns[slug], files=files, unread=unread)
+
+    def dry_run(self, slug: str, on_output: Callable[[bytes], None], stop: Event) -> DryRun:
+        with _looking():
+            return dry_run(self._session(), self.settings, self.name, slug, on_output, stop)
+
+    def start(self, plan: Plan, by: str) -> Started:
+        return self._launcher().start(plan, by)
+
+    def run_state(self, slug: str, attempt: int | None = None) -> RunState | None:
+        with _looking():
+            return self._launcher().run_state(slug, attempt)
+
+    def follow(
+        self, slug: str, attempt: int, offset: int, on_output: Callable[[bytes], None], stop: Event
+    ) -> Followed:
+        launcher = self._launcher()
+        return follow(
+            self._session(),
+            launcher.state_dir,
+            slug,
+            attempt,
+            offset,
+            on_output,
+            stop,
+            lambda: launcher.run_state(slug, attempt),
+        )
+
+    def signal(self, slug: str, attempt: int, verb: Verb) -> RunState:
+        return self._launcher().signal(slug, attempt, verb)
+
+    # -- the parts -----------------------------------------------------------------------------------------
+    def _open(self) -> tuple[HostSession, Probe]:
+        """Made at the first use: finding out where a host is asks ssh, and may fail."""
+        with self._opening:
+            if self._opened is None:
+                target, known_hosts = target_of(self.settings)
+                own = (self._own_known_hosts,) if self._own_known_hosts else ()
+                session = HostSession(
+                    target, known_hosts=(*known_hosts, *own), compression=self.settings.compression
+                )
+                self._opened = session, Probe(session, self.settings, self._cache)
+            return self._opened
+
+    def _session(self) -> HostSession:
+        return self._open()[0]
+
+    def _probe(self) -> Probe:
+        return self._open()[1]
+
+    def _launcher(self) -> Launcher:
+        return Launcher(self._session(), self.settings, self._policy, self.name)
+
+
+@contextmanager
+def _looking() -> Iterator[None]:
+    """While only looking, a lost answer is a host out of reach: nothing was done."""
+    try:
+        yield
+    except (HostLost, HostTimeout) as error:
+        raise OutOfReach(error.what, "Nothing was done.", "Try again when the connection is well.") from error
