@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """`@pytest.mark.needs("sshd")`: skipped where the program is missing, failed where all must be there."""
-    for marker in item.iter_markers("needs"):
-        for program in marker.args:
-            reason = missing(program)
-            if reason and os.environ.get("OPSCONSOLE_REQUIRE_ALL") == "1":
-                pytest.fail(reason, pytrace=False)
-            if reason:
-                pytest.skip(reason)
+    needed = [program for marker in item.iter_markers("needs") for program in marker.args]
+    if "sshd" in getattr(item, "fixturenames", ()):
+        needed.append("sshd")
+    for program in needed:
+        reason = missing(program)
+        if reason and os.environ.get("OPSCONSOLE_REQUIRE_ALL") == "1":
+            pytest.fail(reason, pytrace=False)
+        if reason:
+            pytest.skip(reason)
 
 
 @pytest.fixture
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    """A real OpenSSH server on loopback; tests that use it say `@pytest.mark.needs("sshd")`."""
+    """A real OpenSSH server on loopback; using it is as good as `needs("sshd")`."""
     folder = tmp_path_factory.mktemp("sshd")
     server = Sshd(folder)
     try:

@@ -49,8 +49,7 @@ class HostSession:
     ) -> None:
         """`known_hosts`: the console's own files, read besides those of the target; times in seconds.
 
-        `on_state` is called from whichever thread noticed the change, never with a lock held.
-        """
+        `on_state` is called by whichever thread noticed the change; it must neither raise nor wait long."""
         self.target = target
         self._known_hosts = tuple(known_hosts)
         self._connect_timeout = connect_timeout
