@@ -250,11 +250,12 @@ class AuditStore:
         exact = ((A.campaign, campaign), (A.action, action), (A.operator, operator))
         where += [column == value for column, value in exact if value is not None]
         # Bounds on seq too, from the index on utc: the walk from the newest down then ends where the time does.
+        # (+ 0: else SQLite looks for the least seq by walking the table.)
         if since is not None:
-            first = select(func.min(A.seq)).where(A.utc >= utc_text(since)).scalar_subquery()
+            first = select(func.min(A.seq + 0)).where(A.utc >= utc_text(since)).scalar_subquery()
             where += [A.utc >= utc_text(since), A.seq >= first]
         if until is not None:
-            last = select(func.max(A.seq)).where(A.utc < utc_text(until)).scalar_subquery()
+            last = select(func.max(A.seq + 0)).where(A.utc < utc_text(until)).scalar_subquery()
             where += [A.utc < utc_text(until), A.seq <= last]
         if before_seq is not None:
             where.append(A.seq < before_seq)
