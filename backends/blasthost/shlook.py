@@ -128,8 +128,8 @@ def _sweep(found: Mapping[str, list[Record]], wanted: Collection[str] | None, pa
         denied_runs=denied,
         unseen={
             "files": "" if campaigns[0] in ("folder", "missing") else str(campaigns[9] or campaigns[0]),
-            "logs": _unseen(_stat(found["LOGDIR"][0])),
-            "runs": _unseen(state),
+            "logs": _unseen(found["LOGDIR"][0]),
+            "runs": _unseen(found["STATEDIR"][0]),
         },
     )
     for path in runs:
@@ -142,8 +142,12 @@ def _sweep(found: Mapping[str, list[Record]], wanted: Collection[str] | None, pa
     return swept
 
 
-def _unseen(folder: list[Any]) -> str:
-    return str(folder[9] or folder[0]) if folder[0] in ("denied", "error") else ""
+def _unseen(record: Record) -> str:
+    """Why what is in this folder couldn't be looked at; "" when it could, or when there is no folder."""
+    folder = _stat(record)
+    if folder[0] in ("denied", "error"):
+        return str(folder[9] or folder[0])
+    return "Permission denied" if folder[0] == "folder" and record.args != ["open"] else ""
 
 
 def _host(
@@ -167,7 +171,7 @@ def _host(
         "dir": [campaigns[0], campaigns[9]],
         "foreign": sorted(record.text[:200] for record in found.get("FOREIGN", [])),
         "state": state,
-        "state_trouble": _unseen(state),
+        "state_trouble": _unseen(found["STATEDIR"][0]),
         "log": _stat(found["LOGDIR"][0]),
         "cron": list(_cron(found, paths["cron"])),
         "holds": held,

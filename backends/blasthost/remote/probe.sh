@@ -94,6 +94,11 @@ one_stat() {
     stat -c "$F" "$1" 2>&1
 }
 
+# open_folder PATH: `open` when what is in it can be looked at by name.
+open_folder() {
+    [ ! -d "$1" ] || [ -x "$1" ] && echo open
+}
+
 boundedly() {
     if command -v timeout >/dev/null; then timeout 2 "$@"; else "$@"; fi 2>/dev/null
 }
@@ -135,11 +140,11 @@ sweep() {
     (cd "$C" 2>/dev/null && slugs "$@" | while read -r s; do
         echo "$s $s/blast_template.html $s/blast_data.csv $s/blast_metadata.json $s/blast_template.txt"
     done | stats)
-    m LOGDIR
+    m LOGDIR "$(open_folder "$L")"
     one_stat "$L"
     m LOGS
     (cd "$C" 2>/dev/null && slugs "$@") | sed 's/$/.log/' | (cd "$L" 2>/dev/null && stats)
-    m STATEDIR
+    m STATEDIR "$([ -r "$S" ] && open_folder "$S")"
     one_stat "$S"
     # Owners are looked at before `finished` is: an owner that is gone has then written all it ever will.
     m LIFE
