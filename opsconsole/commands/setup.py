@@ -165,13 +165,12 @@ def demo(session: Session, no_screens: bool) -> None:
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
     """Print the completion script for SHELL, to be sourced from its start-up file."""
     from click.shell_completion import get_completion_class
-
-    from opsconsole.cli import main
 
     kind = get_completion_class(shell)
     if kind is None:
         raise click.ClickException(f"No completion for {shell}.")
-    click.echo(kind(main, {}, "opsconsole", "_OPSCONSOLE_COMPLETE").source())
+    click.echo(kind(ctx.find_root().command, {}, "opsconsole", "_OPSCONSOLE_COMPLETE").source())
