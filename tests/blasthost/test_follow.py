@@ -69,9 +69,7 @@ def test_lines_come_while_the_run_goes(session: HostSession, tree: BlastTree) ->
     assert state.says is Says.RUNNING
 
 
-def test_connections_cut_at_random_bytes_lose_and_double_nothing(
-    sshd: Sshd, proxy: Proxy, tree: BlastTree
-) -> None:
+def test_connections_cut_at_random_bytes_lose_and_double_nothing(sshd: Sshd, proxy: Proxy, tree: BlastTree) -> None:
     """The line is cut here, and the server's own processes die there, each at bytes nobody chose."""
     tree.campaign(recipients=600)
     tree.pace(every=1, nap=0.004)

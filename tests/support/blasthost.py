@@ -63,16 +63,16 @@ class BlastTree:
         return self.settings_with()
 
     def settings_with(self, **changes: Any) -> BlastHost:
-        return BlastHost(
-            ssh="blast",
-            campaigns_dir=str(self.campaigns),
-            cron_files=[str(self.root / "cron")],
-            log_dir=str(self.logs),
-            credentials=str(self.root / "credentials"),
-            runner=str(self.runner),
-            state_dir=str(self.runs),
-            **changes,
-        )
+        values: dict[str, Any] = {
+            "ssh": "blast",
+            "campaigns_dir": str(self.campaigns),
+            "cron_files": [str(self.root / "cron")],
+            "log_dir": str(self.logs),
+            "credentials": str(self.root / "credentials"),
+            "runner": str(self.runner),
+            "state_dir": str(self.runs),
+        }
+        return BlastHost(**{**values, **changes})
 
     def plan(self, slug: str = SLUG, **changes: Any) -> Plan:
         now = datetime.now(UTC)

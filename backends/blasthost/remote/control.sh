@@ -13,6 +13,8 @@ main() {
             if grep -q '"control": *"file"' "$folder/runner.json" 2>/dev/null; then
                 case $verb in pause) word=pause ;; resume) word=run ;; cancel) word=cancel ;; esac
                 echo "$word" | put "$folder" control && echo "DONE file" || echo "FAILED"
+                # It may have been stopped by a signal before it said that it reads the file.
+                case $verb-$owner in resume-stopped* | cancel-stopped*) kill -CONT "-$pid" ;; esac
             else
                 case $verb in
                     pause) kill -STOP "-$pid" ;;
