@@ -79,6 +79,11 @@ def _environment(html: bool) -> _Sandbox:
     return _Sandbox(autoescape=html, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, optimized=False)
 
 
+@jinja2.pass_context
+def _as_it_is(_context: Any, value: Any) -> Any:
+    return value
+
+
 class Template:
     """A compiled template. Raises TemplateError when the source doesn't compile."""
 
@@ -132,6 +137,7 @@ def suggest(name: str, known: Mapping[str, str] | Sequence[str]) -> str | None:
 def unknown_variables(source: Source, columns: Sequence[str]) -> list[Finding]:
     """Variables the template uses that are no column; also a syntax error. Runs nothing of the template."""
     environment = _environment(source.html)
+    environment.finalize = _as_it_is
     try:
         tree = environment.parse(source.text, source.file, source.file)
     except jinja2.TemplateSyntaxError as error:
@@ -140,7 +146,7 @@ def unknown_variables(source: Source, columns: Sequence[str]) -> list[Finding]:
         return [Finding(source.file, None, "is nested too deeply")]
     known = {*columns, *environment.globals}
     tracker = meta.TrackingCodeGenerator(environment)
-    tracker.optimizer = None  # else it computes constants, such as 'a' * 500000000
+    tracker.optimizer = None  # this, and a finalize that needs a context, keep constants from being computed
     tracker.visit(tree)
     undeclared = tracker.undeclared_identifiers - known
     lines: dict[str, int] = {}
