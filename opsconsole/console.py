@@ -49,6 +49,9 @@ CONSEQUENCES = {
 }
 
 
+TIDY_EVERY_S = 5.0
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -82,6 +85,7 @@ class Console:
         self._store_lock = threading.Lock()
         self._opened: AuditStore | None = None
         self._tidying = threading.Lock()
+        self._closing = threading.Event()
         self.store_trouble = ""
         self.found_at_start: tuple[str, ...] = ()
 
@@ -107,16 +111,22 @@ class Console:
 
     def tidy(self) -> None:
         """After a look: record ends nobody watched, and tell the others what waits for them."""
-        if not self._tidying.acquire(blocking=False):
+        if self.read_only or not self._tidying.acquire(blocking=False):
             return
         try:
             with suppress(Exception):  # a broken store is shown by store_trouble, and must not stop the looking
+                before = self.store().head().seq
                 found = self._runs().reconcile()
                 self.found_at_start = self.found_at_start or found
-                self._delivery().deliver()
-                self.watch.refresh(("console",))
+                told, _ = self._delivery().deliver()
+                if told or self.store().head().seq != before:
+                    self.watch.refresh(("console", *self._recorders) if told else ("console",))
         finally:
             self._tidying.release()
+
+    def _keep_tidy(self) -> None:
+        while not self._closing.wait(TIDY_EVERY_S):
+            self.tidy()
 
     def context(self, slug: str | None = None) -> Context:
         verdict = self.board().get(slug) if slug else None
@@ -355,8 +365,10 @@ class Console:
     def start(self) -> None:
         """Begin to watch: every source is asked now and then, and what was left open is looked after."""
         self.watch.start()
+        threading.Thread(target=self._keep_tidy, name="tidy", daemon=True).start()
 
     def close(self) -> None:
+        self._closing.set()
         self.watch.stop()
         for source in self._sources.values():
             with suppress(Exception):  # a connection that can't be closed must not keep the console open

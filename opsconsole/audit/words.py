@@ -1,6 +1,7 @@
 """What the console's own store says of each campaign: decisions, approvals, holds, and the runs it started."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,11 +25,12 @@ class ConsoleSource:
 
     def __init__(self, store: Callable[[], AuditStore], clock: Callable[[], datetime]) -> None:
         self._store, self._clock = store, clock
+        self._known: tuple[int, tuple[Observation, ...]] = (-1, ())
 
     def observe(self) -> Report:
         now = self._clock()
         try:
-            observations = self._observations(now)
+            observations = self._current(now)
         except AuditUnavailable as error:
             return Report(
                 source=self.name, looked_at=now, fresh_for=_FRESH, trouble=str(error), out_of_reach_since=now
@@ -38,18 +40,24 @@ class ConsoleSource:
     def close(self) -> None:
         """The store belongs to the console, which closes it."""
 
+    def _current(self, now: datetime) -> tuple[Observation, ...]:
+        """The records change by appending alone: while the head stands, so does what they say."""
+        head = self._store().head().seq
+        if self._known[0] != head:
+            self._known = (head, self._observations(now))
+        return tuple(replace(o, observed_at=now) for o in self._known[1])
+
     def _observations(self, now: datetime) -> tuple[Observation, ...]:
         store = self._store()
         decided = store.last_by_campaign(DECISIONS)
         approved = store.last_by_campaign(("approve",))
         held = store.last_by_campaign(("hold", "release"))
         sends = store.last_by_campaign((SEND,))
-        looked = store.last_by_campaign(("preflight", "dry-run"))
         unresolved: dict[str, list[Record]] = {}
         for intent in store.unresolved():
             unresolved.setdefault(intent.campaign, []).append(intent)
         everywhere = _hold(held.pop(GLOBAL, None), EVERYTHING)
-        slugs = {*decided, *approved, *held, *sends, *unresolved, *looked} - {GLOBAL, ""}
+        slugs = {*decided, *approved, *held, *sends, *unresolved} - {GLOBAL, ""}
         return tuple(
             observation(
                 slug,
