@@ -1,5 +1,6 @@
 """Are the campaign's folder and files there, plain and readable?"""
 
+import hashlib
 from typing import Any
 
 from opsconsole.campaign import FILES, REQUIRED_FILES
@@ -73,6 +74,9 @@ def _file_trouble(name: str, fact: FileFact | None, situation: Situation) -> tup
         return f"not read: {unread}", f"Mend {path}, then repeat the pre-flight."
     if fact.size == 0:
         return "empty", f"Copy {name} again: the one on the host has 0 bytes."
+    content = situation.seen.files.get(name)
+    if content is not None and fact.sha256 and hashlib.sha256(content).hexdigest() != fact.sha256:
+        return "it changed while it was looked at", "Wait until nobody works on it, then repeat the pre-flight."
     return None
 
 

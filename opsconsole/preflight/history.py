@@ -116,7 +116,7 @@ def _traces(folder: FolderFacts, situation: Situation) -> Iterator[str]:
 def judge_hold(situation: Situation, _: Situation) -> Finding:
     lines = [_say_hold(hold, situation) for hold in situation.holds if _binds(hold, situation)]
     for o in situation.observations:
-        lines += [_say_hold(hold, situation) for hold in o.holds if hold not in situation.holds]
+        lines += [_say_hold(hold, situation) for hold in o.holds]
     if situation.facts:
         host = situation.facts.host
         lines += [_say_file(hold, host) for hold in host.holds if hold.scope in ("ALL", situation.slug)]
@@ -134,13 +134,15 @@ def _binds(hold: Hold, situation: Situation) -> bool:
 
 def _say_hold(hold: Hold, situation: Situation) -> str:
     since = f" since {say_instant(hold.at, situation.details.zone, situation.now)}" if hold.at else ""
-    return f"{hold.scope}, held by {hold.by or 'nobody known'}{since}: {hold.reason or 'no reason given'}"
+    return f"{hold.scope}, held by {hold.by or 'nobody known'}{since}: {outside(hold.reason) or 'no reason given'}"
 
 
 def _say_file(hold: HoldFact, host: HostFacts) -> str:
     scope = "everything" if hold.scope == "ALL" else hold.scope
     text = (
-        "the hold file can't be read, which counts as held" if hold.unreadable else hold.text or "no reason given"
+        "the hold file can't be read, which counts as held"
+        if hold.unreadable
+        else outside(hold.text.strip()) or "no reason given"
     )
     return f"{scope}, held on {host.host}: {text}"
 

@@ -105,7 +105,8 @@ def whole_audience(situation: Situation) -> Audience:
     found = situation.once(audience)
     if found.broken:
         raise CannotJudge(
-            f"{DATA} can't be read to its end.", f"Mend {situation.path(DATA)} first: {found.broken}."
+            f"{DATA} can't be read to its end.",
+            f"Mend line {found.broken.line or 1} of {situation.path(DATA)} first.",
         )
     return found
 

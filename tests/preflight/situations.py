@@ -89,7 +89,8 @@ def _facts(given: Mapping[str, Any], files: Mapping[str, Any], contents: Mapping
         path = f"/var/mail/campaigns/{slug}/{name}"
         content = contents.get(name)
         if content is not None:
-            digest = hashlib.sha256(content).hexdigest()
+            told = value.get("sha256") if isinstance(value, Mapping) else None
+            digest = told or hashlib.sha256(content).hexdigest()
             facts[name] = FileFact(path=path, kind=Kind.FILE, size=len(content), sha256=digest, mode=0o644)
         else:
             facts[name] = _as({"path": path, **value}, FileFact)

@@ -2,11 +2,13 @@
 
 import os
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from opsconsole.preflight import CHECKS, Outcome, Result, rendering, run_checks
+from runner.template import Source, unknown_variables
 from tests.preflight.situations import situation
 
 _BY_ID = {check.id: check for check in CHECKS}
@@ -99,3 +101,15 @@ def test_given_secrets_in_the_environment_then_the_renderer_does_not_get_them(
 
     assert "PYTHONPATH" in note.read_text().split()
     assert "SMTP_PASSWORD" not in note.read_text().split()
+
+
+def test_looking_for_variables_computes_nothing_of_the_template() -> None:
+    page = "{{ 'a' * 50000000 }}{% set b = 'b' * 50000000 %}{{ 'c'|center(50000000) }}{{ city }}"
+
+    tracemalloc.start()
+    found = unknown_variables(Source(page, "blast_template.html", html=True), ["email"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert [finding.variable for finding in found] == ["city"]
+    assert peak < 10_000_000, f"{peak:,} bytes at the peak"
