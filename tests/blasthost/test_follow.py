@@ -107,7 +107,7 @@ def test_a_line_that_goes_dead_without_a_word_is_noticed_and_taken_up_again(
     def go_dead(size: int) -> None:
         if size > 1000 and not proxy.black_hole and not mended.is_set():
             proxy.black_hole = True
-            threading.Timer(6.0, mend).start()
+            threading.Timer(4.8, mend).start()
 
     def mend() -> None:
         mended.set()

@@ -185,7 +185,7 @@ def test_an_expired_plan_is_refused_here_and_on_the_host(session: HostSession, t
     assert tree.attempts() == []
 
 
-@pytest.mark.parametrize("scope", ["ALL", SLUG])
+@pytest.mark.parametrize("scope", ["ALL", SLUG], ids=["everything", "the campaign"])
 def test_a_hold_refuses_and_says_why(session: HostSession, tree: BlastTree, scope: str) -> None:
     tree.campaign()
     tree.holds.mkdir()
@@ -246,16 +246,25 @@ def test_a_runner_that_sends_already_or_is_not_there_refuses(session: HostSessio
     assert tree.attempts() == []
 
 
-def test_a_rehearsal_next_to_it_does_not_stop_a_send(session: HostSession, tree: BlastTree) -> None:
+def test_a_rehearsal_or_another_folder_s_campaign_of_that_name_does_not_stop_a_send(
+    session: HostSession, tree: BlastTree
+) -> None:
     tree.campaign(recipients=500)
     rehearsal = subprocess.Popen(
         [tree.runner, "--campaign", SLUG, "--mode", "dry-run"], stdout=subprocess.DEVNULL, start_new_session=True
     )
+    elsewhere = subprocess.Popen(
+        [tree.runner, "--campaign", SLUG, "--mode", "send"],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "MAIL_BLAST_CAMPAIGNS_DIR": "/another/folder"},
+    )
     try:
         assert launcher(session, tree).start(tree.plan(), by="mara").fresh
     finally:
-        os.killpg(rehearsal.pid, signal.SIGKILL)
-        rehearsal.wait()
+        for process in (rehearsal, elsewhere):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def test_a_name_outside_the_grammar_reaches_no_host(session: HostSession, tree: BlastTree) -> None:

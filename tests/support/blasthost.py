@@ -22,7 +22,7 @@ from opsconsole.settings import BlastHost
 from tests.support.sshd import Sshd
 
 OLD_RUNNER = Path(__file__).parent / "old_runner.sh"
-SLUG = "paul-simon-may12"
+SLUG = f"paul-simon-may12-{os.getpid()}"  # a host has one of a name, and this machine runs many tests
 
 
 class BlastTree:

@@ -17,6 +17,12 @@ held() {
     return 2
 }
 
+# elsewhere PID: it says itself that its campaigns are in another folder, so it sends another campaign.
+elsewhere() {
+    its=$(tr '\0' '\n' 2>/dev/null <"/proc/$1/environ" | sed -n 's/^MAIL_BLAST_CAMPAIGNS_DIR=//p')
+    [ -n "$its" ] && [ "$its" != "$campaigns" ]
+}
+
 # sender: the pid of a process that runs the runner for this campaign, other than as a dry run. The runner's
 # name counts as program, script or module only: our own shells have it further back among their arguments.
 sender() {
@@ -27,6 +33,7 @@ sender() {
             $0 == "dry-run" || $0 == "--mode=dry-run" { dry = 1 }
             END { exit !(runs && ours && !dry) }' || continue
         line=${line#/proc/}
+        elsewhere "${line%%/*}" && continue
         echo "${line%%/*}"
         return
     done
