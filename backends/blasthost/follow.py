@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import Protocol
 
-from backends.blasthost.errors import AuthRefused, HostError, HostKeyRefused
+from backends.blasthost.errors import AuthRefused, HostError, HostKeyRefused, HostRestricted, RemoteFailed
 from backends.blasthost.scripts import script
 from backends.blasthost.session import StreamEnd
 from opsconsole.campaign import check_slug
@@ -41,7 +41,7 @@ def follow(
     """Hand over the log from byte `offset` until the run's owner is gone or `stop` is set.
 
     `state` asks for the run's record once the log has ended. `on_output` gets at most CHUNK bytes at a time. Raises
-    Trouble when there is no such log, and HostKeyRefused or AuthRefused, which no waiting cures.
+    Trouble when there is no such log, and what no waiting cures: a refused key or login, a restricted account.
     """
     folder = f"{state_dir.rstrip('/')}/{check_slug(slug)}/{attempt}"
     tries = 0
@@ -62,7 +62,7 @@ def follow(
             _check(end, slug, attempt, offset)
             if not end.rc:
                 return Followed(offset=offset, end=state())
-        except (HostKeyRefused, AuthRefused):
+        except (HostKeyRefused, AuthRefused, HostRestricted, RemoteFailed):
             raise
         except HostError:
             pass  # the line broke: what came is kept, the rest is asked for from here on
