@@ -116,7 +116,8 @@ def _traces(folder: FolderFacts, situation: Situation) -> Iterator[str]:
 def judge_hold(situation: Situation, _: Situation) -> Finding:
     lines = [_say_hold(hold, situation) for hold in situation.holds if _binds(hold, situation)]
     for o in situation.observations:
-        lines += [_say_hold(hold, situation) for hold in o.holds]
+        if situation.facts is None or o.source != situation.carrier:  # what was just gathered is newer
+            lines += [_say_hold(hold, situation) for hold in o.holds]
     if situation.facts:
         host = situation.facts.host
         lines += [_say_file(hold, host) for hold in host.holds if hold.scope in ("ALL", situation.slug)]
