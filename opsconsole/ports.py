@@ -20,8 +20,12 @@ class Trouble(Exception):
     """Something didn't work: what happened, what it means, what to do next. Three plain sentences."""
 
     def __init__(self, what: str, means: str = "", next_step: str = "") -> None:
-        super().__init__(" ".join(part for part in (what, means, next_step) if part))
+        super().__init__(" ".join(_sentence(part) for part in (what, means, next_step) if part))
         self.what, self.means, self.next_step = what, means, next_step
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", ":")) else f"{text}."
 
 
 class OutOfReach(Trouble):

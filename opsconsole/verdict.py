@@ -239,7 +239,7 @@ def _sent(case: Case) -> str | None:
     words = [o for o in case.observations if o.went_out]
     if not words or any(o.denies for o in case.fresh):
         return None
-    ended = next((o for o in words if o.says is Says.ENDED), words[0])
+    ended = min(words, key=lambda o: (o.says is not Says.ENDED, not o.keeps_traces))
     others = [o.source for o in words if o is not ended]
     agree = f"; {' and '.join(others)} agree{'s' if len(others) == 1 else ''}" if others else ""
     counts = f", {say_counts(ended.run.counts)}" if ended.run and ended.run.counts else ""

@@ -3,14 +3,6 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Any
-
-try:  # optional: without it only plain ASCII addresses are taken
-    import email_validator
-except ImportError:  # pragma: no cover - depends on what is installed
-    _validator: Any = None
-else:
-    _validator = email_validator
 
 _STRICT = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -82,11 +74,13 @@ def _unusual(text: str) -> str | BadAddress:
     """An address outside the strict form: an international domain becomes its ASCII form, the rest is refused."""
     if text.isascii():
         return BadAddress("this is not an e-mail address")
-    if _validator is None:
+    try:  # optional, and slow to import: only for those who need it
+        import email_validator
+    except ImportError:  # pragma: no cover - depends on what is installed
         return BadAddress("the address is not ASCII, and email-validator is not installed to convert it")
     try:
-        found = _validator.validate_email(text, check_deliverability=False).ascii_email
-    except _validator.EmailNotValidError:
+        found = email_validator.validate_email(text, check_deliverability=False).ascii_email
+    except email_validator.EmailNotValidError:
         return BadAddress("this is not an e-mail address")
     if found is None:
         return BadAddress("the part before the @ is not ASCII: it needs SMTPUTF8, which we don't send")

@@ -1,11 +1,14 @@
 """Where words go: stdout and stderr that may be closed or never read, the attempt's `out`, the campaign's log."""
 
+import json
 import os
 import threading
 import time
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
+
+from runner.address import mask_text
 
 _KEPT = 2000  # lines waiting for a slow reader; the oldest are dropped
 
@@ -102,8 +105,11 @@ class DeliveryLog:
         self._output = output
         self._failed = False
 
-    def add(self, line: str) -> None:
-        self._lines.append(line)
+    def add(self, row: int, outcome: str, code: int, text: str, who: str) -> None:
+        """`who` is the masked address; addresses in `text` are masked here."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"t": at, "row": row, "to": who, "outcome": outcome, "code": code, "text": mask_text(text)[:200]}
+        self._lines.append(json.dumps(line, ensure_ascii=False))
 
     def flush(self) -> None:
         if not self._lines:

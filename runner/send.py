@@ -6,9 +6,7 @@ the answer it is waiting for.
 
 import asyncio
 import itertools
-import json
 import random
-import re
 import sys
 import time
 import traceback
@@ -27,12 +25,12 @@ from runner.message import RowRefused
 from runner.output import DeliveryLog, Output
 from runner.pacer import Pacer
 from runner.progress import Counts, Progress
+from runner.refusals import Refusal, Refusals
 from runner.settings import Settings, Smtp
 from runner.wire import Kind, Outcome, ServerRefusesUs, Wire
 
 TRIES = 3
 _LOSSES = 5  # connections one mail may lose before it is given up
-_SAME_REFUSALS = 10  # of the sender, in a row, before we ask a person
 _TICK = 0.25
 _ABORT_SECONDS = 3.0
 
@@ -77,7 +75,7 @@ class Sender:
         self._rc = OK
         self._breaker: str | None = None
         self._breaker_from = control.written
-        self._suspects: list[tuple[Item, int, str]] = []
+        self._refusals = Refusals()
         self._losses = 0
         self._deferred: set[int] = set()
         self._state = ""
@@ -98,7 +96,7 @@ class Sender:
             if self._control.at_once and pending:
                 await self._drop_everything(pending)
         if not self._stopping:
-            await self._guarded(self._convict_rest())
+            await self._guarded(self._fail_rest())
         self._ended = True
         await ticker
         rc = self._exit_code()
@@ -243,8 +241,8 @@ class Sender:
             return self._lost(item, kind, code, text)
         self._losses = 0
         if kind is Kind.SENDER_REFUSED:
-            return self._suspect(item, code, text)
-        self._convict()  # the sender is taken, so the refusals before were about the mails
+            return self._sender_refused(Refusal(item, code, text))
+        self._fail_refused()  # the sender is taken, so the refusals before were about the mails
         if kind is Kind.ACCEPTED:
             self._journal.accepted(item.row, key, code, text)
             self._counts.accepted += 1
@@ -286,32 +284,31 @@ class Sender:
         unit = self._settings.retry_base / 60
         return float(unit * min(60, 2 ** (self._losses // len(self._wires))))
 
-    def _suspect(self, item: Item, code: int, text: str) -> bool:
-        """The sender was refused: perhaps because of this mail, perhaps none will go through."""
+    def _sender_refused(self, refusal: Refusal) -> bool:
+        """Perhaps because of this mail, perhaps none will go through; True when it goes back to the backlog."""
         if self._breaker:
             return True  # it was in flight when the send was paused for this
-        same = re.sub(r"\d+", "#", text)
-        if self._suspects and (self._suspects[-1][1], re.sub(r"\d+", "#", self._suspects[-1][2])) != (code, same):
-            self._convict()
-        self._suspects.append((item, code, text))
-        if len(self._suspects) >= _SAME_REFUSALS:
+        if not self._refusals.fits(refusal):
+            self._fail_refused()
+        if self._refusals.keep(refusal):
+            kept = self._refusals.take_all()
             self._breaker = mask_text(
-                f"the mail server refused {len(self._suspects)} mails in a row: {code} {text}"
+                f"the mail server refused {len(kept)} mails in a row: {refusal.code} {refusal.text}"
             )
             self._breaker_from = self._control.written
-            self.progress.error(code, text)
-            suspects, self._suspects = self._suspects, []
-            for suspect, _, _ in suspects:
-                self._backlog.add(suspect)
+            self.progress.error(refusal.code, refusal.text)
+            for former in kept:
+                self._backlog.add(former.item)
         return False
 
-    def _convict(self) -> None:
-        suspects, self._suspects = self._suspects, []
-        for item, code, text in suspects:
-            self._fail(item.row, item.address.hexkey, code, text, mask(item.address.text))
+    def _fail_refused(self) -> None:
+        """The refusals kept aside were about those mails."""
+        for refusal in self._refusals.take_all():
+            item = refusal.item
+            self._fail(item.row, item.address.hexkey, refusal.code, refusal.text, mask(item.address.text))
 
-    async def _convict_rest(self) -> None:
-        self._convict()
+    async def _fail_rest(self) -> None:
+        self._fail_refused()
 
     def _fail(self, row: int, key: str, code: int, text: str, who: str) -> None:
         self._journal.failed(row, key, code, text)
@@ -326,9 +323,7 @@ class Sender:
 
     def _deliver_line(self, row: int, outcome: str, code: int, text: str, who: str) -> None:
         if self._delivery is not None:
-            at = datetime.now(UTC).isoformat(timespec="milliseconds")
-            line = {"t": at, "row": row, "to": who, "outcome": outcome, "code": code, "text": mask_text(text)[:200]}
-            self._delivery.add(json.dumps(line, ensure_ascii=False))
+            self._delivery.add(row, outcome, code, text, who)
 
     # -- stopping
 

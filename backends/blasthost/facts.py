@@ -207,7 +207,8 @@ def clock(raw: Mapping[str, Any], before: float, after: float) -> tuple[float, f
     The script read its clock first and then worked for `took` seconds, which are no part of the journey.
     """
     last = max(after - float(raw["took"]), before)
-    return float(raw["clock"]) - (before + last) / 2, (last - before) / 2
+    grain = float(raw.get("clock_grain", 0.0))  # of a host that tells whole seconds only
+    return float(raw["clock"]) - (before + last) / 2, (last - before + grain) / 2
 
 
 def _broken(slug: str, why: str) -> FolderFacts:

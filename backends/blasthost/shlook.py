@@ -20,6 +20,7 @@ TEXT_CAP, TAIL, ATTEMPTS = 64 * 1024, 16 * 1024, 20
 _STAT = re.compile(
     r"(.*)\|(\d+)\|(\d+)\|(\d+)\|(-?\d+(?:\.\d+)?)\|(-?\d+(?:\.\d+)?)\|([0-7]+)\|([^|]*)\|([^|]*)\|([a-z ]+)"
 )
+_COMPLAINT = re.compile(r"stat: [^/]*? '(.+)': (.+)")  # "cannot statx '…'", BusyBox: "can't stat '…'"
 _KINDS = {"regular file": "file", "regular empty file": "file", "directory": "folder", "symbolic link": "symlink"}
 _MISSING = ["missing", 0, 0, 0, 0, 0, 0, "", "", ""]
 
@@ -63,7 +64,8 @@ class Sweep:
     runs: Mapping[str, list[Any]]
     life: Mapping[str, str]
     denied_runs: Collection[str]
-    unseen: Mapping[str, str]  # of "files" and "logs": why nothing at all could be looked at
+    instead: Mapping[str, list[Any]]  # of "files" and "logs": the stat of what stat said nothing about
+    unseen_runs: str  # why no run state could be looked at; "" when it could
     attempts: dict[str, list[int]] = field(default_factory=dict)
 
 
@@ -82,13 +84,14 @@ def _stats(body: bytes) -> dict[str, list[Any]]:
             times = [int(size), _nanoseconds(mtime), _nanoseconds(ctime), int(device), int(inode)]
             found[name] = [_KINDS.get(kind, "other"), *times, int(mode, 8), owner, group, ""]
         elif line.startswith("stat: "):
-            name = re.split(r"['‘’]", line)[1] if line.count("'") >= 2 else ""
-            found[name] = _complaint(line)
+            complaint = _COMPLAINT.fullmatch(line)
+            if complaint is None:
+                raise ValueError(f"stat said {line[:80]!a}")
+            found[complaint[1]] = _complaint(complaint[2])
     return found
 
 
-def _complaint(line: str) -> list[Any]:
-    why = line.rpartition(": ")[2]
+def _complaint(why: str) -> list[Any]:
     if why in ("No such file or directory", "Not a directory"):
         return list(_MISSING)
     kind = "denied" if why in ("Permission denied", "Operation not permitted") else "error"
@@ -126,11 +129,13 @@ def _sweep(found: Mapping[str, list[Record]], wanted: Collection[str] | None, pa
         runs=runs,
         life=life,
         denied_runs=denied,
-        unseen={
-            "files": "" if campaigns[0] in ("folder", "missing") else str(campaigns[9] or campaigns[0]),
-            "logs": _unseen(found["LOGDIR"][0]),
-            "runs": _unseen(found["STATEDIR"][0]),
+        instead={
+            "files": _instead(
+                campaigns, campaigns[0] not in ("folder", "missing") and str(campaigns[9] or campaigns[0])
+            ),
+            "logs": _instead(_stat(found["LOGDIR"][0]), _unseen(found["LOGDIR"][0])),
         },
+        unseen_runs=_unseen(found["STATEDIR"][0]),
     )
     for path in runs:
         slug, _, rest = path.partition("/")
@@ -140,6 +145,13 @@ def _sweep(found: Mapping[str, list[Record]], wanted: Collection[str] | None, pa
     for slug, attempts in swept.attempts.items():
         swept.attempts[slug] = sorted(attempts)[-ATTEMPTS:]
     return swept
+
+
+def _instead(folder: list[Any], unseen: str | bool) -> list[Any]:
+    """What holds for a path stat said nothing about: its folder is missing, or shut, or something is wrong."""
+    if folder[0] == "missing":
+        return _MISSING
+    return ["denied" if unseen else "error", *_MISSING[1:9], unseen or "stat said nothing about it"]
 
 
 def _unseen(record: Record) -> str:
@@ -159,9 +171,11 @@ def _host(
     held += [[" ".join(r.args), "", True] for r in found.get("HELD", [])]
     memory = dict(line.split(":", 1) for line in found["MEMORY"][0].text.split("\n") if ":" in line)
     begun, done = (_clock(found[word][0]) for word in ("CLOCK", "DONE"))
+    fine = not (begun.is_integer() and done.is_integer())  # BusyBox tells whole seconds
     return {
-        "clock": begun,
-        "took": max(done - begun, 0.0),
+        "clock": begun if fine else begun + 0.5,
+        "clock_grain": 0.0 if fine else 1.0,
+        "took": max(done - begun, 0.0) if fine else 0.0,
         "machine": machine,
         "boot": boot,
         "user": user,
@@ -175,7 +189,7 @@ def _host(
         "log": _stat(found["LOGDIR"][0]),
         "cron": list(_cron(found, paths["cron"])),
         "holds": held,
-        "processes": list(_processes(found["PS"][0].text)),
+        "processes": list(_processes(found.get("PROCESS", []))),
         "disks": [disk for record in found["DISK"] for disk in _disk(record)],
         "memory": [int((memory.get(name) or "0").split()[0]) * 1024 for name in ("MemTotal", "MemAvailable")],
         "load": float((found["LOAD"][0].text.split() or ["0"])[0]),
@@ -206,19 +220,10 @@ def _cron(found: Mapping[str, list[Record]], paths: Iterable[str]) -> Iterator[l
         yield [path, fact, content]
 
 
-def _processes(text: str) -> Iterator[list[Any]]:
-    for line in text.split("\n"):
-        words = line.split(None, 4)
-        if len(words) == 5 and words[0].isdigit() and words[1].isdigit():
-            yield [int(words[0]), int(words[1]), _elapsed(words[2]), words[3], words[4][:4096]]
-
-
-def _elapsed(text: str) -> int:
-    """Seconds from `etimes` (a number) or BusyBox's etime (`[d-]h:mm:ss`, `12h03`)."""
-    seconds = 0
-    for number in re.findall(r"\d+", text):
-        seconds = seconds * 60 + int(number)
-    return seconds
+def _processes(found: Iterable[Record]) -> Iterator[list[Any]]:
+    for record in found:
+        pid, ppid, elapsed, user = record.args
+        yield [int(pid), int(ppid), max(int(elapsed), 0), user, record.text.strip()]
 
 
 def _disk(record: Record) -> Iterator[list[Any]]:
@@ -262,7 +267,8 @@ def _members(packed: bytes) -> Iterator[tuple[str, bytes]]:
     if not packed:
         return
     try:
-        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:
+        # xargs may have needed several tars: their ends are blocks of zeros in the middle.
+        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:", ignore_zeros=True) as archive:
             for member in archive:
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is not None:
@@ -274,18 +280,19 @@ def _members(packed: bytes) -> Iterator[tuple[str, bytes]]:
 def campaign(slug: str, swept: Sweep, texts: Mapping[tuple[str, str], bytes]) -> dict[str, Any]:
     """One campaign as probe.py tells it, without digests. `texts` as Gathered has them."""
 
-    def at(stats: Mapping[str, list[Any]], path: str, unseen: str) -> list[Any]:
-        return list(stats.get(path) or (["denied", *_MISSING[1:9], unseen] if unseen else _MISSING))
+    def at(what: str, path: str) -> list[Any]:
+        stats = swept.logs if what == "logs" else swept.files
+        return list(stats.get(path) or swept.instead[what])
 
-    files = {name: at(swept.files, f"{slug}/{name}", swept.unseen["files"]) for name in FILES}
+    files = {name: at("files", f"{slug}/{name}") for name in FILES}
     trouble = "the run state can't be read: Permission denied" if slug in swept.denied_runs else ""
-    if swept.unseen["runs"]:
-        trouble = f"the run state can't be read: {swept.unseen['runs']}"
+    if swept.unseen_runs:
+        trouble = f"the run state can't be read: {swept.unseen_runs}"
     record: dict[str, Any] = {
         "s": slug,
-        "d": at(swept.files, slug, swept.unseen["files"]),
+        "d": at("files", slug),
         "f": files,
-        "l": at(swept.logs, f"{slug}.log", swept.unseen["logs"]),
+        "l": at("logs", f"{slug}.log"),
         "r": [_run(slug, attempt, swept, texts) for attempt in swept.attempts.get(slug, [])],
         "t": trouble,
     }
@@ -304,8 +311,9 @@ def campaign(slug: str, swept: Sweep, texts: Mapping[tuple[str, str], bytes]) ->
 
 def _run(slug: str, attempt: int, swept: Sweep, texts: Mapping[tuple[str, str], bytes]) -> dict[str, Any]:
     where = f"{slug}/{attempt}"
-    stats = {name: swept.runs.get(f"{where}/{name}", _MISSING) for name in RUN_FILES}
-    out = swept.runs.get(f"{where}/out", _MISSING)
+    silent = ["error", *_MISSING[1:9], "stat said nothing about it"]
+    stats = {name: swept.runs.get(f"{where}/{name}", silent) for name in RUN_FILES}
+    out = swept.runs.get(f"{where}/out", silent)
     trouble, contents = "", {}
     for name, stat in stats.items():
         if stat[0] == "missing":

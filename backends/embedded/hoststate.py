@@ -81,8 +81,16 @@ def odd_log(now: datetime) -> str:
 
 
 def owner_line(pid: int) -> str:
-    """`PID START BOOT` of a live process: what tells it from another that gets its number later."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """`PID START BOOT` of a live process: what tells it from another that gets its number later.
+
+    Raises ProcessLookupError for one that is gone, or waits to be buried.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        raise ProcessLookupError(pid) from None
+    if fields[0] in "ZX":
+        raise ProcessLookupError(pid)
     return f"{pid} {fields[19]} {Path('/proc/sys/kernel/random/boot_id').read_text().strip()}\n"
 
 

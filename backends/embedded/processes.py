@@ -71,9 +71,9 @@ def pause_when_started(paths: Paths, slug: str, stop: Event) -> None:
 
 def end_all(paths: Paths, children: list[subprocess.Popen[bytes]]) -> None:
     """Ends every run of this host, detached ones too, and waits until they are gone."""
-    deadline = time.monotonic() + GRACE_SECONDS
-    quiet = 0
-    while quiet < 2:  # one look more: a supervisor may just be on its way to recording itself
+    deadline, quiet = time.monotonic() + GRACE_SECONDS, 0
+    # One look more when all is quiet: a supervisor may just be on its way to recording itself.
+    while quiet < 2 and time.monotonic() < deadline + GRACE_SECONDS:
         pids = _running(paths)
         quiet = 0 if pids else quiet + 1
         patient = time.monotonic() < deadline

@@ -132,7 +132,8 @@ class Scene:
         if story.oddities:
             _write(self.paths.logs / f"{story.slug}.log", hoststate.odd_log(self.now), 0o640)
         if story.hold:
-            _write(self.paths.holds / story.slug, story.hold + "\n", 0o644)
+            hold = {"by": "ana", "at": (self.now - timedelta(hours=3)).isoformat(), "reason": story.hold}
+            _write(self.paths.holds / story.slug, json.dumps(hold) + "\n", 0o644)
 
     def _table(self, story: Story) -> str:
         rows = list(people.people(f"{SEED}:{story.slug}", story.rows or 0))

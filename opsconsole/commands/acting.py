@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from opsconsole.case import say_counts
 from opsconsole.commands.common import (
     ATTENTION,
     FINE,
@@ -28,22 +29,33 @@ from opsconsole.ports import Refused, RunState
 
 if TYPE_CHECKING:
     from opsconsole.console import Console
+    from opsconsole.runlog import RunEvent
     from opsconsole.safety import Confirmation
 
 
 class _Printer:
-    """Prints a log as it comes, line by line, with addresses masked."""
+    """Prints a run's output as it comes, addresses masked: a runner's JSON as one short line, other lines as is."""
 
     def __init__(self, quiet: bool) -> None:
-        self.quiet, self._rest, self.offset = quiet, b"", 0
+        from opsconsole.runlog import Reader
+
+        self._quiet, self._reader, self._last = quiet, Reader(), ""
 
     def __call__(self, data: bytes) -> None:
-        self.offset += len(data)
-        if self.quiet:
-            return
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            say(masked(line.decode("utf-8", "replace")))
+        for line in self._reader.feed(data) if not self._quiet else ():
+            text = _progress_words(line.event) if line.event and line.event.ours else masked(line.text)
+            if text and text != self._last:
+                say(text)
+            self._last = text
+
+
+def _progress_words(event: "RunEvent") -> str:
+    if event.ends or not event.state:
+        return ""
+    counts = f" {say_counts(event.counts)}" if event.counts and event.counts.total else ""
+    left = f", {event.eta_s:.0f} s left" if event.eta_s else ""
+    error = f", last error {masked(event.error)}" if event.error else ""
+    return f"{event.state}{counts}{left}{error}"
 
 
 @click.command("dry-run")
@@ -163,8 +175,6 @@ def _follow(console: "Console", slug: str, attempt: int, as_json: bool, offset: 
 
 
 def _say_state(state: RunState) -> None:
-    from opsconsole.case import say_counts
-
     counts = f", {say_counts(state.word.counts)}" if state.word.counts else ""
     rc = f", exit code {state.word.rc}" if state.word.rc is not None else ""
     say(f"{state.slug} run {state.run_id or state.attempt}: {state.says}{counts}{rc}")

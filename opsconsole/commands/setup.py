@@ -2,6 +2,8 @@
 
 import os
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,8 @@ def run_screens(loaded: Loaded, read_only: bool) -> int:
     """Paint from the last known state at once; the backends are built after the first paint."""
     import getpass
 
-    from screens.app import run_app
-
     from opsconsole.wiring import build, local_zone, remembered
+    from screens.app import run_app
 
     operator = loaded.settings.operator
     return run_app(
@@ -149,15 +150,16 @@ def keys() -> None:
 @guarded
 def demo(session: Session, no_screens: bool) -> None:
     """A blast host, a dashboard and a mail sink on this machine, and the board on them. Cleans up after itself."""
-    from backends.embedded.world import World
-
+    from backends.embedded.world import DEMO_PACE, World
     from opsconsole.config import load
 
-    with World() as world:
+    with World(pace=DEMO_PACE, live=True) as world:
         if no_screens:
-            say(f"opsconsole --config {world.config_path} board")
-            say("Press Ctrl+C to end the demo.")
-            world.wait()
+            say("The demo's host, dashboard and mail sink are up. In another terminal:")
+            say(f"  opsconsole --config {world.config_path} board")
+            say("Press Ctrl+C here to end it.")
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
             return
         code = run_screens(load(world.config_path), session.read_only)
     sys.exit(code)

@@ -6,10 +6,11 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 
 from backends.blasthost import frames
-from backends.blasthost.errors import HostLost, RemoteFailed
 from backends.blasthost.answers import Completed
+from backends.blasthost.errors import HostLost, RemoteFailed
 from opsconsole.settings import BlastHost
 
 
@@ -62,7 +63,7 @@ class Tree:
         self.state, self.holds = root / "lib" / "runs", root / "lib" / "holds"
         self.cron, self.runner, self.credentials = (
             root / "cron-table",
-            root / "mail-blast-runner",
+            root / f"mail-blast-runner-{token_hex(4)}",
             root / "creds.conf",
         )
         for folder in (self.campaigns, self.log, self.state, self.holds):

@@ -68,7 +68,6 @@ def test_given_a_line_break_in_a_name_then_that_recipient_is_refused_as_header(h
 @pytest.mark.parametrize(
     ("html", "said"),
     [
-        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "cut off"),
         ("{{ 'a' | center(3000000000) }}", "cut off"),
         ("{{ 9 ** 9 ** 9 }}", "not allowed"),
         ("{{ first_name.__class__ }}", "unsafe"),

@@ -4,6 +4,7 @@ import io
 import json
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,7 +16,7 @@ from runner.address import Address, BadAddress, check, mask, mask_text
 from runner.csvdata import scan
 from runner.message import Composer, RowRefused
 from runner.pacer import Pacer
-from runner.template import Source, unknown_variables
+from runner.template import RowTimeout, Source, Template, row_guard, trial, unknown_variables
 
 HEAD = b"email,name\n"
 FINE = [
@@ -136,7 +137,7 @@ NOW = datetime(2026, 5, 12, 17, 52, tzinfo=UTC)
 HEADER_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=200)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     body=st.text(st.characters(exclude_categories=["Cs"]), max_size=300) | st.text(".=\r\n \tFrom é", max_size=300),
     subject=HEADER_TEXT,
@@ -224,6 +225,29 @@ def test_metadata_names_every_fault_at_once_and_keeps_unknown_keys() -> None:
     assert len(error.value.problems) == 6
     good = metadata.parse(b'{"subject": "s", "from": "f@example.com", "colour": "red"}')
     assert good.raw["colour"] == "red"
+
+
+@pytest.mark.parametrize(
+    ("html", "limits"),
+    [
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", {"cpu_seconds": 1}),
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", {"wall_seconds": 0.3}),
+        ("{{ 'a' | center(300000000) }}", {"memory": 100 << 20}),
+    ],
+)
+def test_a_template_that_runs_away_is_cut_off(html: str, limits: dict[str, Any]) -> None:
+    found = trial([Source(html, "t.html", True)], {"name": "Ann"}, **limits)
+    assert found is not None
+    assert "cut off" in found.what
+    assert trial([Source("Dear {{ name }}", "t.html", True)], {"name": "Ann"}, **limits) is None
+
+
+def test_a_row_that_runs_away_is_cut_off_and_the_next_one_is_rendered() -> None:
+    loops = Template(Source("{% for a in range(n|int) %}{% for b in range(n|int) %}{% endfor %}{% endfor %}", "t"))
+    with pytest.raises(RowTimeout), row_guard(0.2):
+        loops.render({"n": "99999"})
+    with row_guard(0.2):
+        assert loops.render({"n": "3"}) == ""
 
 
 LONDON = ZoneInfo("Europe/London")

@@ -18,12 +18,15 @@ def addresses(count: int) -> list[str]:
     return [f"u{i}@example.com" for i in range(count)]
 
 
-@pytest.mark.parametrize("seed", range(4))
+SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_given_kill_9_at_random_moments_when_resumed_until_done_then_nobody_is_mailed_twice(
     host: Host, peer: SmtpPeer, seed: int
 ) -> None:
     chance = random.Random(seed)
-    everybody = addresses(600)
+    everybody = addresses(400)
     host.campaign(everybody)
     host.server(peer)
     peer.delay = 0.004
@@ -31,7 +34,7 @@ def test_given_kill_9_at_random_moments_when_resumed_until_done_then_nobody_is_m
     mode = "send"
     while True:
         # a kill hangs on the count of deliveries, so it falls between any two steps of eight connections
-        target = len(peer.delivered) + chance.randrange(0, 300)
+        target = len(peer.delivered) + chance.randrange(0, 200)
         due = threading.Event()
         peer.on_delivery = lambda count, target=target, due=due: due.set() if count >= target else None
         process = host.start(mode)
@@ -51,7 +54,7 @@ def test_given_kill_9_at_random_moments_when_resumed_until_done_then_nobody_is_m
     assert max(got.values()) == 1, "somebody was mailed twice"
     missing = {row for row, address in enumerate(everybody, 1) if address not in got}
     assert missing <= set(listed), "somebody was lost without being listed"
-    assert ended.summary["counts"]["accepted"] + len(listed) == 600
+    assert ended.summary["counts"]["accepted"] + len(listed) == 400
     assert kills
     assert len(listed) <= 8 * kills
 

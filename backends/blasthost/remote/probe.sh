@@ -27,6 +27,11 @@ slugs() {
     done
 }
 
+# all_slugs [SLUG...]: those asked for, or those with a folder, or with run state alone.
+all_slugs() {
+    { (cd "$C" 2>/dev/null && slugs "$@"); (cd "$S" 2>/dev/null && slugs "$@"); } | sort -u
+}
+
 foreign() {
     count=0
     for n in * .[!.]* ..?*; do
@@ -137,13 +142,13 @@ sweep() {
         m UNLISTED
     fi
     m FILES
-    (cd "$C" 2>/dev/null && slugs "$@" | while read -r s; do
+    all_slugs "$@" | while read -r s; do
         echo "$s $s/blast_template.html $s/blast_data.csv $s/blast_metadata.json $s/blast_template.txt"
-    done | stats)
+    done | (cd "$C" 2>/dev/null && stats)
     m LOGDIR "$(open_folder "$L")"
     one_stat "$L"
     m LOGS
-    (cd "$C" 2>/dev/null && slugs "$@") | sed 's/$/.log/' | (cd "$L" 2>/dev/null && stats)
+    all_slugs "$@" | sed 's/$/.log/' | (cd "$L" 2>/dev/null && stats)
     m STATEDIR "$([ -r "$S" ] && open_folder "$S")"
     one_stat "$S"
     # Owners are looked at before `finished` is: an owner that is gone has then written all it ever will.
@@ -158,9 +163,8 @@ sweep() {
     m CREDENTIALS
     stat -c "$F" "$K" 2>&1
     holds
-    m PS
-    all=$(ps -ww -eo pid=,ppid=,etimes=,user:32=,args= 2>/dev/null || ps -o pid,ppid,etime,user,args 2>/dev/null)
-    printf '%s\n' "$all" | grep -F -e "${R##*/}" | grep -F -e --campaign | head -c 1000000
+    postfix=''
+    processes
     for d in "$C" "$L" "$S"; do
         m DISK "$d"
         df -Pk "$d" 2>/dev/null | tail -n 1
@@ -172,18 +176,52 @@ sweep() {
     first_line /proc/loadavg
     m QUEUE
     # With Postfix down, postqueue would wait a second before it says so.
-    case $all in
-        *postfix*/master*)
-            for p in /usr/sbin/postqueue /usr/local/sbin/postqueue /sbin/postqueue; do
-                [ -x "$p" ] && { boundedly "$p" -p | tail -n 1 | head -c 200; break; }
-            done
-            ;;
-    esac
+    if [ -n "$postfix" ]; then
+        for p in /usr/sbin/postqueue /usr/local/sbin/postqueue /sbin/postqueue; do
+            [ -x "$p" ] && { boundedly "$p" -p | tail -n 1 | head -c 200; break; }
+        done
+    fi
     m LOGOUT
     if [ "$(id -u)" != 0 ] && [ -d /run/systemd/system ] && [ ! -e "/var/lib/systemd/linger/$(id -un)" ]; then
         boundedly busctl get-property org.freedesktop.login1 /org/freedesktop/login1 \
             org.freedesktop.login1.Manager KillUserProcesses
     fi
+}
+
+# candidates: the command lines that name a campaign or postfix. BusyBox's grep reads only up to the first NUL.
+candidates() {
+    if printf 'a\000b' | grep -q -F b; then
+        grep -l -F -e --campaign -e postfix /proc/[0-9]*/cmdline 2>/dev/null
+    else
+        for f in /proc/[0-9]*/cmdline; do
+            tr '\000' ' ' <"$f" 2>/dev/null | grep -q -F -e --campaign -e postfix && echo "$f"
+        done
+    fi
+}
+
+# Runs of the runner, and whether Postfix is up. Not by ps, as each one cuts and spells its columns differently.
+processes() {
+    read -r uptime _ </proc/uptime
+    ticks=$(getconf CLK_TCK 2>/dev/null || echo 100)
+    for f in $(candidates | head -n 1000); do
+        args=$(tr '\000' ' ' <"$f" 2>/dev/null | head -c 4096)
+        case $args in
+            *postfix*/master*) postfix=up ;;
+            *"${R##*/}"*--campaign*)
+                d=${f%/cmdline}
+                read -r line 2>/dev/null <"$d/stat" || continue
+                set -f
+                set -- ${line##*) }
+                set +f
+                [ $# -ge 20 ] || continue
+                shift
+                ppid=$1
+                shift 18
+                m PROCESS "${d#/proc/}" "$ppid" $((${uptime%%.*} - $1 / ticks)) "$(stat -c %U "$d" 2>/dev/null)"
+                printf '%s' "$args"
+                ;;
+        esac
+    done
 }
 
 holds() {
@@ -221,7 +259,7 @@ texts() {
     cd "$1" 2>/dev/null || return
     if command -v tar >/dev/null; then
         m "$2"TAR
-        tar -cf - -T - 2>/dev/null
+        xargs -r tar -cf - 2>/dev/null
     else
         while read -r f; do
             m "$2"TEXT "$f"

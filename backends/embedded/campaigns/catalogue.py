@@ -137,7 +137,7 @@ def _upcoming() -> tuple[Story, ...]:
         Story(
             slug="sponsor-thanks", name="Thanks to our sponsors", subject="Thank you",
             lead="None of this would float without you.", due=on(0, "23:30"), rows=64,
-            hold="ana: the sponsor asked us to wait for the new logo",
+            hold="the sponsor asked us to wait for the new logo",
             board=Board(status="approved", by="ana", approved=ago(days=1, hours=4), task="t-7710"),
         ),
     )  # fmt: skip
