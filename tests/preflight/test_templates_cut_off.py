@@ -1,7 +1,6 @@
 """A template is somebody else's program: whatever it does, the console says so in time and goes on."""
 
 import os
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -71,12 +70,10 @@ def test_given_a_renderer_that_goes_silent_then_it_is_ended_and_nothing_is_left(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(rendering, "SILENT_SECONDS", 2.0)
 
-    begun = time.monotonic()
     results = judged("<p>{{ city }}</p>")
 
-    assert time.monotonic() - begun < 30
     assert results["template-compiles"].outcome is Outcome.FAIL
-    assert "cut off" in results["template-compiles"].says
+    assert "gave no sign of life for 2 s" in results["template-compiles"].says
     assert results["rows-render"].blocks
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)
