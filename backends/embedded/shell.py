@@ -81,7 +81,7 @@ class Shell:
         self._ended.set()
         with suppress(OSError, EOFError, paramiko.SSHException):
             channel.shutdown_write()
-        channel.close()
+            channel.close()
 
     def _pump_out(self, stream: IO[bytes], send: Callable[[bytes], object]) -> None:
         poll = select.poll()
