@@ -1,0 +1,29 @@
+"""The hands of an operator: keys with the pace of a person, and keys that no person pressed."""
+
+from typing import Any
+
+from textual import events
+from textual.pilot import Pilot
+
+from screens.deliberate import SETTLE
+
+
+async def type_text(pilot: Pilot[Any], text: str) -> None:
+    """Type as a person does, slowly enough not to look like a paste."""
+    for char in text:
+        await pilot.press("space" if char == " " else char)
+        await pilot.pause(0.015)
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Wait until a question takes keys, as its reader would."""
+    await pilot.pause(SETTLE + 0.05)
+
+
+async def key_at(pilot: Pilot[Any], key: str, at: float) -> None:
+    """A key that arrived at `at`, in seconds of the clock that events carry."""
+    event = events.Key(key, key if len(key) == 1 else "\r" if key == "enter" else None)
+    event.time = at
+    event.set_sender(pilot.app)
+    pilot.app.post_message(event)
+    await pilot.pause()
