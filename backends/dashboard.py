@@ -35,6 +35,7 @@ STATUS_THERE = {
     "scheduled": "scheduled",
     "approved": "approved",
 }
+AWAITS = ("draft", "scheduled", "approved")
 
 
 class DashboardBackend:
@@ -79,17 +80,27 @@ class DashboardBackend:
         return self._report(campaigns, tasks, findings, (monotonic() - began) * 1000)
 
     def record(self, payload: Mapping[str, Any]) -> None:
-        """Write back a Completion. The same `run_id` again changes nothing.
+        """Write back a Completion, or a decision (`due` and `zone` for a new due time). The same `run_id` again
+        changes nothing.
 
         Raises Trouble (OutOfReach, Refused) unless the dashboard acknowledged every part.
         """
         slug = check_slug(str(payload["slug"]))
         run_id = str(payload["run_id"])
+        path = f"/api/campaigns/{quote(slug, safe='')}"
         changes, entry = _changes(payload), _operation(payload)
+        if changes[CAMPAIGN["status"]] in AWAITS:
+            changes[CAMPAIGN["status"]] = self._still_awaits(path)
         logged = self._rest.write("POST", "/api/operations", entry, RECORDING)
         self._acknowledged(logged, {"run_id": run_id})
-        changed = self._rest.write("PATCH", f"/api/campaigns/{quote(slug, safe='')}", changes, RECORDING)
+        changed = self._rest.write("PATCH", path, changes, RECORDING)
         self._acknowledged(changed, {CAMPAIGN["slug"]: slug, CAMPAIGN["status"]: changes[CAMPAIGN["status"]]})
+
+    def _still_awaits(self, path: str) -> str:
+        """The status of one that is to be sent later: as it is there. A new due time approves nothing."""
+        there = self._rest.get(path, RECORDING)
+        status = there.get(CAMPAIGN["status"]) if isinstance(there, dict) else None
+        return status if status in AWAITS else "draft"
 
     def _acknowledged(self, answer: Any, expected: Mapping[str, str]) -> None:
         if not isinstance(answer, dict) or any(answer.get(key) != value for key, value in expected.items()):
@@ -183,7 +194,8 @@ def _changes(payload: Mapping[str, Any]) -> dict[str, Any]:
         "failures": counts.get("failed"),
         "duration": payload.get("duration_s"),
         "session": payload.get("session"),
-        "due": _iso(payload.get("due_at")),
+        "due": _iso(payload.get("due")),
+        "zone": payload.get("zone"),
     }
     return {CAMPAIGN[key]: value for key, value in values.items() if value is not None}
 

@@ -267,6 +267,38 @@ def test_a_completion_itself_may_be_the_payload(server: DashboardServer, dashboa
     assert server.state.operations()[0]["counts"]["failed"] == 12
 
 
+@pytest.mark.parametrize(
+    ("slug", "status"),
+    [
+        ("paul-simon-may12", "approved"),
+        ("winter-letter", "draft"),
+        ("crew-brunch", "scheduled"),
+        ("regatta", "draft"),
+    ],
+)
+def test_a_new_due_time_is_written_and_approves_nothing(
+    server: DashboardServer, dashboard: DashboardBackend, slug: str, status: str
+) -> None:
+    moved = {
+        "slug": slug,
+        "run_id": f"{slug}:reschedule:9",
+        "status": "approved",
+        "decided": "reschedule",
+        "reason": "the band is late",
+        "operator": "mara",
+        "session": "s-42",
+        "due": "2026-05-13T17:00:00+00:00",
+        "zone": "America/Los_Angeles",
+    }
+    dashboard.record(moved)
+    dashboard.record(moved)
+    observation = seen(dashboard)[slug]
+    assert observation.details.due
+    assert observation.details.due.instant == datetime(2026, 5, 13, 17, 0, tzinfo=UTC)
+    assert server.state.campaign(slug)["status"] == status
+    assert [operation["reason"] for operation in server.state.operations()] == ["the band is late"]
+
+
 def test_half_an_acknowledgement_is_none(server: DashboardServer, dashboard: DashboardBackend) -> None:
     server.faults.only, server.faults.status = "PATCH", 503
     with pytest.raises(OutOfReach):
