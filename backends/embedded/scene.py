@@ -22,14 +22,16 @@ from backends.embedded.campaigns.story import Story, When
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT
 
 SEED = "harbor"
+RUNNER = "mail-blast-runner"
 SENDER = "Harbor Line Sailing Club <letters@example.com>"
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where everything is on the host."""
+    """Where everything is on the host. Runs are found by `runner_name`: hosts on one machine need one each."""
 
     root: Path
+    runner_name: str = RUNNER
 
     @property
     def campaigns(self) -> Path:
@@ -57,21 +59,21 @@ class Paths:
 
     @property
     def runner(self) -> Path:
-        return self.root / "usr/local/bin/mail-blast-runner"
+        return self.root / "usr/local/bin" / self.runner_name
 
     @property
     def program(self) -> Path:
         """What the runner's wrapper runs; its name is the runner's, as processes are found by it."""
-        return self.root / "usr/local/lib/mail-blast-runner"
+        return self.root / "usr/local/lib" / self.runner_name
 
 
 class Scene:
     """`lay()` writes the files; `campaigns` and `tasks` are the dashboard's side of the same story."""
 
-    def __init__(self, root: Path, now: datetime) -> None:
+    def __init__(self, root: Path, now: datetime, runner_name: str = RUNNER) -> None:
         if now.tzinfo is None:
             raise ValueError("now must be aware")
-        self.paths, self.now = Paths(root), now.astimezone(UTC)
+        self.paths, self.now = Paths(root, runner_name), now.astimezone(UTC)
         self.stories = stories(self.now)
 
     def lay(self, smtp_port: int) -> None:

@@ -27,7 +27,7 @@ from backends.embedded import processes
 from backends.embedded.campaigns.catalogue import PAUSED, SENDING, STALLED
 from backends.embedded.dashboard_server import DashboardServer
 from backends.embedded.dashboard_state import DashboardState
-from backends.embedded.scene import Paths, Scene
+from backends.embedded.scene import RUNNER, Paths, Scene
 from backends.embedded.sink import MailSink
 from backends.embedded.sshhost import EmbeddedSshHost
 
@@ -40,12 +40,19 @@ class World:
 
     `root` is an empty folder to use, a new temporary one by default. `now` is the instant the scene is laid out
     for. `pace` slows the mail sink, in seconds a message. `live` starts two real sends, one of them paused.
+    `runner_name` is the runner's file name; worlds at the same time on one machine need different ones.
     """
 
     def __init__(
-        self, root: Path | None = None, now: datetime | None = None, *, pace: float = 0.0, live: bool = False
+        self,
+        root: Path | None = None,
+        now: datetime | None = None,
+        *,
+        pace: float = 0.0,
+        live: bool = False,
+        runner_name: str = RUNNER,
     ) -> None:
-        self._given, self._live, self._pace = root, live, pace
+        self._given, self._live, self._pace, self._runner_name = root, live, pace, runner_name
         self.now = now or datetime.now(UTC)
         self._pid = os.getpid()
         self._stop = threading.Event()
@@ -137,7 +144,7 @@ class World:
         self._console.mkdir(mode=0o700)
         self.sink = MailSink(self._console / "mailbox.jsonl", pace=self._pace)
         self.sink.start()
-        self.scene = Scene(host_root, self.now)
+        self.scene = Scene(host_root, self.now, self._runner_name)
         self.scene.lay(self.sink.port)
         token = secrets.token_urlsafe(24)
         state = DashboardState(self._console / "dashboard.json", self.scene.campaigns(), self.scene.tasks())
