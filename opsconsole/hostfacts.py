@@ -149,7 +149,6 @@ class HostFacts:
     processes: tuple[ProcessFact, ...] = ()
     cron: tuple[CronFact, ...] = ()
     runner: FileFact | None = None
-    runner_version: str = ""
     credentials: FileFact | None = None
     state_dir: FileFact | None = None
     log_dir: FileFact | None = None

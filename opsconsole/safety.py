@@ -107,11 +107,10 @@ def check_plan(
 ) -> None:
     """The last look in the core, just before the intent is recorded. Raises Refused when anything moved."""
     content = next((o.content for o in verdict.observations if o.keeps_traces and o.content), None)
-    actual = Actual(
-        digests=dict(content.digests) if content else None,
-        audience=content.rows if content and content.rows_exact else None,
-        host=host,
-    )
+    # The host counts rows, the dry run people: it leaves out who is there twice.
+    repeated = dry_run.duplicates if dry_run else 0
+    people = content.rows - repeated if content and content.rows_exact and content.rows is not None else None
+    actual = Actual(digests=dict(content.digests) if content else None, audience=people, host=host)
     if differences := compare(plan, actual, now):
         raise Refused(say_stale(differences), "Nothing was sent.")
     if reasons := why_no_plan(verdict, dry_run, policy, now):

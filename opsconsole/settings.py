@@ -49,6 +49,7 @@ class BlastHost(Strict, frozen=True, kw_only=True):
     credentials: str = "/etc/mail/blast-credentials.conf"
     credentials_owner: str = ""  # "" accepts any owner
     runner: str = "/usr/local/bin/mail-blast-runner"
+    runner_kind: Literal["mail-blast-runner", "other"] = "other"  # ours claims a run also when cron starts it
     state_dir: str = "/var/lib/mail-blasts/runs"
     dry_run_args: list[str] = msgspec.field(
         default_factory=lambda: ["--campaign", "{slug}", "--mode", "dry-run", "--verbose"]

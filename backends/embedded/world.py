@@ -187,6 +187,7 @@ class World:
                 "log_dir": str(paths.logs),
                 "credentials": str(paths.credentials),
                 "credentials_owner": user,
+                "runner_kind": "mail-blast-runner",
                 "runner": str(paths.runner),
                 "state_dir": str(paths.runs),
                 "refresh_every": "5 s",

@@ -55,16 +55,13 @@ def judge_addresses(found: Audience, situation: Situation) -> Finding:
     if not found.bad_count:
         return passed(f"All {many(found.rows, 'address', 'addresses')} can be mailed.")
     them = "it" if found.bad_count == 1 else "them"
-    left_out = situation.our_runner and found.bad_count < found.rows
     return failed(
-        f"{many(found.bad_count, 'address', 'addresses')} of {found.rows:,} can't be mailed"
-        f"{f', the runner leaves {them} out' if left_out else ''}.",
+        f"{many(found.bad_count, 'address', 'addresses')} of {found.rows:,} can't be mailed.",
         f"Correct or remove {them} in {situation.path(DATA)}.",
         shown(
             (f"{situation.path(DATA)}, line {bad.line}: {bad.address}: {bad.why}" for bad in found.bad),
             found.bad_count,
         ),
-        blocks=not left_out,
     )
 
 

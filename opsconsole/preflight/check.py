@@ -113,8 +113,8 @@ class Situation:
 
     @property
     def our_runner(self) -> bool:
-        """Our own runner is there: it claims as the console does, and leaves bad and repeated rows out."""
-        return bool(self.host.runner_version)
+        """The configuration says it is our own runner: it claims as the console does, and mails nobody twice."""
+        return self.settings.runner_kind == "mail-blast-runner"
 
     def fact(self, name: str) -> FileFact | None:
         """What is at the campaign's file `name`; None when the carrier didn't look."""

@@ -41,8 +41,7 @@ def judge_runner(runner: FileFact | None, situation: Situation) -> Finding:
             f"chmod o-w {path}, and compare it with the released one.",
             [f"mode {runner.mode:04o}, owner {runner.owner}"],
         )
-    version = situation.host.runner_version
-    return passed(f"{path} is there and executable{f', version {version}' if version else ''}.")
+    return passed(f"{path} is there and executable.")
 
 
 def judge_disk(host: HostFacts, situation: Situation) -> Finding:

@@ -47,7 +47,6 @@ HOST = {
         "owner": "root",
         "executable": True,
     },
-    "runner_version": "0.1.0",
     "credentials": {"path": "/etc/mail/blast-credentials.conf", "kind": "file", "mode": "0600", "owner": "ops"},
 }
 CRON = [{"path": "/etc/cron.d/mail-blasts", "text": "MAILTO=ops\n"}]
@@ -75,7 +74,9 @@ def situation(given: Mapping[str, Any]) -> Situation:
         details=details,
         approval=_as(approval, Approval) if approval else None,
         policy=_as(given.get("policy", {}), Policy),
-        settings=_as({"ssh": "blast-mail-prod", **given.get("settings", {})}, BlastHost),
+        settings=_as(
+            {"ssh": "blast-mail-prod", "runner_kind": "mail-blast-runner", **given.get("settings", {})}, BlastHost
+        ),
         observations=tuple(_observation(o) for o in given.get("observations", [])),
         runs=tuple(_as(given.get("runs", []), list[Earlier])),
         holds=tuple(_as(given.get("holds", []), list[Hold])),
