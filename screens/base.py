@@ -48,7 +48,7 @@ class ConsoleScreen(Screen[None]):
     @property
     def console(self) -> "Console":
         """The console. Raises RuntimeError in the first moments, before it is built."""
-        return self.ops.console
+        return self.ops.ops_console
 
     @property
     def slug(self) -> str:
