@@ -45,9 +45,10 @@ def read_tables(facts: HostFacts, settings: BlastHost, now: datetime) -> Tables:
         table = _table(fact, settings.cron_owner)
         if table.ignored_because and (table.lines or table.disabled):
             findings.append(f"cron ignores all of {fact.file.path}: {table.ignored_because}.")
-        for line, because in _lines(table):
+        lines = _concerning(fact.text, table, frozenset(facts.campaigns), settings.runner, settings.campaigns_dir)
+        for line, because, slugs in lines:
             trigger = _trigger(fact.file.path, line, because, zone, now)
-            for slug in _slugs(line, facts.campaigns, settings):
+            for slug in slugs:
                 found.setdefault(slug, []).append(trigger)
             findings.extend(_orphan(line, trigger, facts, settings, now))
     return Tables({slug: tuple(triggers) for slug, triggers in found.items()}, tuple(findings), unread)
@@ -77,13 +78,31 @@ def _lines(table: CronFile) -> Iterator[tuple[CronLine, str]]:
         yield line, _OFF
 
 
-def _slugs(line: CronLine, campaigns: Collection[str], settings: BlastHost) -> Iterator[str]:
+_known_lines: dict[tuple[object, ...], tuple[tuple[CronLine, str, tuple[str, ...]], ...]] = {}
+
+
+def _concerning(
+    text: bytes, table: CronFile, campaigns: frozenset[str], runner: str, campaigns_dir: str
+) -> tuple[tuple[CronLine, str, tuple[str, ...]], ...]:
+    """Each line with why cron ignores it and the campaigns it concerns; kept while nothing of it changes."""
+    key = (table.name, text, table.ignored_because, campaigns, runner, campaigns_dir)
+    if key not in _known_lines:
+        if len(_known_lines) >= 16:
+            _known_lines.clear()
+        _known_lines[key] = tuple(
+            (line, because, tuple(_slugs(line, campaigns, runner, campaigns_dir)))
+            for line, because in _lines(table)
+        )
+    return _known_lines[key]
+
+
+def _slugs(line: CronLine, campaigns: Collection[str], runner: str, campaigns_dir: str) -> Iterator[str]:
     """Those of `campaigns` that the line concerns: words of it first, as asking for each would take seconds."""
     text = f"{line.shell} {line.stdin or ''}"
     text += " " + _VARIABLE.sub(lambda name: line.env.get(name[1] or name[2], ""), text)
     text += " " + re.sub(r"[\\'\"]", "", text)
     for word in sorted(set(_WORD.findall(text))):
-        if word in campaigns and mentions(line, word, settings.runner, settings.campaigns_dir):
+        if word in campaigns and mentions(line, word, runner, campaigns_dir):
             yield word
 
 

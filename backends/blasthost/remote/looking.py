@@ -79,11 +79,14 @@ def by_csv(stream: Any) -> int:
     return max(sum(1 for row in csv.reader(lines) if row) - 1, 0)
 
 
-def plain(data: bytes) -> bool:
-    """Whether lines are records, one for one: no blank line, no lone carriage return."""
-    if b"\n\n" in data or b"\n\r\n" in data:
+def plain(data: bytes, lines: List[bytes]) -> bool:
+    """Whether lines are records, one for one: none is blank and there is no lone carriage return.
+
+    `lines` is `data` split at its line ends. Searching for two line ends in a row would take three times as long.
+    """
+    if b"" in lines[:-1]:
         return False
-    return b"\r" not in data or data.count(b"\r") == data.count(b"\r\n")
+    return b"\r" not in data or (b"\r" not in lines and data.count(b"\r") == data.count(b"\r\n"))
 
 
 def well_quoted(outside: List[bytes]) -> bool:
@@ -95,7 +98,7 @@ def well_quoted(outside: List[bytes]) -> bool:
 def hashed(path: str, count: bool, cap: int) -> List[Any]:
     """[sha256, rows, exact, trouble]; the file is read once in most cases, and never kept whole if large."""
     digest = hashlib.sha256()
-    lines, simple, last, edge, data = 0, True, b"", b"\n", b""
+    lines, simple, last = 0, True, b""
     with opened(path) as stream:
         total = 0
         while True:
@@ -107,9 +110,10 @@ def hashed(path: str, count: bool, cap: int) -> List[Any]:
                 return [None, None, False, "not hashed: it grew while it was read"]
             digest.update(data)
             if count and simple:
-                simple = b'"' not in data and plain(edge + data)
-                lines += data.count(b"\n")
-            edge, last = data[-2:], data
+                parts = data.split(b"\n")
+                simple = b'"' not in data and plain(data, parts)
+                lines += len(parts) - 1
+            last = data
         sha = digest.hexdigest()
         if not count:
             return [sha, None, True, ""]
@@ -117,10 +121,10 @@ def hashed(path: str, count: bool, cap: int) -> List[Any]:
             return [sha, max(lines - (last[-1:] in (b"\n", b"")), 0), True, ""]
         if total <= WHOLE:
             outside = last.split(b'"')[::2]
-            whole = last.count(b'"') % 2 == 0
-            if whole and well_quoted(outside) and plain(b"\n" + b"x".join(outside)):
-                records = sum(part.count(b"\n") for part in outside)
-                return [sha, max(records - (last[-1:] == b"\n"), 0), True, ""]
+            unquoted = b"x".join(outside)
+            parts = unquoted.split(b"\n")
+            if last.count(b'"') % 2 == 0 and well_quoted(outside) and plain(unquoted, parts):
+                return [sha, max(len(parts) - 1 - (last[-1:] == b"\n"), 0), True, ""]
         try:
             return [sha, by_csv(stream), True, ""]
         except csv.Error as error:
