@@ -10,8 +10,9 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from runner import survey
 from runner.address import BadAddress, check, mask, mask_text
@@ -27,6 +28,7 @@ from runner.pacer import Pacer
 from runner.progress import Counts, Progress
 from runner.refusals import Refusal, Refusals
 from runner.settings import Settings, Smtp
+from runner.voice import Voice
 from runner.wire import Kind, Outcome, ServerRefusesUs, Wire
 
 TRIES = 3
@@ -66,6 +68,7 @@ class Sender:
         self._output = output
         self._delivery = delivery
         self.progress = Progress(counts)
+        self._voice = Voice(output, self.progress, settings.verbose)
         rates = [rate for rate in (settings.rate, campaign.metadata.max_rate) if rate]
         self._rate = min(rates, default=None)
         self._pacer = Pacer(self._rate, settings.batch_size, settings.batch_pause)
@@ -78,10 +81,6 @@ class Sender:
         self._refusals = Refusals()
         self._losses = 0
         self._deferred: set[int] = set()
-        self._state = ""
-        self._spoken = 0.0
-        self._told_human = 0.0
-        self._told: tuple[int, ...] = ()
         self._ended = False
 
     async def run(self) -> tuple[int, str | None]:
@@ -327,10 +326,10 @@ class Sender:
 
     # -- stopping
 
-    async def _guarded(self, work: "asyncio.Future[None] | object") -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Run one part of the send; what goes wrong in it stops the whole, cleanly."""
         try:
-            await work  # type: ignore[misc]
+            await work
         except Refused as error:
             self._stop(str(error), error.code)
         except ServerRefusesUs as error:
@@ -360,8 +359,7 @@ class Sender:
         state = "failed" if self._reason else "cancelled" if rc == CANCELLED else "finished"
         if self._delivery is not None:
             self._delivery.flush()
-        self._say(state, news=True)
-        self._journal.state(state)
+        self._say(state)
         await asyncio.to_thread(self._journal.sync)
 
     # -- telling
@@ -381,15 +379,7 @@ class Sender:
             self._backlog.stop()
         if self._delivery is not None:
             self._delivery.flush()
-        state = self._state_now()
-        clock = time.monotonic()
-        told = tuple(self._counts.as_dict().values())
-        if state != self._state:
-            self._state = state
-            self._say(state, news=True)
-            self._journal.state(state)
-        elif told != self._told or clock - self._spoken >= 1.0:
-            self._say(state)
+        self._say(self._state_now())
 
     def _state_now(self) -> str:
         if self._reason is not None or self._control.cancelled:
@@ -398,20 +388,13 @@ class Sender:
             return "sending"
         return "paused" if self._breaker or self._control.word == "pause" else "window"
 
-    def _say(self, state: str, news: bool = False) -> None:
-        now = datetime.now(UTC)
+    def _say(self, state: str) -> None:
+        """A progress line when there is news, with the reason of a wait or a stop; a new state is written down."""
         more: dict[str, object] = {}
-        if state == "paused" and self._breaker:
-            more["reason"] = self._breaker
-        if state == "window" and self._campaign.metadata.window:
-            opening = self._campaign.metadata.window.next_opening(now)
-            more["next_opening"] = opening.isoformat()
-        if self._reason:
-            more["reason"] = self._reason
-        clock = time.monotonic()
-        self._output.line(self.progress.line(state, self._backlog.in_hand, now, clock, **more))
-        if self._settings.verbose and (news or clock - self._told_human >= 1.0):
-            self._told_human = clock
-            self._output.line(self.progress.human(state))
-        self._spoken = clock
-        self._told = tuple(self._counts.as_dict().values())
+        window = self._campaign.metadata.window
+        if self._reason or (state == "paused" and self._breaker):
+            more["reason"] = self._reason or self._breaker
+        if state == "window" and window:
+            more["next_opening"] = window.next_opening(datetime.now(UTC)).isoformat()
+        if self._voice.say(state, self._backlog.in_hand, **more):
+            self._journal.state(state)
