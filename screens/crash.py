@@ -9,7 +9,7 @@ from opsconsole.redact import Redactor, mask_addresses, visible
 
 
 def write_report(error: BaseException, folder: Path) -> Path | None:
-    """The traceback of `error`, redacted and without variables, in a file for this user alone; None if it can't be."""
+    """The traceback of `error`, redacted, no variables, in a file for this user alone; None if it can't be."""
     lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
     text = visible(mask_addresses(Redactor().redact("".join(lines))), keep_newlines=True)
     path = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
