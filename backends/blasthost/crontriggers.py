@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -46,8 +46,8 @@ def read_tables(facts: HostFacts, settings: BlastHost, now: datetime) -> Tables:
         if table.ignored_because and (table.lines or table.disabled):
             findings.append(f"cron ignores all of {fact.file.path}: {table.ignored_because}.")
         lines = _concerning(fact.text, table, frozenset(facts.campaigns), settings.runner, settings.campaigns_dir)
-        for line, because, slugs in lines:
-            trigger = _trigger(fact.file.path, line, because, zone, now)
+        for line, timeless, slugs in lines:
+            trigger = _timed(timeless, line, zone, now)
             for slug in slugs:
                 found.setdefault(slug, []).append(trigger)
             findings.extend(_orphan(line, trigger, facts, settings, now))
@@ -78,19 +78,20 @@ def _lines(table: CronFile) -> Iterator[tuple[CronLine, str]]:
         yield line, _OFF
 
 
-_known_lines: dict[tuple[object, ...], tuple[tuple[CronLine, str, tuple[str, ...]], ...]] = {}
+Concerning = tuple[tuple[CronLine, Trigger, tuple[str, ...]], ...]
+_known_lines: dict[tuple[object, ...], Concerning] = {}
 
 
 def _concerning(
     text: bytes, table: CronFile, campaigns: frozenset[str], runner: str, campaigns_dir: str
-) -> tuple[tuple[CronLine, str, tuple[str, ...]], ...]:
-    """Each line with why cron ignores it and the campaigns it concerns; kept while nothing of it changes."""
+) -> Concerning:
+    """Each line, the trigger it is but for its times, and the campaigns it concerns; kept while they stay."""
     key = (table.name, text, table.ignored_because, campaigns, runner, campaigns_dir)
     if key not in _known_lines:
         if len(_known_lines) >= 16:
             _known_lines.clear()
         _known_lines[key] = tuple(
-            (line, because, tuple(_slugs(line, campaigns, runner, campaigns_dir)))
+            (line, _trigger(table.name, line, because), tuple(_slugs(line, campaigns, runner, campaigns_dir)))
             for line, because in _lines(table)
         )
     return _known_lines[key]
@@ -106,16 +107,20 @@ def _slugs(line: CronLine, campaigns: Collection[str], runner: str, campaigns_di
             yield word
 
 
-def _trigger(path: str, line: CronLine, because: str, zone: ZoneInfo, now: datetime) -> Trigger:
-    previous, following = (None, None) if because else _fires(line, zone, now)
+def _trigger(path: str, line: CronLine, because: str) -> Trigger:
     return Trigger(
         where=f"{path}:{line.number}",
         text=_shown(f"{line.schedule} {line.user} {line.command}"),
         sends=is_send(line) is not False,
-        next_fire=following,
-        previous_fire=previous,
         ignored_because=because,
     )
+
+
+def _timed(trigger: Trigger, line: CronLine, zone: ZoneInfo, now: datetime) -> Trigger:
+    if trigger.ignored_because:
+        return trigger
+    previous, following = _fires(line, zone, now)
+    return replace(trigger, previous_fire=previous, next_fire=following)
 
 
 _known_fires: dict[tuple[str, str], tuple[datetime, datetime | None, datetime | None]] = {}

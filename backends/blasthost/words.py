@@ -62,7 +62,8 @@ def report(
     for gone in memo.keys() - facts.campaigns.keys():
         del memo[gone]
     tables = read_tables(facts, settings, now)
-    saying = _Saying(facts, settings, tables, source, now, fresh_for, policy, memo)
+    sending = _sending(facts.processes, settings)
+    saying = _Saying(facts, settings, tables, source, now, fresh_for, policy, memo, sending)
     return Report(
         source=source,
         looked_at=now,
@@ -93,6 +94,7 @@ class _Saying:
     fresh_for: timedelta
     policy: Policy
     memo: Memo
+    sending: Mapping[str, ProcessFact]
 
     def observation(self, folder: FolderFacts) -> Observation:
         try:
@@ -115,7 +117,7 @@ class _Saying:
     def _observation(self, folder: FolderFacts) -> Observation:
         told = self._told(folder)
         says, word = told.says, told.word
-        process = _sending(self.facts.processes, folder.slug, self.settings)
+        process = self.sending.get(folder.slug)
         if process is not None and says not in _LIVE:
             says, word = Says.RUNNING, self._foreign(process, told)
         elif told.word is not None:
@@ -275,17 +277,16 @@ def _unread(folder: FolderFacts) -> str:
     return next((f"attempt {run.attempt}: {run.trouble}" for run in folder.runs if run.trouble), "")
 
 
-def _sending(processes: tuple[ProcessFact, ...], slug: str, settings: BlastHost) -> ProcessFact | None:
-    """The oldest process of the runner that sends `slug`."""
+def _sending(processes: tuple[ProcessFact, ...], settings: BlastHost) -> dict[str, ProcessFact]:
+    """The oldest process of the runner that sends, by campaign."""
     name = settings.runner.rpartition("/")[2]
-    found = [process for process in processes if _sends(process.args.split(), slug, name)]
-    return max(found, key=lambda process: process.elapsed_s, default=None)
-
-
-def _sends(words: list[str], slug: str, runner: str) -> bool:
-    pairs = set(pairwise(words)) | {(k, v) for k, _, v in (w.partition("=") for w in words) if v}
-    at = next((i for i, word in enumerate(words) if word.rpartition("/")[2] == runner), None)
-    return at is not None and ("--campaign", slug) in pairs and ("--mode", "send") in pairs
+    found: dict[str, ProcessFact] = {}
+    for process in sorted(processes, key=lambda process: process.elapsed_s):
+        words = process.args.split()
+        pairs = [*pairwise(words), *((word, value) for word, _, value in (w.partition("=") for w in words))]
+        if ("--mode", "send") in pairs and any(word.rpartition("/")[2] == name for word in words):
+            found |= {value: process for word, value in pairs if word == "--campaign"}
+    return found
 
 
 def _since(says: Says, word: RunWord | None) -> datetime | None:
