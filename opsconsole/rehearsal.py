@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -105,7 +106,9 @@ def dry_run(
     )
     record = console.store().note(event)
     console.watch.refresh((result.carrier, "console"))
-    return _dry_run_of(record) or result
+    # As recorded, with the sample beside it: a person's letter is shown, and not kept.
+    recorded = _dry_run_of(record) or result
+    return replace(recorded, sample=result.sample, duration_s=result.duration_s)
 
 
 def last_dry_run(store: AuditStore, slug: str) -> DryRun | None:

@@ -1,0 +1,15 @@
+"""A world for each drill: everything real, a real OpenSSH server in between."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.sshd import Sshd
+from tests.support.world import RealWorld
+
+
+@pytest.fixture
+def world(sshd: Sshd, tmp_path: Path, no_agent: None) -> Iterator[RealWorld]:
+    with RealWorld(sshd, tmp_path / "world") as made:
+        yield made
