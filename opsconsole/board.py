@@ -51,7 +51,7 @@ def assemble(reports: Mapping[str, Report], policy: Policy, now: datetime) -> Bo
             by_slug.setdefault(observation.slug, {})[report.source] = observation
     verdicts = []
     for slug, known in by_slug.items():
-        words = [known.get(report.source) or _silence(report, slug) for report in reports.values()]
+        words = [_word(report, known.get(report.source), slug) for report in reports.values()]
         verdicts.append(_safely_judge(slug, words, policy, now))
     return Board(
         at=now,
@@ -80,6 +80,7 @@ def merge(old: Report | None, new: Report) -> Report:
         fresh_for=new.fresh_for,
         observations=tuple(_out_of_reach(o, since, new.trouble) for o in old.observations),
         keeps_traces=new.keeps_traces,
+        holds=old.holds,
         trouble=new.trouble,
         out_of_reach_since=since,
         latency_ms=None,
@@ -90,6 +91,11 @@ def merge(old: Report | None, new: Report) -> Report:
 
 def _out_of_reach(o: Observation, since: datetime, trouble: str) -> Observation:
     return replace(o, out_of_reach_since=since, trouble=trouble)
+
+
+def _word(report: Report, said: Observation | None, slug: str) -> Observation:
+    word = said or _silence(report, slug)
+    return replace(word, holds=word.holds + report.holds) if report.holds else word
 
 
 def _silence(report: Report, slug: str) -> Observation:

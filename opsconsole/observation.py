@@ -187,6 +187,7 @@ class Report:
     fresh_for: timedelta
     observations: tuple[Observation, ...] = ()
     keeps_traces: bool = False
+    holds: tuple[Hold, ...] = ()  # those that bind every campaign, also one this source never heard of
     trouble: str = ""  # "" when it answered; else what happened, means, and what to do
     out_of_reach_since: datetime | None = None
     latency_ms: float | None = None

@@ -18,6 +18,9 @@ EVERYTHING = "everything"
 GLOBAL = "*"
 
 
+Words = tuple[tuple[Observation, ...], tuple[Hold, ...]]
+
+
 class ConsoleSource:
     """The audit store as a source. It knows what was decided and started here, not what others did."""
 
@@ -25,29 +28,30 @@ class ConsoleSource:
 
     def __init__(self, store: Callable[[], AuditStore], clock: Callable[[], datetime]) -> None:
         self._store, self._clock = store, clock
-        self._known: tuple[int, tuple[Observation, ...]] = (-1, ())
+        self._known: tuple[int, Words] = (-1, ((), ()))
 
     def observe(self) -> Report:
         now = self._clock()
         try:
-            observations = self._current(now)
+            observations, holds = self._current(now)
         except AuditUnavailable as error:
             return Report(
                 source=self.name, looked_at=now, fresh_for=_FRESH, trouble=str(error), out_of_reach_since=now
             )
-        return Report(source=self.name, looked_at=now, fresh_for=_FRESH, observations=observations)
+        return Report(source=self.name, looked_at=now, fresh_for=_FRESH, observations=observations, holds=holds)
 
     def close(self) -> None:
         """The store belongs to the console, which closes it."""
 
-    def _current(self, now: datetime) -> tuple[Observation, ...]:
+    def _current(self, now: datetime) -> Words:
         """The records change by appending alone: while the head stands, so does what they say."""
         head = self._store().head().seq
         if self._known[0] != head:
-            self._known = (head, self._observations(now))
-        return tuple(replace(o, observed_at=now) for o in self._known[1])
+            self._known = (head, self._read(now))
+        observations, holds = self._known[1]
+        return tuple(replace(o, observed_at=now) for o in observations), holds
 
-    def _observations(self, now: datetime) -> tuple[Observation, ...]:
+    def _read(self, now: datetime) -> Words:
         store = self._store()
         decided = store.last_by_campaign(DECISIONS)
         approved = store.last_by_campaign(("approve",))
@@ -58,18 +62,19 @@ class ConsoleSource:
             unresolved.setdefault(intent.campaign, []).append(intent)
         everywhere = _hold(held.pop(GLOBAL, None), EVERYTHING)
         slugs = {*decided, *approved, *held, *sends, *unresolved} - {GLOBAL, ""}
-        return tuple(
+        words = tuple(
             observation(
                 slug,
                 now,
                 decision=decided.get(slug),
                 approval=approved.get(slug),
-                holds=tuple(h for h in (_hold(held.get(slug), slug), everywhere) if h),
+                holds=tuple(h for h in (_hold(held.get(slug), slug),) if h),
                 send=sends.get(slug),
                 open_intents=tuple(unresolved.get(slug, ())),
             )
             for slug in sorted(slugs)
         )
+        return words, (everywhere,) if everywhere else ()
 
 
 _FRESH = timedelta(hours=24)  # the store is ours: it is as true as when it was last read
