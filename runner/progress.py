@@ -43,6 +43,7 @@ class Progress:
         self._at_start = counts.processed
         self._samples: deque[tuple[float, int]] = deque()
         self._error: dict[str, Any] | None = None
+        self._moved: tuple[datetime, dict[str, int]] | None = None
 
     @property
     def done_here(self) -> int:
@@ -58,15 +59,22 @@ class Progress:
             self._error = {"code": code, "text": masked, "n": 1}
 
     def line(self, state: str, inflight: int, now: datetime, clock: float, **more: Any) -> str:
-        """One JSON line. `clock` is a monotonic clock in seconds."""
+        """One JSON line; `moved` is when a counter last changed, since a heartbeat alone is no progress.
+
+        `clock` is a monotonic clock in seconds.
+        """
         rate = self._rate(clock)
+        now_there = self.counts.as_dict()
+        if self._moved is None or self._moved[1] != now_there:
+            self._moved = (now, now_there)
         left = self.counts.total - self.counts.processed
         return json.dumps(
             {
                 "v": 1,
                 "t": now.isoformat(timespec="milliseconds"),
+                "moved": self._moved[0].isoformat(timespec="milliseconds"),
                 "state": state,
-                **self.counts.as_dict(),
+                **now_there,
                 "inflight": inflight,
                 "rate": round(rate, 1),
                 "eta_s": round(left / rate) if rate > 0 else None,
