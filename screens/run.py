@@ -1,0 +1,193 @@
+"""A run, live: how far it is, its log, and the keys that steer it. Leaving the screen ends nothing."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from opsconsole.actions import Place
+from opsconsole.observation import Counts, Says
+from opsconsole.runlog import Progress, say_duration
+from opsconsole.verdict import Status, Verdict
+from screens.attach import Attachment
+from screens.base import ConsoleScreen, registry_bindings
+from screens.logview import KEYS, LogView
+from screens.safe import safe
+from screens.widgets.line import Line
+from screens.widgets.rows import CAUTION, DANGER, DIM, LOOKS
+
+LOOK_EVERY = 0.25  # seconds; the head is painted only when its words changed
+
+
+class RunHead(Line):
+    """Two to five lines: what it is doing, how far, and what was wrong."""
+
+    DEFAULT_CSS = "RunHead { height: auto; max-height: 9; padding: 0 0 1 0; }"
+    grows = True
+
+    def words(self, width: int) -> Text:
+        screen = self.screen
+        assert isinstance(screen, RunScreen)
+        return head(screen.attachment, self.ops.get(screen.slug), self.ops.where, width)
+
+
+class RunScreen(ConsoleScreen):
+    """Attached to a run (the newest, or `attempt`) from the first byte of its log."""
+
+    PLACE = Place.RUN
+    KEYS = KEYS
+    AUTO_FOCUS = "LogPane"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *registry_bindings(Place.RUN),
+        Binding("f", "log('follow')", "follow", show=False),
+        Binding("slash", "log('search')", "search", show=False),
+        Binding("n", "find(1)", "next", show=False),
+        Binding("N", "find(-1)", "previous", show=False),
+        Binding("w", "log('save')", "save", show=False),
+        Binding("v", "log('reveal')", "reveal", show=False),
+    ]
+
+    def __init__(self, slug: str, attempt: int | None = None) -> None:
+        super().__init__(slug)
+        self._attempt = attempt
+        self.attachment: Attachment | None = None
+        self.log_view = LogView(slug)
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return ("board", self.slug, "run")
+
+    @property
+    def quit_warning(self) -> str:
+        if self.attachment is None or not self.attachment.live:
+            return ""
+        return f"{self.slug} is still going. Leaving ends nothing: it goes on on its host; attach again with a."
+
+    def body(self) -> ComposeResult:
+        yield RunHead()
+        yield self.log_view
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.attachment = Attachment(self.console, self.slug, self._attempt, self.ops.data_dir / "logs")
+        self.attachment.start()
+        self.set_interval(LOOK_EVERY, self.look)
+
+    def on_unmount(self) -> None:
+        if self.attachment is not None:
+            self.attachment.leave()
+
+    def look(self) -> None:
+        attachment = self.attachment
+        if attachment is not None and attachment.stream is not None and self.log_view.stream is None:
+            self.log_view.show(attachment.stream)
+        self.query_one(RunHead).refresh_words()
+
+    def action_log(self, what: str) -> None:
+        getattr(self.log_view, f"action_{what}")()
+
+    def action_find(self, direction: int) -> None:
+        self.log_view.action_find(direction)
+
+
+def head(attachment: Attachment | None, verdict: Verdict | None, where: dict[str, str], width: int) -> Text:
+    """What stands over the log."""
+    if attachment is None or (attachment.run is None and not attachment.trouble):
+        lost = attachment.lost if attachment else ""
+        return safe(f" Looking for the run … {lost}", width, CAUTION if lost else DIM)
+    lines = [_title(attachment, verdict, where)]
+    progress = attachment.stream.skimmer.progress if attachment.stream else Progress()
+    lines.append(_bar(attachment, progress, verdict, width))
+    if error := progress.last_error:
+        lines.append(Text(" last error  ", DIM).append_text(safe(error, 300, DANGER)))
+    if link := attachment.link:
+        words = f" link lost, the run goes on; trying again ({link})"
+        lines.append(safe(words, 300, CAUTION))
+    if attachment.trouble:
+        lines.append(safe(f" {attachment.trouble}", 500, DANGER))
+    if attachment.end is not None:
+        recorded = " · ".join(attachment.recorded) or "recording the end …"
+        lines.append(safe(f" {recorded}", 300))
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n", end="").join(lines)
+
+
+def _title(attachment: Attachment, verdict: Verdict | None, where: dict[str, str]) -> Text:
+    state, style = _state(attachment, verdict)
+    line = Text(" ").append(state, style).append("  ")
+    line.append_text(safe(attachment.slug, style="bold"))
+    run = attachment.run
+    if run is not None:
+        line.append(f"  attempt {run.attempt}", DIM).append_text(
+            safe(f"  run {run.run_id or 'without an id'}", 40, DIM)
+        )
+    if attachment.carrier:
+        line.append_text(safe(f"  on {where.get(attachment.carrier) or attachment.carrier}", 60, DIM))
+    if verdict is not None and verdict.details.subject:
+        line.append_text(safe(f"  “{verdict.details.subject}”", 80, DIM))
+    return line
+
+
+def _state(attachment: Attachment, verdict: Verdict | None) -> tuple[str, str]:
+    """In one word, by the freshest that is known: the run's own end, its log, what the board says."""
+    end = attachment.end
+    if end is not None:
+        counts, rc = end.word.counts, end.word.rc
+        if counts is not None and not counts.accepted and not counts.unknown:
+            return "✗ FAILED", str(DANGER)
+        short = counts is not None and counts.total is not None and counts.accepted < counts.total
+        whole = rc in (0, None) and not short and (counts is None or not (counts.failed or counts.unknown))
+        return ("✓ ENDED", "bold") if whole else ("◑ ENDED, not whole", str(DANGER))
+    state = attachment.stream.skimmer.progress.state if attachment.stream else ""
+    status = verdict.status if verdict is not None else Status.SENDING
+    if state == "paused" or (not state and attachment.run and attachment.run.says is Says.PAUSED):
+        status = Status.PAUSED
+    elif status not in (Status.STALLED, Status.PAUSED, Status.SENDING, Status.IN_DOUBT):
+        status = Status.SENDING
+    glyph, style = LOOKS[status]
+    waits = f" ({state})" if state not in ("", "sending", "paused", "running") else ""
+    return f"{glyph} {status}{waits}", str(style)
+
+
+def _bar(attachment: Attachment, progress: Progress, verdict: Verdict | None, width: int) -> Text:
+    counts = _counts(attachment, progress, verdict)
+    if counts is None:
+        return Text(" nobody counted yet", DIM)
+    total = counts.total or (verdict.audience if verdict else None)
+    line = Text(" ")
+    if total:
+        share = min(counts.settled / total, 1.0)
+        cells = max(min(width // 4, 40), 10)
+        full = int(share * cells)
+        line.append("█" * full, "#7fb3d5").append("░" * (cells - full), DIM)
+        line.append(f" {int(share * 100)} %  ", "bold").append(f"{counts.settled:,} of {total:,}")
+    else:
+        line.append(f"{counts.settled:,} settled")
+    line.append(f" · {counts.failed:,} failed", DANGER if counts.failed else "")
+    if counts.unknown:
+        line.append(f" · {counts.unknown:,} unknown", DANGER)
+    if counts.deferred:
+        line.append(f" · {counts.deferred:,} to be tried again", CAUTION)
+    if attachment.end is not None:
+        word = attachment.end.word
+        if word.started_at and word.ended_at:
+            line.append(f" · took {say_duration((word.ended_at - word.started_at).total_seconds())}")
+        return line
+    run = verdict.run if verdict is not None else None
+    rate = progress.rate if progress.rate is not None else run.rate if run else None
+    left = progress.eta_s if progress.eta_s is not None else run.eta_s if run else None
+    if rate:
+        line.append(f" · {rate:,.1f}/s")
+    if left is not None:
+        line.append(f" · {say_duration(left)} left")
+    return line
+
+
+def _counts(attachment: Attachment, progress: Progress, verdict: Verdict | None) -> Counts | None:
+    if attachment.end is not None:
+        return attachment.end.word.counts or progress.counts
+    if progress.counts is not None:
+        return progress.counts
+    return verdict.run.counts if verdict is not None and verdict.run else None
