@@ -79,6 +79,7 @@ class Probe:
     def _look_python(self, wanted: list[str] | None) -> HostFacts:
         settings, nonce = self._settings, secrets.token_hex(16)
         known = self._cache.known(settings.ssh)
+        settled = {folder.slug for folder in self._seen.values()}  # their marks say it all
         orders = {
             "nonce": nonce,
             "salt": self._salt,
@@ -89,7 +90,7 @@ class Probe:
             "credentials": settings.credentials,
             "cron": settings.cron_files,
             "slugs": wanted,
-            "known": _pack(map(self._mark, known)),
+            "known": _pack(self._mark(key) for key in known if key.path.rsplit("/", 2)[1] not in settled),
             "seen": _pack(self._seen),
             "file_cap": FILE_CAP,
             "total_cap": TOTAL_CAP,
@@ -114,7 +115,7 @@ class Probe:
             if folder is None:
                 raise BadAnswer("it speaks of something never told")
             folders[folder.slug] = folder
-            if mark:
+            if mark and all(fact.sha256 for fact in folder.files.values() if fact.there):
                 seen[mark] = folder
         self._seen = seen if wanted is None else self._seen | seen
         self._cache.remember(settings.ssh, reading.fresh)
