@@ -248,10 +248,10 @@ class Console:
         self._require("send", plan.slug)
         self.confirmation("send", plan.slug, plan).check(typed, reason)
         self.watch.refresh()
-        self._require("send", plan.slug)
         verdict, now = self.verdict(plan.slug), self.clock()
         dry_run = self.last_dry_run(plan.slug)
         check_plan(plan, verdict, dry_run, self._machine(plan.carrier), self.policy, now)
+        self._require("send", plan.slug)
         if obstacles := preflight_obstacles(self.store(), verdict, self.policy, now):
             raise Refused(obstacles, "Nothing was sent.")
         try:

@@ -112,8 +112,10 @@ def check_plan(
     people = content.rows - repeated if content and content.rows_exact and content.rows is not None else None
     actual = Actual(digests=dict(content.digests) if content else None, audience=people, host=host)
     if differences := compare(plan, actual, now):
-        raise Refused(say_stale(differences), "Nothing was sent.")
-    if reasons := why_no_plan(verdict, dry_run, policy, now):
+        reasons: tuple[str, ...] = (say_stale(differences), *verdict.obstacles)
+    else:
+        reasons = why_no_plan(verdict, dry_run, policy, now)
+    if reasons:
         raise Refused(" ".join(_sentence(reason) for reason in reasons), "Nothing was sent.")
 
 
