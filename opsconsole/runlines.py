@@ -31,6 +31,7 @@ class RunEvent:
     `state` is the runner's own word (`sending`, `paused`, …). `begins` says that it starts, `ends` that it is
     the closing summary. `ours` marks a line of our runner, which tells everything at once. Durations in seconds,
     `rate` in messages per second. `stamp` is the line's own time, naive when it names no offset.
+    `moved_at` (aware) is when a count last changed, by the runner's own word.
     """
 
     ours: bool = False
@@ -51,6 +52,7 @@ class RunEvent:
     rc: int | None = None
     error: str = ""
     stamp: datetime | None = None
+    moved_at: datetime | None = None
 
     @property
     def counts(self) -> Counts | None:
@@ -229,6 +231,7 @@ def _read_json(text: str) -> RunEvent | None:
         rc=_exit_code(document.get("rc")),
         error=_word(document, "last_error") or _word(document, "error"),
         stamp=_stamp(_word(document, "at")),
+        moved_at=_aware_stamp(_word(document, "moved")),
     )
 
 
@@ -252,6 +255,11 @@ def _real(document: dict[str, Any], key: str) -> float | None:
 
 def _exit_code(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and -255 <= value <= 255 else None
+
+
+def _aware_stamp(text: str) -> datetime | None:
+    stamp = _stamp(text)
+    return stamp if stamp is not None and stamp.tzinfo else None
 
 
 def _stamp(text: str) -> datetime | None:

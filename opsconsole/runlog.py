@@ -68,6 +68,7 @@ class Progress:
         self.summary: RunEvent | None = None
         self.first_stamp: datetime | None = None
         self.last_stamp: datetime | None = None
+        self.moved_at: datetime | None = None
         self.total: int | None = None
         self.processed: int | None = None
         self.accepted: int | None = None
@@ -105,6 +106,7 @@ class Progress:
         self.last_error = event.error or self.last_error
         self.first_stamp = self.first_stamp or event.stamp
         self.last_stamp = event.stamp or self.last_stamp
+        self.moved_at = event.moved_at or self.moved_at
         if event.ends:
             self.ended, self.summary = True, event
 

@@ -68,7 +68,6 @@ def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
     """What the record says: an end beats all, a live owner goes on, a start without either is in doubt."""
     progress = _progress(fact, patterns)
     says = _says(fact, progress)
-    moved = fact.started and fact.out_size
     word = RunWord(
         run_id=_word(fact.claim, "run_id"),
         attempt=fact.attempt,
@@ -76,10 +75,13 @@ def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
         claimed_at=instant(_word(fact.claim, "at")),
         started_at=instant(fact.started),
         ended_at=instant(_word(fact.finished or {}, "at")),
-        progress_at=datetime.fromtimestamp(fact.out_mtime_ns / 1e9, UTC) if moved else None,
+        progress_at=_moved_at(fact, progress),
         rc=_rc(fact.finished),
         counts=_counts(fact.finished) or progress.counts,
         note=_note(fact, progress),
+        waiting=_waiting(progress),
+        rate=progress.rate,
+        eta_s=progress.eta_s,
     )
     return RunState(
         slug=slug,
@@ -90,6 +92,18 @@ def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
         out_size=fact.out_size,
         can=_CAN.get(says, frozenset()),
     )
+
+
+def _moved_at(fact: RunFact, progress: Progress) -> datetime | None:
+    """When a recipient was last counted: the runner's word, else the last write to its log."""
+    if not fact.started or not fact.out_size:
+        return None
+    return progress.moved_at or datetime.fromtimestamp(fact.out_mtime_ns / 1e9, UTC)
+
+
+def _waiting(progress: Progress) -> bool:
+    """Still on purpose: outside its window, or with nobody left but those to be tried again later."""
+    return progress.state == "window" or bool(progress.deferred and progress.inflight == 0)
 
 
 _CAN = {
