@@ -1,0 +1,162 @@
+"""The dry run, live, and what came of it: counts, troubles, and whether a send may follow. Sends nothing."""
+
+import threading
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from opsconsole.actions import Place
+from opsconsole.campaign import FILES
+from opsconsole.plan import DryRun, short
+from opsconsole.runlog import say_duration
+from screens.attach import Stream
+from screens.base import ConsoleScreen, registry_bindings
+from screens.logview import KEYS, LogView
+from screens.safe import safe
+from screens.widgets.line import Line
+from screens.widgets.rows import CAUTION, DANGER, DIM
+from screens.work import in_thread
+
+if TYPE_CHECKING:
+    from opsconsole.console import Console
+
+Answer = tuple[DryRun, tuple[str, ...]]
+
+
+class DryRunHead(Line):
+    """What came of it, over the log."""
+
+    DEFAULT_CSS = "DryRunHead { height: auto; max-height: 14; padding: 0 0 1 0; }"
+    grows = True
+
+    def words(self, width: int) -> Text:
+        screen = self.screen
+        assert isinstance(screen, DryRunScreen)
+        lines = []
+        for line in head(screen):
+            lines += list(line.wrap(self.app.console, width))[:4]
+        return Text("\n", end="").join(lines[:13])
+
+
+class DryRunScreen(ConsoleScreen):
+    """Rehearses when opened. Leaving it breaks the rehearsal off: nothing is sent either way."""
+
+    PLACE = Place.CAMPAIGN
+    KEYS = KEYS
+    AUTO_FOCUS = "LogPane"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *registry_bindings(Place.CAMPAIGN),
+        Binding("d", "again", "again", show=False),
+        Binding("f", "log('follow')", "follow", show=False),
+        Binding("slash", "log('search')", "search", show=False),
+        Binding("n", "find(1)", "next", show=False),
+        Binding("N", "find(-1)", "previous", show=False),
+        Binding("w", "log('save')", "save", show=False),
+        Binding("v", "log('reveal')", "reveal", show=False),
+    ]
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(slug)
+        self.log_view = LogView(slug)
+        self.result: DryRun | None = None
+        self.against: tuple[str, ...] = ()  # why no send may follow
+        self.trouble = ""
+        self.running = False
+        self._stop = threading.Event()
+
+    @property
+    def crumbs(self) -> tuple[str, ...]:
+        return ("board", self.slug, "dry run")
+
+    def body(self) -> ComposeResult:
+        yield DryRunHead()
+        yield self.log_view
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.action_again()
+
+    def on_unmount(self) -> None:
+        self._stop.set()
+
+    def action_again(self) -> None:
+        if self.running:
+            return
+        try:
+            stream = Stream(self.ops.data_dir / "logs" / f"{self.slug}.dry-run.log")
+        except OSError as error:
+            self.trouble = f"Its output can't be kept ({error.strerror}): free some disk, then d tries again."
+            self.freshen()
+            return
+        self.running, self.result, self.trouble, self.against = True, None, "", ()
+        self.log_view.show(stream)
+
+        def work() -> Answer:
+            try:
+                result = self.console.dry_run(self.slug, stream.take, self._stop)
+            finally:
+                stream.close()
+            return result, why_no_send(self.console, self.slug)
+
+        in_thread(self, work, self._ended, self._failed, name="dry-run")
+        self.freshen()
+
+    def freshen(self) -> None:
+        super().freshen()
+        for part in self.query(DryRunHead):
+            part.refresh_words()
+
+    def _ended(self, answer: Answer) -> None:
+        self.running = False
+        self.result, self.against = answer
+        self.freshen()
+
+    def _failed(self, error: Exception) -> None:
+        self.running, self.trouble = False, str(error)
+        self.freshen()
+
+    def action_log(self, what: str) -> None:
+        getattr(self.log_view, f"action_{what}")()
+
+    def action_find(self, direction: int) -> None:
+        self.log_view.action_find(direction)
+
+
+def why_no_send(console: "Console", slug: str) -> tuple[str, ...]:
+    """Every reason against a plan, asked of the core; empty when one can be made. Records nothing."""
+    from opsconsole.rehearsal import preflight_obstacles
+    from opsconsole.safety import why_no_plan
+
+    verdict, now = console.verdict(slug), console.clock()
+    obstacles = preflight_obstacles(console.store(), verdict, console.policy, now)
+    reasons = why_no_plan(verdict, console.last_dry_run(slug), console.policy, now)
+    return tuple(reason for reason in (obstacles, *reasons) if reason)
+
+
+def head(screen: DryRunScreen) -> list[Text]:
+    """The lines over the log."""
+    if screen.trouble:
+        return [safe(f" The dry run did not run: {screen.trouble}", 1200, DANGER)]
+    result = screen.result
+    if result is None:
+        return [Text(" Rehearsing on the carrier; nothing is sent …", DIM)]
+    word, style = ("✓ OK", "bold") if result.ok else ("✖ FAILED", DANGER)
+    counted = f"{result.audience:,} counted" if result.audience is not None else "nobody counted"
+    line = Text(" ").append(word, style).append(f"  {counted}", "bold")
+    line.append(f" · {result.refused:,} refused", DANGER if result.refused else "")
+    line.append(f" · {result.duplicates:,} twice", CAUTION if result.duplicates else "")
+    if result.duration_s:
+        line.append(f" · took {say_duration(result.duration_s)}")
+    lines = [line]
+    digests = "   ".join(f"{name} {short(result.digests[name])}" for name in FILES if name in result.digests)
+    lines.append(safe(f" {digests}", 400, DIM))
+    sample = result.sample or {}
+    lines += [safe(f" {name}: {sample[name]}", 160, DIM) for name in ("to", "subject") if sample.get(name)]
+    lines += [safe(f" ✖ {trouble}", 400, DANGER) for trouble in result.troubles[:4]]
+    if screen.against:
+        lines += [safe(f" – no send: {reason}", 500, CAUTION) for reason in screen.against]
+    else:
+        lines.append(Text(" S sends exactly this, after two confirmations.", "bold"))
+    return lines
