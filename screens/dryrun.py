@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from opsconsole.actions import Place
 from opsconsole.campaign import FILES
 from opsconsole.plan import DryRun, short
+from opsconsole.redact import mask_addresses
 from opsconsole.runlog import say_duration
 from screens.attach import Stream
 from screens.base import ConsoleScreen, registry_bindings
@@ -36,7 +37,8 @@ class DryRunHead(Line):
         assert isinstance(screen, DryRunScreen)
         lines = []
         for line in head(screen):
-            lines += list(line.wrap(self.app.console, width))[:4]
+            first, *more = list(line.wrap(self.app.console, width - 3))[:4] or [Text()]
+            lines += [Text(" ").append_text(first), *(Text("   ").append_text(rest) for rest in more)]
         return Text("\n", end="").join(lines[:13])
 
 
@@ -138,25 +140,25 @@ def why_no_send(console: "Console", slug: str) -> tuple[str, ...]:
 def head(screen: DryRunScreen) -> list[Text]:
     """The lines over the log."""
     if screen.trouble:
-        return [safe(f" The dry run did not run: {screen.trouble}", 1200, DANGER)]
+        return [safe(f"The dry run did not run: {screen.trouble}", 1200, DANGER)]
     result = screen.result
     if result is None:
-        return [Text(" Rehearsing on the carrier; nothing is sent …", DIM)]
+        return [Text("Rehearsing on the carrier; nothing is sent …", DIM)]
     word, style = ("✓ OK", "bold") if result.ok else ("✖ FAILED", DANGER)
     counted = f"{result.audience:,} counted" if result.audience is not None else "nobody counted"
-    line = Text(" ").append(word, style).append(f"  {counted}", "bold")
+    line = Text().append(word, style).append(f"  {counted}", "bold")
     line.append(f" · {result.refused:,} refused", DANGER if result.refused else "")
     line.append(f" · {result.duplicates:,} twice", CAUTION if result.duplicates else "")
     if result.duration_s:
         line.append(f" · took {say_duration(result.duration_s)}")
     lines = [line]
     digests = "   ".join(f"{name} {short(result.digests[name])}" for name in FILES if name in result.digests)
-    lines.append(safe(f" {digests}", 400, DIM))
+    lines.append(safe(digests, 400, DIM))
     sample = result.sample or {}
-    lines += [safe(f" {name}: {sample[name]}", 160, DIM) for name in ("to", "subject") if sample.get(name)]
-    lines += [safe(f" ✖ {trouble}", 400, DANGER) for trouble in result.troubles[:4]]
+    lines += [safe(f"{name}: {mask_addresses(str(sample[name]))}", 160, DIM) for name in ("to", "subject") if sample.get(name)]
+    lines += [safe(f"✖ {mask_addresses(trouble)}", 400, DANGER) for trouble in result.troubles[:4]]
     if screen.against:
-        lines += [safe(f" – no send: {reason}", 500, CAUTION) for reason in screen.against]
+        lines += [safe(f"– no send: {reason}", 500, CAUTION) for reason in screen.against]
     else:
-        lines.append(Text(" S sends exactly this, after two confirmations.", "bold"))
+        lines.append(Text("S sends exactly this, after two confirmations.", "bold"))
     return lines

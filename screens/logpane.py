@@ -27,7 +27,7 @@ class LogPane(ScrollView, can_focus=True):
     """Shows a LogFile and follows its end until somebody scrolls up."""
 
     DEFAULT_CSS = """
-    LogPane { height: 1fr; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; scrollbar-gutter: stable; }
+    LogPane { height: 1fr; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; scrollbar-gutter: stable; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "follow", "follow", show=False),
@@ -125,7 +125,7 @@ class LogPane(ScrollView, can_focus=True):
         text = safe(mask_addresses(line) if self.masked else line)
         event = read_line(line)
         if event is not None:
-            text.style = BAD if event.error else GOOD if event.ends else DIM if event.ours else ""
+            text.stylize(BAD if event.error else GOOD if event.ends else DIM if event.ours else "")
         if self.words:
             _mark(text, self.words)
         strip = Strip(text.render(self.app.console))

@@ -75,7 +75,7 @@ class PreflightScreen(ConsoleScreen):
         table = self.query_one(DataTable)
         self.results.append(result)
         table.add_row(
-            Text(f"{glyph} {result.outcome}", style), safe(result.title, 60), safe(result.says, 200, style)
+            Text(f"{glyph} {result.outcome}", style), safe(result.title, 28), safe(result.says, 200, style)
         )
         if result.blocks and sum(r.blocks for r in self.results) == 1:
             table.move_cursor(row=len(self.results) - 1)

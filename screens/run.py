@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 
 from opsconsole.actions import Place
 from opsconsole.observation import Counts, Says
+from opsconsole.redact import mask_addresses
 from opsconsole.runlog import Progress, say_duration
 from opsconsole.verdict import Status, Verdict
 from screens.attach import Attachment
@@ -100,7 +101,7 @@ def head(attachment: Attachment | None, verdict: Verdict | None, where: dict[str
     progress = attachment.stream.skimmer.progress if attachment.stream else Progress()
     lines.append(_bar(attachment, progress, verdict, width))
     if error := progress.last_error:
-        lines.append(Text(" last error  ", DIM).append_text(safe(error, 300, DANGER)))
+        lines.append(Text.assemble((" last error  ", DIM), safe(mask_addresses(error), 300, DANGER)))
     if link := attachment.link:
         words = f" link lost, the run goes on; trying again ({link})"
         lines.append(safe(words, 300, CAUTION))
