@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.proxy import Proxy
 from tests.support.sshd import Sshd
 from tests.support.world import RealWorld
 
@@ -12,4 +13,11 @@ from tests.support.world import RealWorld
 @pytest.fixture
 def world(sshd: Sshd, tmp_path: Path, no_agent: None) -> Iterator[RealWorld]:
     with RealWorld(sshd, tmp_path / "world") as made:
+        yield made
+
+
+@pytest.fixture
+def far_world(sshd: Sshd, proxy: Proxy, tmp_path: Path, no_agent: None) -> Iterator[RealWorld]:
+    """A world behind a line that `proxy` can make slow or dead."""
+    with RealWorld(sshd, tmp_path / "world", port=proxy.port) as made:
         yield made

@@ -6,6 +6,8 @@ The embedded SSH host is put away as soon as it is up; `configure` changes the c
 
 import json
 import secrets
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,6 +95,20 @@ class RealWorld(World):
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Said(result.exit_code, result.stdout, result.stderr)
+
+    def program(self, *args: str, output: Path) -> "subprocess.Popen[bytes]":
+        """The program as a process of its own, what it prints in `output`."""
+        with output.open("wb") as out:
+            return subprocess.Popen(
+                [sys.executable, "-m", "opsconsole.cli", "--config", str(self.config_path), *args],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def log_of(self, slug: str, attempt: int = 1) -> bytes:
+        """The run's log, as it lies on the host."""
+        return (self.paths.runs / slug / str(attempt) / "out").read_bytes()
 
     def campaign(self, slug: str) -> Path:
         """Its folder on the host."""
