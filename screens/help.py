@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from rich.table import Table
 from rich.text import Text
 
 from opsconsole.actions import Action, Danger, offered
@@ -19,6 +20,11 @@ ANYWHERE = (
     ("esc", "back, or out of a question: nothing is done"),
     ("q ctrl+q", "leave the console; a run that is going goes on without it"),
 )
+ABOUT = {
+    Danger.LOOK: "changes nothing",
+    Danger.CHANGE: "recorded, and can be undone",
+    Danger.DESTRUCTIVE: "confirmed twice",
+}
 MEANINGS = {
     Status.CONFLICT: "sources contradict each other about whether it went out",
     Status.IN_DOUBT: "a run started and has no end: it may have been sent",
@@ -39,45 +45,47 @@ class HelpScreen(Aside):
         super().__init__(help_text(on))
 
 
-def help_text(on: "ConsoleScreen") -> Text:
+def help_text(on: "ConsoleScreen") -> Table:
     """All keys of the screen, those that can do harm marked; what can't be done now says why."""
-    text = Text(" › ".join(on.crumbs) or "board", "bold", end="").append("\n")
+    page = Table.grid(padding=(0, 2))
+    page.add_column(max_width=10, no_wrap=True)
+    page.add_column(max_width=16, no_wrap=True)
+    page.add_column(ratio=1)
+    page.add_row(Text("Keys", "bold"), "", safe(" › ".join(on.crumbs) or "board", 100, "bold"))
     for heading, danger in (
-        ("Looking", Danger.LOOK),
-        ("Changing: recorded, can be undone", Danger.CHANGE),
-        ("For good: confirmed twice", Danger.DESTRUCTIVE),
+        ("Look", Danger.LOOK),
+        ("Change", Danger.CHANGE),
+        ("For good", Danger.DESTRUCTIVE),
     ):
         chosen = [action for action in offered(on.PLACE) if action.danger is danger]
         if chosen:
-            _heading(text, heading)
+            _heading(page, heading, ABOUT[danger])
         for action in chosen:
-            _action(text, action, on.ops.disabled_reason(action.id, on.slug))
+            _action(page, action, on.ops.disabled_reason(action.id, on.slug))
     if on.KEYS:
-        _heading(text, "On this screen")
+        _heading(page, "Here", "on this screen")
         for key, label in on.KEYS:
-            _key(text, key, label)
-    _heading(text, "Anywhere")
+            page.add_row(Text(key, "bold"), Text(label), "")
+    _heading(page, "Anywhere", "")
     for key, label in ANYWHERE:
-        _key(text, key, label)
+        page.add_row(Text(key, "bold"), "", Text(label))
     if not on.crumbs:
-        _heading(text, "What needs attention")
+        _heading(page, "Attention", "what these words mean")
         for status, meaning in MEANINGS.items():
             glyph, style = LOOKS[status]
-            text.append(f"  {glyph} {status:<11}", style).append(f"{meaning}\n")
-        text.append("  SAYS: a letter for each piece of evidence; ✓ there, – not there, ✖ bad, ? not seen\n", "dim")
-    return text
+            page.add_row("", Text(f"{glyph} {status}", style), Text(meaning))
+        page.add_row("", "SAYS", Text("a letter for each piece of evidence: ✓ there  – not there  ✖ bad  ? unseen"))
+    return page
 
 
-def _heading(text: Text, words: str) -> None:
-    text.append(f"\n{words}\n", "bold underline")
+def _heading(page: Table, words: str, about: str) -> None:
+    page.add_row("", "", "")
+    page.add_row(Text(words, "bold underline"), "", Text(about, "dim"))
 
 
-def _key(text: Text, key: str, label: str) -> None:
-    text.append(f"  {key:<11}", "bold").append(f"{label}\n")
-
-
-def _action(text: Text, action: Action, reason: str) -> None:
-    text.append(f"  {action.key:<11}", DANGER if action.danger is Danger.DESTRUCTIVE else "bold")
-    text.append(f"{action.label:<16}", "bold").append(f"{action.tooltip}\n")
+def _action(page: Table, action: Action, reason: str) -> None:
+    style = DANGER if action.danger is Danger.DESTRUCTIVE else "bold"
+    about = Text(action.tooltip)
     if reason:
-        text.append(" " * 13).append_text(safe(f"not now: {reason}", 160, CAUTION)).append("\n")
+        about.append("\n").append_text(safe(f"not now: {reason}", 160, CAUTION))
+    page.add_row(Text(action.key, style), Text(action.label, style), about)

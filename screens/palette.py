@@ -1,6 +1,6 @@
 """The command palette: every action and screen by name, with its key, from the registry."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -9,7 +9,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from opsconsole.actions import offered
 from screens.base import ConsoleScreen
-from screens.safe import safe
+from screens.safe import safe, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,15 +24,14 @@ class ConsoleCommands(Provider):
 
     async def discover(self) -> Hits:
         for name, about, command in self._entries():
-            yield DiscoveryHit(safe(name), command, text=name, help=about)
+            yield DiscoveryHit(_shown(name, about), command, text=name)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for name, about, command in self._entries():
             if (score := matcher.match(name)) > 0:
-                yield Hit(
-                    score, _highlighted(name, matcher.fuzzy_search.match(query, name)[1]), command, name, about
-                )
+                places = matcher.fuzzy_search.match(query, name)[1]
+                yield Hit(score, _shown(name, about, places), command, name)
 
     @property
     def _ops(self) -> "OpsConsoleApp":
@@ -42,20 +41,26 @@ class ConsoleCommands(Provider):
         ops, screen = self._ops, self.screen
         if ops.asking or not isinstance(screen, ConsoleScreen):
             return
+        later = []
         for action in offered(screen.PLACE):
             slug = screen.slug if action.about_campaign else ""
-            area = slug or "console"
             reason = ops.disabled_reason(action.id, slug)
             about = f"not now: {reason}" if reason else action.tooltip
-            command = partial(ops.perform, action.id, slug)
-            yield f"{area}: {action.label}  [{action.key}]", str(safe(about, 160)), command
+            name = f"{slug or 'console'}: {action.label}  [{action.key}]"
+            entry = (name, say(about, 160), partial(ops.perform, action.id, slug))
+            if reason:
+                later.append(entry)
+            else:
+                yield entry
         yield "screen: holds", "Who holds what, and a hold on everything", ops.show_holds
         yield "screen: help  [?]", "The keys of this screen", ops.action_help
         yield "console: quit  [q]", "Leave; a run that is going goes on", partial(ops.run_action, "quit")
+        yield from later
 
 
-def _highlighted(name: str, places: "tuple[int, ...] | list[int]") -> Text:
+def _shown(name: str, about: str, places: Sequence[int] = ()) -> Text:
+    """A name over what it does. Not as the palette's own help: that would be read as markup."""
     text = safe(name)
     for place in places:
         text.stylize("bold underline", place, place + 1)
-    return text
+    return text.append("\n").append_text(safe(about, 160, "dim"))

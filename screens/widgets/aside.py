@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from rich.text import Text
+from rich.console import RenderableType
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -25,7 +25,7 @@ class Aside(ModalScreen[None]):
         Binding("escape,q,question_mark", "leave", "back", show=False),
     ]
 
-    def __init__(self, text: Text, danger: bool = False) -> None:
+    def __init__(self, text: RenderableType, danger: bool = False) -> None:
         super().__init__()
         self._text = text
         self.set_class(danger, "danger")

@@ -8,7 +8,7 @@ from rich.text import Text
 from opsconsole import actions
 from opsconsole.findings import Severity
 from opsconsole.safety import say_clocks
-from opsconsole.schedule import say_distance, say_span
+from opsconsole.schedule import say_distance, say_instant, say_span
 from opsconsole.verdict import Verdict
 from screens.safe import safe
 from screens.widgets.line import Line
@@ -35,15 +35,19 @@ class Detail(Line):
             return Text()
         now, height = self.ops.now(), max(self.size.height, 3)
         lines = []
-        for text in (*_heading(verdict, self.ops.local_zone, now), *_findings(verdict)):
+        for text in (*_heading(verdict, self.ops.local_zone, now, width), *_findings(verdict)):
             lines += _wrapped(text, width - 2, self)
-        lines += _evidence(verdict, now, width)
+        room = height - 1 - len(lines)
+        evidence = _evidence(verdict, now, width, 1)
+        if len(evidence) > room and width >= 140:
+            evidence = _evidence(verdict, now, width, 2)
+        lines += evidence
         if len(lines) > height - 1:
             lines = [*lines[: height - 2], Text(" … enter shows the rest", DIM)]
         return Text("\n", end="").join([*lines, self._next(verdict, width)])
 
     def _next(self, verdict: Verdict, width: int) -> Text:
-        text = Text(" Next: ", Style(bold=True), no_wrap=True, end="")
+        text = Text(no_wrap=True, end="").append(" Next: ", "bold")
         for step in verdict.next_steps:
             action = actions.BY_ID[step]
             off = bool(self.ops.disabled_reason(step, verdict.slug))
@@ -53,7 +57,7 @@ class Detail(Line):
         return text
 
 
-def _heading(verdict: Verdict, local_zone: str, now: datetime) -> list[Text]:
+def _heading(verdict: Verdict, local_zone: str, now: datetime, width: int) -> list[Text]:
     details = verdict.details
     title = Text(" ").append_text(status_words(verdict)).append("  ").append_text(safe(verdict.slug, style="bold"))
     if details.name:
@@ -64,11 +68,11 @@ def _heading(verdict: Verdict, local_zone: str, now: datetime) -> list[Text]:
     if details.due:
         due.append(f"due {say_clocks(details.due.instant, details.zone, local_zone)}")
         due.append(f"  {say_distance(details.due.instant, now)}", Style(bold=True))
-        if verdict.latest_start:
-            due.append(f"  latest start {say_clocks(verdict.latest_start, details.zone, '')}", DIM)
+        if verdict.latest_start and verdict.run is None and width >= 100:
+            due.append(f"  latest start {say_instant(verdict.latest_start, details.zone, now)}", DIM)
     else:
         due.append("no due time is known")
-    if details.subject:
+    if details.subject and width >= 100:
         due.append("  subject: ", DIM).append_text(safe(details.subject, 120))
     return [title, Text(" ").append_text(_sentence(verdict)), due]
 
@@ -86,11 +90,10 @@ def _findings(verdict: Verdict) -> list[Text]:
     return lines
 
 
-def _evidence(verdict: Verdict, now: datetime, width: int) -> list[Text]:
-    """Each piece of evidence with its source and age; side by side where there is room for two."""
+def _evidence(verdict: Verdict, now: datetime, width: int, columns: int) -> list[Text]:
+    """Each piece of evidence with its source and age, in one column or two."""
     cells = []
-    columns = 2 if width >= 140 else 1
-    room = (width - 1) // columns - 2
+    room = min((width - 1) // columns - 2, 118)
     for observation in verdict.observations:
         seen = observation.observed_at
         age = f"{say_span(now - seen)} ago" if seen else "never heard"
@@ -98,7 +101,7 @@ def _evidence(verdict: Verdict, now: datetime, width: int) -> list[Text]:
             age = f"out of reach {say_span(now - observation.out_of_reach_since)}"
         style = PLAIN if observation.is_fresh(now) else CAUTION
         for evidence in observation.evidence:
-            head = safe(observation.source, 16, DIM)
+            head = Text(end="").append_text(safe(observation.source, 16, DIM))
             head.pad_right(max(17 - head.cell_len, 1))
             head.append_text(safe(evidence.label, 18))
             head.pad_right(max(36 - head.cell_len, 1))

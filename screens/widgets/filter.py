@@ -28,5 +28,6 @@ class Filter(Input):
         self._board.narrow(self.value)
 
     async def action_to_list(self) -> None:
+        board = self._board
         await self.remove()
-        self._board.action_to_list()
+        board.action_to_list()

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 class Line(Widget):
     """A widget of a few lines whose text `words` computes from the app's state and the width it has."""
 
-    DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
+    DEFAULT_CSS = """
+    Line {
+        height: 1; width: 1fr;
+        link-style: not underline; link-color: $foreground; link-background: initial;
+        link-style-hover: bold; link-color-hover: $foreground; link-background-hover: $boost;
+    }
+    """
 
     _shown: Text | None = None
 

@@ -66,10 +66,10 @@ def columns(width: int, longest: int) -> tuple[Column, ...]:
     slug = max(12, min(longest, 34 if width >= 130 else 28 if width >= 105 else 24))
     chosen = [status, Column("campaign", "CAMPAIGN", slug)]
     if width >= 105:
-        chosen += [Column("due", "DUE", 19), Column("distance", "", 10), audience]
-        chosen += [Column("says", "SAYS", 12)]
+        chosen += [Column("due", "DUE", 19), Column("distance", "", 12), audience]
+        chosen += [Column("says", "SAYS", 10)]
     else:
-        chosen += [Column("distance", "DUE", 10), audience]
+        chosen += [Column("distance", "DUE", 12), audience]
     if width >= 130:
         chosen.append(Column("moved", "MOVED", 9, right=True))
     used = sum(column.width + 1 for column in chosen) + 1
@@ -170,7 +170,10 @@ def why(verdict: Verdict, style: Style, width: int) -> Text:
     alarm = next((f.text for f in verdict.findings if f.alarm), "")
     if alarm and verdict.status in (Status.SENT, Status.CANCELLED):
         return safe(alarm, 300)
-    return safe(verdict.why, 300, style)
+    sentence = verdict.why
+    if sentence.startswith("approved by ") and "," in sentence:  # by whom and when is told below the table
+        sentence = "approved" + sentence[sentence.index(",") :]
+    return safe(sentence, 300, style)
 
 
 def say_progress(run: RunWord, bar: int) -> Text | None:

@@ -239,10 +239,8 @@ class FakeHost(FakeSource):
 class Night:
     """One night: a blast host, a dashboard, the real audit store and the real Console over them."""
 
-    def __init__(
-        self, folder: Path, *, role: Role = "operator", read_only: bool = False, now: datetime = NOW
-    ) -> None:
-        self.folder, self.role, self.read_only, self.at = folder, role, read_only, now
+    def __init__(self, folder: Path, *, role: Role = "operator", read_only: bool = False) -> None:
+        self.folder, self.role, self.read_only, self.at = folder, role, read_only, NOW
         self.host = FakeHost("blast-mail-prod", self.clock)
         self.dashboard = FakeSource("dashboard", self.clock)
         self.store_error: Exception | None = None
@@ -318,7 +316,7 @@ def run(started: timedelta, accepted: int, total: int, **more: Any) -> RunWord:
         run_id="5f0e1c2d3b4a5968",
         by="mara",
         started_at=begun,
-        progress_at=more.pop("progress_at", NOW - timedelta(seconds=1)),
+        progress_at=more.pop("progress_at", more.get("ended_at") or NOW - timedelta(seconds=1)),
         counts=counts,
         **more,
     )
@@ -366,7 +364,7 @@ def believable(folder: Path, **options: Any) -> Night:
             when=due("2026-05-12 08:00"),
             rows=9120,
             says=Says.STARTED,
-            run=run(3 * hour, 4012, 9120),
+            run=run(3 * hour, 4012, 9120, progress_at=NOW - 2 * hour),
             since=NOW - 3 * hour,
         ),
         campaign(
