@@ -28,7 +28,7 @@ SLOW_ROWS = 3  # this many rows beyond the time limit of a row, and the rest isn
 
 def main() -> None:
     stdin = sys.stdin.buffer
-    _limit_memory()
+    limit_memory()
     say("hello")
     order = json.loads(stdin.readline())
     metadata = _metadata(order["metadata"])
@@ -98,7 +98,7 @@ def say(word: str, **more: Any) -> None:
     sys.stdout.flush()
 
 
-def _limit_memory() -> None:
+def limit_memory() -> None:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with open("/proc/self/statm") as statm:

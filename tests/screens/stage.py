@@ -47,6 +47,7 @@ class Host:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
+        self.due = (now() - timedelta(minutes=20)).astimezone(ZoneInfo(ZONE))
         self.subject = "One night only"
         self.extra: dict[str, Any] = {}
         self.data = rows(3)
@@ -65,14 +66,12 @@ class Host:
         self.foreign: tuple[str, ...] = ()
 
     def metadata(self) -> bytes:
-        now = self._now()
-        due = (now - timedelta(minutes=20)).astimezone(ZoneInfo(ZONE))
         known = {
             "name": "Paul Simon",
             "subject": self.subject,
             "from": "Events <events@example.com>",
             "expected_recipients": 3,
-            "due_at": f"{due:%Y-%m-%d %H:%M}",
+            "due_at": f"{self.due:%Y-%m-%d %H:%M}",
             "timezone": ZONE,
         }
         return json.dumps({**known, **self.extra}).encode()

@@ -1,0 +1,170 @@
+"""The parts of the campaign screen as text. Everything from outside passes `safe`; no widget here."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from rich.text import Text
+
+from opsconsole import actions
+from opsconsole.campaign import FILES
+from opsconsole.findings import Severity
+from opsconsole.hostfacts import FileFact, FolderFacts
+from opsconsole.plan import short
+from opsconsole.safety import say_clocks
+from opsconsole.schedule import say_distance, say_instant, say_span
+from opsconsole.timeline import timeline
+from opsconsole.verdict import Verdict
+from screens.safe import safe
+from screens.widgets.rows import CAUTION, DANGER, DIM, MARKS, PLAIN, status_words
+
+if TYPE_CHECKING:
+    from opsconsole.audit.records import Record
+    from opsconsole.preview import Preview
+
+Work = Callable[[], Any]
+Got = Callable[[Any], None]
+SEVERITY = {Severity.BLOCK: ("✖", DANGER), Severity.WARN: ("!", CAUTION), Severity.INFO: ("·", DIM)}
+HTML_SHOWN = 60_000  # characters
+
+
+def head(verdict: Verdict, local_zone: str, now: datetime) -> Text:
+    """Status, sentence and due time."""
+    details = verdict.details
+    text = Text(" ").append_text(status_words(verdict)).append("  ").append_text(safe(verdict.slug, style="bold"))
+    text.append("  ").append_text(safe(details.name, 80)).append("\n ").append_text(safe(verdict.why, 600))
+    text.append("\n")
+    if details.due:
+        text.append(f" due {say_clocks(details.due.instant, details.zone, local_zone)}")
+        text.append(f"  {say_distance(details.due.instant, now)}", "bold")
+    audience = f"{verdict.audience:,} people" if verdict.audience is not None else "audience not known"
+    return text.append(f"  {audience}", "" if verdict.audience is not None else DIM)
+
+
+def say_verdict(verdict: Verdict, now: datetime, width: int) -> Text:
+    """Findings, next steps, and all evidence in the order in which it happened."""
+    text = Text()
+    for finding in verdict.findings:
+        glyph, style = SEVERITY[finding.severity]
+        text.append(f"{glyph} ", style).append_text(safe(finding.code, 40, style)).append("  ")
+        text.append_text(safe(finding.text, 600)).append("\n")
+        for line in finding.evidence:
+            text.append("    ").append_text(safe(line, 300, DIM)).append("\n")
+    steps = [actions.BY_ID[step] for step in verdict.next_steps]
+    text.append("Next: ", "bold").append("  ".join(f"[{a.key}] {a.label}" for a in steps)).append("\n\n")
+    zone = verdict.details.zone
+    for entry in timeline(verdict):
+        when = say_instant(entry.at, zone, now) if entry.at else "no instant"
+        future = entry.at is not None and entry.at > now
+        text.append(f"{when:<22}", DIM if entry.at is None else "bold" if future else "")
+        text.append_text(safe(f"{entry.source:<16}", 24, DIM)).append(
+            f"{entry.mark} ", MARKS.get(entry.mark, PLAIN)
+        )
+        text.append_text(safe(entry.text, 400))
+        if entry.looked_at and width >= 120:
+            text.append(f"   seen {say_span(now - entry.looked_at)} ago", DIM)
+        text.append("\n")
+    return text
+
+
+def say_files(verdict: Verdict, folder: FolderFacts | None, now: datetime) -> Text:
+    """The files with digest, time and rows; then all the metadata says, unknown keys too."""
+    text = Text()
+    content = next((o.content for o in verdict.observations if o.keeps_traces and o.content), None)
+    digests = dict(content.digests) if content else {}
+    for name in FILES:
+        fact = folder.files.get(name) if folder else None
+        text.append(f"{name:<22}", "bold")
+        if fact is not None:
+            text.append_text(_file(fact, now))
+        elif name in digests:
+            text.append(short(digests[name]))
+        else:
+            text.append("not seen", DIM)
+        text.append("\n")
+    if content and content.rows is not None:
+        text.append(f"{content.rows:,} rows{'' if content.rows_exact else ', about'}\n")
+    details = verdict.details
+    text.append("\nMetadata\n", "bold")
+    known: dict[str, object] = {
+        "name": details.name,
+        "subject": details.subject,
+        "from": details.sender,
+        "reply_to": details.reply_to,
+        "due": f"{details.due.text} {details.due.zone}" if details.due else "",
+        "window": f"{details.window} {details.zone}" if details.window else "",
+        "expected_recipients": details.expected_recipients,
+        "series": details.series,
+        "round": f"{details.round} of {details.rounds}" if details.round else "",
+        "owner": details.owner,
+        "list_unsubscribe": details.list_unsubscribe,
+        "max_rate": details.max_rate,
+        "email_column": details.email_column,
+    }
+    for key, value in known.items():
+        if value not in ("", None):
+            text.append(f"  {key:<20}", DIM).append_text(safe(value, 400)).append("\n")
+    if details.extra:
+        text.append("Keys that the console doesn't know\n", "bold")
+        for key, value in details.extra.items():
+            text.append_text(safe(f"  {key:<20}", 60, CAUTION)).append_text(safe(_json(value), 300)).append("\n")
+    for problem in details.problems:
+        text.append_text(safe(f"! {problem}", 400, CAUTION)).append("\n")
+    return text
+
+
+def _file(fact: FileFact, now: datetime) -> Text:
+    if not fact.there:
+        return safe(f"{fact.kind} {fact.trouble}".strip(), 200, DANGER)
+    age = say_span(now - datetime.fromtimestamp(fact.mtime_ns / 1e9, UTC))
+    rows = f"  {fact.rows:,} rows" if fact.rows is not None else ""
+    words = f"{short(fact.sha256 or ''):<14}{fact.size:>12,} bytes  changed {age} ago{rows}"
+    return Text(words).append_text(safe(f"  {fact.owner} {fact.mode:04o}", 40, DIM))
+
+
+def say_preview(shown: "Preview | None", mask: Callable[[str], str], raw: bool) -> Text:
+    """The mail of one recipient, the text of it or its HTML; and the row it was made of."""
+    if shown is None:
+        return Text("Reading the files and rendering the first recipient …", DIM)
+    text = Text(f"recipient {shown.number:,}", "bold", end="").append(
+        "   n next · b before · g go to · y source", DIM
+    )
+    text.append("\n")
+    for name, value in shown.values.items():
+        text.append_text(safe(f"  {name:<16}", 40, DIM)).append_text(safe(mask(value), 200)).append("\n")
+    if shown.trouble:
+        return text.append("\n").append_text(safe(f"✖ {mask(shown.trouble)}", 800, DANGER))
+    text.append("\n")
+    for name, value in shown.headers.items():
+        text.append(f"{name:<13}", DIM).append_text(safe(mask(value), 300, "bold" if name == "subject" else ""))
+        text.append("\n")
+    body = shown.html if raw else shown.text
+    return text.append("\n").append_text(safe(mask(body[:HTML_SHOWN]), lines=True))
+
+
+def say_history(records: "Sequence[Record] | None", local_zone: str) -> Text:
+    """What this console did about it, newest first."""
+    if records is None:
+        return Text("Looking through the audit store …", DIM)
+    if not records:
+        return Text("Nothing was done about it from this console yet.", DIM)
+    zone = ZoneInfo(local_zone or "UTC")
+    text = Text()
+    for record in records:
+        when = record.utc.astimezone(zone)
+        text.append(f"{record.seq:>6} ", DIM).append(f"{when:%b %d %H:%M:%S %Z}  ")
+        text.append_text(safe(f"{record.action} ({record.phase})", 40, "bold")).append_text(
+            safe(f"  {record.operator}", 40)
+        )
+        if result := record.detail.get("result") or record.detail.get("summary"):
+            text.append_text(safe(f"  {result}", 120))
+        if record.reason:
+            text.append_text(safe(f"  “{record.reason}”", 300))
+        text.append("\n")
+    return text
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
