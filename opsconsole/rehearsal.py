@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from opsconsole.audit.records import Event, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.observation import Says
-from opsconsole.plan import DryRun
+from opsconsole.plan import DryRun, content_digest
 from opsconsole.policy import Policy
 from opsconsole.ports import CampaignFacts, Trouble
 from opsconsole.preflight.check import Earlier, Outcome, Result, Situation
@@ -51,8 +51,14 @@ def preflight(console: "Console", verdict: Verdict) -> Iterator[Result]:
         results.append(result)
         yield result
     if not console.read_only and not console.store_trouble:
-        digest = _content_digest(verdict)
-        console.store().note(_record_of(console, verdict.slug, results, digest))
+        console.store().note(_record_of(console, verdict.slug, results, _judged_digest(facts)))
+
+
+def _judged_digest(facts: CampaignFacts | None) -> str:
+    """The content the checks looked at, which may be newer than what the board knows."""
+    if facts is None:
+        return ""
+    return content_digest({name: fact.sha256 or "" for name, fact in facts.folder.files.items()})
 
 
 def _record_of(console: "Console", slug: str, results: list[Result], digest: str) -> Event:

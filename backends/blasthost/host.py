@@ -106,8 +106,9 @@ class BlastHostBackend:
         check_slug(slug)
         with _looking():
             facts = self._probe().look([slug])
-            files, unread = fetch(self._session(), self.settings.campaigns_dir, slug)
-        return CampaignFacts(host=facts, folder=facts.campaigns[slug], files=files, unread=unread)
+            folder = facts.campaigns[slug]
+            files, unread = fetch(self._session(), self.settings.campaigns_dir, slug, folder.files)
+        return CampaignFacts(host=facts, folder=folder, files=files, unread=unread)
 
     def dry_run(self, slug: str, on_output: Callable[[bytes], None], stop: Event) -> DryRun:
         with _looking():

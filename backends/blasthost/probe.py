@@ -20,10 +20,8 @@ from backends.blasthost.answers import Completed
 from backends.blasthost.errors import RemoteFailed
 from backends.blasthost.facts import BadAnswer, Reading, clock, host_facts
 from backends.blasthost.hashcache import HashCache, Key, Known
-from backends.blasthost.scripts import script
 from opsconsole.campaign import DATA, FILES, METADATA, check_slug
-from opsconsole.hostfacts import FileFact, FolderFacts, HostFacts
-from opsconsole.ports import Trouble
+from opsconsole.hostfacts import FolderFacts, HostFacts
 from opsconsole.settings import BlastHost
 
 FILE_CAP = 64 * 2**20  # bytes: a larger file isn't hashed
@@ -294,26 +292,6 @@ def _records(raw: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     if not isinstance(records, list) or not all(isinstance(record, dict) and "s" in record for record in records):
         raise BadAnswer("its list of campaigns has the wrong shape")
     return records
-
-
-def fetch(session: Session, path: str, expected: FileFact, max_bytes: int = FILE_CAP) -> bytes:
-    """The whole content of `path`, with the digest that `expected` names. Raises Trouble when it isn't that."""
-    if expected.sha256 is None:
-        raise Trouble(
-            f"{path} has no digest to hold its content against.", expected.trouble, "Look at the host again."
-        )
-    done = session.run(script("fetch"), path, str(max_bytes), timeout=120.0, max_bytes=max_bytes + 4096)
-    content = done.stdout.partition(b"\n")[2]
-    actual = hashlib.sha256(content).hexdigest()
-    if done.rc or actual != expected.sha256:
-        what = (
-            f"{path} can't be brought over (exit status {done.rc})."
-            if done.rc
-            else f"{path} changed: its digest was {expected.sha256[:12]} ({expected.size} bytes), "
-            f"is {actual[:12]} ({len(content)} bytes) now."
-        )
-        raise Trouble(what, "What was looked at is not what is there.", "Look at the host again.")
-    return content
 
 
 def _with_trouble(facts: HostFacts, why: str) -> HostFacts:

@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,9 @@ def test_connections_cut_at_random_bytes_lose_and_double_nothing(sshd: Sshd, pro
                 proxy.cut()
             else:
                 for child in descendants(sshd.pid):
-                    if b"sshd" in Path(f"/proc/{child}/cmdline").read_bytes():
-                        os.kill(child, signal.SIGKILL)
+                    with suppress(FileNotFoundError, ProcessLookupError):  # it may have ended by itself
+                        if b"sshd" in Path(f"/proc/{child}/cmdline").read_bytes():
+                            os.kill(child, signal.SIGKILL)
 
     copy = Copy(cut)
     with session_to(sshd, host=proxy.host, port=proxy.port) as session:

@@ -16,11 +16,11 @@ import pytest
 
 from backends.blasthost.errors import HostLost
 from backends.blasthost.facts import BadAnswer
+from backends.blasthost.fetch import fetch
 from backends.blasthost.hashcache import HashCache
-from backends.blasthost.probe import Probe, fetch, unpack
+from backends.blasthost.probe import Probe, unpack
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT, BadSlug
 from opsconsole.hostfacts import FolderFacts, HostFacts, Kind
-from opsconsole.ports import Trouble
 from tests.blasthost.local import LocalSession, Tree, owner_of
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
@@ -503,14 +503,16 @@ def test_the_credentials_are_never_read(tree, way):
     assert shell.count("$K") == 1
 
 
-def test_fetching_brings_exactly_what_was_looked_at(tree):
+def test_fetching_brings_exactly_what_was_looked_at_or_says_why_not(tree):
     folder = tree.campaign("c", data=b"email\n\xff\x00a@example.com\n")
-    session = LocalSession()
-    fact = Probe(session, tree.settings(), HashCache()).look().campaigns["c"].files[DATA]
-    assert fetch(session, fact.path, fact) == b"email\n\xff\x00a@example.com\n"
+    session, settings = LocalSession(), tree.settings()
+    seen = Probe(session, settings, HashCache()).look().campaigns["c"].files
+    files, _ = fetch(session, settings.campaigns_dir, "c", seen)
+    assert files[DATA] == b"email\n\xff\x00a@example.com\n"
     (folder / DATA).write_bytes(b"email\n")
-    with pytest.raises(Trouble, match="changed"):
-        fetch(session, fact.path, fact)
+    files, unread = fetch(session, settings.campaigns_dir, "c", seen)
+    assert DATA not in files
+    assert "changed in between" in unread[DATA]
     (folder / DATA).unlink()
-    with pytest.raises(Trouble, match="brought over"):
-        fetch(session, fact.path, fact)
+    _, unread = fetch(session, settings.campaigns_dir, "c", seen)
+    assert unread[DATA] == "missing"
