@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segments
 from rich.text import Text
@@ -31,7 +31,7 @@ from screens.safe import say
 from screens.work import in_thread
 
 if TYPE_CHECKING:
-    from textual.app import SeverityLevel
+    from textual.notifications import SeverityLevel
     from textual.command import Provider
 
     from opsconsole.console import Console
@@ -307,7 +307,7 @@ class OpsConsoleApp(App[None]):
         if self._data_dir is None:
             import platformdirs
 
-            self._data_dir = cast(Path, platformdirs.user_data_path("opsconsole"))
+            self._data_dir = platformdirs.user_data_path("opsconsole")
         return self._data_dir
 
 

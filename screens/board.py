@@ -136,11 +136,11 @@ class BoardScreen(ConsoleScreen):
         await self.mount(entry, before=self.query_one(Heads))
         entry.focus()
 
-    async def action_back(self) -> None:
+    def action_back(self) -> None:
         """Escape: clear the filter; when there is none, put away what was found at the start."""
         from screens.widgets.filter import Filter
 
-        await self.query(Filter).remove()
+        self.query(Filter).remove()
         self._table.focus()
         if self._text:
             self._text = ""

@@ -50,7 +50,7 @@ def perform(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
 def show(ops: "OpsConsoleApp", screen: "ConsoleScreen") -> None:
     """Open a screen, unless it is the one in front."""
     front = ops.screen
-    if type(front) is not type(screen) or getattr(front, "slug", "") != screen.slug:
+    if not isinstance(front, type(screen)) or front.slug != screen.slug:
         ops.push_screen(screen)
 
 

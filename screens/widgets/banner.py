@@ -17,7 +17,7 @@ class Banner(Line):
         super().refresh_words()
 
     def words(self, width: int) -> Text:
-        lines = []
+        lines: list[Text] = []
         for text, danger in self.ops.banners():
             style, glyph = ("bold white on #b3261e", "✖") if danger else ("black on #d9a441", "!")
             line = safe(f" {glyph} {text} ", max(width * 2, 40), style)

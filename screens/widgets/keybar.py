@@ -17,7 +17,8 @@ class KeyBar(Line):
         back = ("q", "quit", "app.quit") if screen.crumbs == () else ("esc", "back", "screen.back")
         tail = self._join([self._hint(*hint) for hint in (*ALWAYS, back)])
         hints = [self._hint(key, label, "") for key, label in screen.KEYS]
-        on, off = [], []
+        on: list[Text] = []
+        off: list[Text] = []
         for action in offered(screen.PLACE):
             reason = self.ops.disabled_reason(action.id, screen.slug)
             everywhere = Place.EVERYWHERE in action.places
