@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.programs import missing
 from tests.support.proxy import Proxy
@@ -15,6 +16,11 @@ from tests.support.sshd import Sshd
 if TYPE_CHECKING:
     from backends.blasthost.session import HostSession
     from backends.blasthost.sshconfig import Target
+
+
+settings.register_profile("here", max_examples=60)
+settings.register_profile("all", max_examples=300)
+settings.load_profile("all" if os.environ.get("OPSCONSOLE_REQUIRE_ALL") == "1" else "here")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -98,7 +98,7 @@ class HashCache:
         }
 
 
-def _signed(value: str | int) -> str | int:
+def _signed(value: object) -> object:
     """SQLite holds signed 64-bit numbers; device and inode may be larger."""
     return value - 2**64 if isinstance(value, int) and value >= 2**63 else value
 

@@ -49,14 +49,14 @@ MANY = st.lists(WORDS, min_size=1, max_size=5, unique_by=lambda o: (o.source, o.
 NOWS = st.integers(-2 * 86400, 2 * 86400).map(lambda s: NOW + timedelta(seconds=s))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(deadline=None)
 @given(words=MANY, now=NOWS, data=st.data())
 def test_the_order_of_observations_never_changes_a_verdict(words, now, data) -> None:  # type: ignore[no-untyped-def]
     shuffled = data.draw(st.permutations(words))
     assert judge(SLUG, words, POLICY, now) == judge(SLUG, shuffled, POLICY, now)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(deadline=None)
 @given(words=MANY, now=NOWS)
 def test_a_fresh_word_that_it_was_sent_always_blocks_a_send(words, now) -> None:  # type: ignore[no-untyped-def]
     verdict = judge(SLUG, words, POLICY, now)
@@ -65,7 +65,7 @@ def test_a_fresh_word_that_it_was_sent_always_blocks_a_send(words, now) -> None:
         assert "send" not in verdict.next_steps
 
 
-@settings(max_examples=400, deadline=None)
+@settings(deadline=None)
 @given(words=MANY, now=NOWS)
 def test_a_stale_source_never_yields_overdue_and_always_blocks(words, now) -> None:  # type: ignore[no-untyped-def]
     verdict = judge(SLUG, words, POLICY, now)
@@ -74,7 +74,7 @@ def test_a_stale_source_never_yields_overdue_and_always_blocks(words, now) -> No
         assert verdict.obstacles
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(words=MANY, now=NOWS)
 def test_any_start_at_all_blocks_a_send(words, now) -> None:  # type: ignore[no-untyped-def]
     verdict = judge(SLUG, words, POLICY, now)
@@ -82,7 +82,7 @@ def test_any_start_at_all_blocks_a_send(words, now) -> None:  # type: ignore[no-
         assert verdict.obstacles or all(o.run is None for o in words if o.says is Says.CLAIMED)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(words=MANY, now=NOWS)
 def test_every_verdict_has_a_sentence_and_a_way_on(words, now) -> None:  # type: ignore[no-untyped-def]
     verdict = judge(SLUG, words, POLICY, now)
