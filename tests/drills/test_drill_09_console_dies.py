@@ -2,12 +2,10 @@
 
 import subprocess
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from backends.embedded.world import HOST
 from opsconsole.console import Console
 from opsconsole.observation import Says
 from opsconsole.plan import Plan
@@ -153,34 +151,65 @@ def test_a_dead_link_loses_and_doubles_no_byte(far_world: RealWorld, proxy: Prox
     check_all_of_it_went_out_once(world, SLUG, AUDIENCE)
 
 
-def test_when_the_answer_to_the_start_is_lost_it_asks_and_never_repeats(far_world: RealWorld, proxy: Proxy) -> None:
-    world = far_world
+def cut_when_claimed(world: RealWorld, proxy: Proxy, seconds: float | None) -> threading.Thread:
+    """The line goes dead between the host's start and its answer, for `seconds` or until somebody mends it."""
+    proxy.delay = 0.5  # the host acts long before its answer arrives
     world.sink.pace = PACE
+
+    def cut() -> None:
+        until((world.paths.runs / SLUG / "1").exists, 60)
+        proxy.black_hole = True
+        if seconds is not None:
+            threading.Event().wait(seconds)
+            mend(proxy)
+
+    cutter = threading.Thread(target=cut, daemon=True)
+    cutter.start()
+    return cutter
+
+
+def mend(proxy: Proxy) -> None:
+    proxy.cut()
+    proxy.delay, proxy.black_hole = 0.0, False
+
+
+def test_when_the_answer_to_the_start_is_lost_it_asks_and_does_not_repeat(
+    far_world: RealWorld, proxy: Proxy
+) -> None:
+    world = far_world
     with world.console() as console:
         plan = planned(console)
-        proxy.delay = 0.5  # the host acts long before its answer arrives
-        claim = world.paths.runs / SLUG / "1"
+        cutter = cut_when_claimed(world, proxy, seconds=6)
 
-        def cut_when_claimed() -> None:
-            until(claim.exists, 60)
-            proxy.black_hole = True
+        started = console.send(plan, plan.phrase)
 
-        cutter = threading.Thread(target=cut_when_claimed, daemon=True)
-        cutter.start()
-        with pytest.raises(MaybeStarted):
+        cutter.join(20)
+        assert started.state.run_id == plan.run_id
+        world.sink.pace = 0
+        assert Follower(console).result().end is not None
+    check_all_of_it_went_out_once(world, SLUG, AUDIENCE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_when_nobody_can_be_asked_it_may_have_started_and_is_found_later(
+    far_world: RealWorld, proxy: Proxy
+) -> None:
+    world = far_world
+    with world.console() as console:
+        plan = planned(console)
+        cut_when_claimed(world, proxy, seconds=None)
+
+        with pytest.raises(MaybeStarted, match=plan.run_id):
             console.send(plan, plan.phrase)
-        cutter.join(5)
+
         assert [record.run for record in console.store().unresolved()] == [plan.run_id]
         with pytest.raises(Refused):
             console.send(plan, plan.phrase)
-
-        proxy.cut()
-        proxy.delay, proxy.black_hole = 0.0, False
+        mend(proxy)
         world.sink.pace = 0
-        until(lambda: console.refresh().get(SLUG).status in (Status.SENDING, Status.SENT), 60)
-        with suppress(Refused):
-            console.send(plan, plan.phrase)
-        until(lambda: console.refresh().get(SLUG).status is Status.SENT, 60)
+        until(lambda: console.refresh().get(SLUG).status is Status.SENT, 90)
         assert console.store().unresolved() == []
-        assert console.carrier_of(SLUG).name == HOST
+        with pytest.raises(Refused, match="never twice"):
+            console.send(plan, plan.phrase)
     check_all_of_it_went_out_once(world, SLUG, AUDIENCE)
