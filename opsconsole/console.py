@@ -26,7 +26,6 @@ from opsconsole.ports import (
     RunState,
     Source,
     Started,
-    Trouble,
     Verb,
 )
 from opsconsole.safety import Confirmation, check_plan, confirm_decision, confirm_send, make_plan
@@ -401,6 +400,3 @@ class Console:
         from opsconsole.delivery import Delivery
 
         return Delivery(self.store, self._recorders, self.clock)
-
-
-__all__ = ["Console", "Trouble", "utc_now"]
