@@ -30,7 +30,7 @@ class Preview:
 
 
 def preview(facts: CampaignFacts, slug: str, number: int) -> Preview:
-    """The mail for row `number`, or for the last one when there are fewer. Raises Trouble when a file is missing."""
+    """The mail for row `number`, or for the last one when there are fewer. Raises Trouble when a file is gone."""
     for name in REQUIRED_FILES:
         if name not in facts.files:
             why = facts.unread.get(name, "it is not there")

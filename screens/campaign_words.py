@@ -33,11 +33,11 @@ HTML_SHOWN = 60_000  # characters
 def head(verdict: Verdict, local_zone: str, now: datetime) -> Text:
     """Status, sentence and due time."""
     details = verdict.details
-    text = Text(" ").append_text(status_words(verdict)).append("  ").append_text(safe(verdict.slug, style="bold"))
-    text.append("  ").append_text(safe(details.name, 80)).append("\n ").append_text(safe(verdict.why, 600))
+    text = Text().append_text(status_words(verdict)).append("  ").append_text(safe(verdict.slug, style="bold"))
+    text.append("  ").append_text(safe(details.name, 80)).append("\n").append_text(safe(verdict.why, 600))
     text.append("\n")
     if details.due:
-        text.append(f" due {say_clocks(details.due.instant, details.zone, local_zone)}")
+        text.append(f"due {say_clocks(details.due.instant, details.zone, local_zone)}")
         text.append(f"  {say_distance(details.due.instant, now)}", "bold")
     audience = f"{verdict.audience:,} people" if verdict.audience is not None else "audience not known"
     return text.append(f"  {audience}", "" if verdict.audience is not None else DIM)
@@ -120,7 +120,7 @@ def _file(fact: FileFact, now: datetime) -> Text:
         return safe(f"{fact.kind} {fact.trouble}".strip(), 200, DANGER)
     age = say_span(now - datetime.fromtimestamp(fact.mtime_ns / 1e9, UTC))
     rows = f"  {fact.rows:,} rows" if fact.rows is not None else ""
-    words = f"{short(fact.sha256 or ''):<14}{fact.size:>12,} bytes  changed {age} ago{rows}"
+    words = f"{short(fact.sha256 or ''):<13}{fact.size:>9,} B  changed {age} ago{rows}"
     return Text(words).append_text(safe(f"  {fact.owner} {fact.mode:04o}", 40, DIM))
 
 

@@ -1,0 +1,59 @@
+"""The host screen: the machine, its cron table in words, and secrets told by their existence only."""
+
+from pathlib import Path
+
+import pytest
+
+from screens.host import HostScreen
+from tests.screens.stage import NASTY, SLUG, Stage, screen_text, until
+
+SIZES = [(80, 24), (160, 50)]
+RUNNER = "/usr/local/bin/mail-blast-runner"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_machine_is_told_in_words(stage: Stage, size: tuple[int, int]) -> None:
+    async with stage.open(size) as pilot:
+        pilot.app.push_screen(HostScreen())
+        await until(pilot, lambda: "SHA256:abc" in screen_text(pilot))
+        text = screen_text(pilot)
+        assert "blast@blast-mail-prod" in text
+        assert "+0.2 s" in text
+        assert "9.0 of 40.0 GiB free" in text
+        assert "blast.conf: there, mode 0600, owner blast; its content is never read" in text
+
+
+async def test_each_cron_line_says_when_it_fires_and_what_it_sends(stage: Stage) -> None:
+    stage.host.cron = (
+        f"0 9 12 5 * root {RUNNER} --campaign {SLUG} --mode send\n"
+        f"30 6 * * 1 root {RUNNER} --campaign somebody-else --mode dry-run\n"
+    ).encode()
+    async with stage.open((160, 50)) as pilot:
+        pilot.app.push_screen(HostScreen())
+        await until(pilot, lambda: f"sends {SLUG}" in screen_text(pilot))
+        text = screen_text(pilot)
+        assert "rehearses no campaign that is known" in text
+        assert "next" in text
+
+
+async def test_a_file_that_cron_ignores_is_told_with_the_reason(stage: Stage) -> None:
+    stage.host.cron = f"0 9 12 5 * root {RUNNER} --campaign {SLUG} --mode send".encode()  # no newline at its end
+    async with stage.open((160, 50)) as pilot:
+        pilot.app.push_screen(HostScreen())
+        await until(pilot, lambda: "cron ignores all of it" in screen_text(pilot))
+        assert "never" in screen_text(pilot)
+
+
+async def test_processes_from_outside_are_only_text(stage: Stage) -> None:
+    stage.host.cron = f"# {NASTY}\n".encode()
+    async with stage.open((160, 50)) as pilot:
+        pilot.app.push_screen(HostScreen())
+        await until(pilot, lambda: "4711" in screen_text(pilot))
+        text = screen_text(pilot)
+        assert "[Sale] [/today] \\x1b[2Jgone" in text
+        assert "\x1b" not in text
