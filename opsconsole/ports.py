@@ -110,7 +110,7 @@ class Carrier(Protocol):
         ...
 
     def start(self, plan: Plan, by: str) -> Started:
-        """Claim, check the plan, start. Raises Refused (nothing started) or MaybeStarted."""
+        """Claim, check the plan, start. Raises MaybeStarted; every other Trouble says that nothing was sent."""
         ...
 
     def run_state(self, slug: str, attempt: int | None = None) -> RunState | None:

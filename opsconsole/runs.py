@@ -15,7 +15,7 @@ from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import SEND
 from opsconsole.observation import Says
 from opsconsole.plan import Plan
-from opsconsole.ports import Carrier, Followed, MaybeStarted, OutOfReach, Refused, RunState, Started, Trouble, Verb
+from opsconsole.ports import Carrier, Followed, MaybeStarted, RunState, Started, Trouble, Verb
 
 ENDS = frozenset({Says.ENDED})
 
@@ -56,7 +56,7 @@ class Runs:
         self._clock, self._destinations = clock, destinations
 
     def start(self, plan: Plan, reason: str = "") -> Started:
-        """Record the intent, then start. Raises Refused (nothing started) or MaybeStarted (ask, don't repeat)."""
+        """Record the intent, then start. Raises Trouble (nothing was sent) or MaybeStarted (ask, don't repeat)."""
         store, identity = self._store(), self._identity
         event = identity.event(
             SEND, plan.slug, plan.run_id, reason, plan=plan.document(), digest=plan.digest, carrier=plan.carrier
@@ -67,8 +67,8 @@ class Runs:
         except MaybeStarted as error:
             store.note(identity.event("send-unclear", plan.slug, plan.run_id, error.what))
             raise
-        except (Refused, OutOfReach) as error:
-            # Both promise that nothing was started, so the intent has its outcome.
+        except Trouble as error:
+            # Every other trouble promises that nothing was sent (ports.Carrier), so the intent has its outcome.
             outcome = identity.event(SEND, plan.slug, plan.run_id, str(error), result="not-started")
             store.outcome(intent, outcome)
             raise

@@ -99,8 +99,8 @@ def check(target_name: str, port: int, key: paramiko.PKey, files: Iterable[Path]
     if any(line.blob == blob for line in known.keys):
         return
     if known.keys:
-        expected = tuple(f"{line.key_type} {line.fingerprint}" for line in known.keys)
-        places = ", ".join(f"{line.file}:{line.line}" for line in known.keys)
+        expected = tuple(dict.fromkeys(f"{line.key_type} {line.fingerprint}" for line in known.keys))
+        places = ", ".join(dict.fromkeys(f"{line.file}:{line.line}" for line in known.keys))
         raise ChangedHostKey(
             f"The host key of {where} has changed: expected {' or '.join(expected)}, received {key_type} {shown}.",
             "Either the host was re-installed or somebody stands between you and it; nothing was sent.",

@@ -72,7 +72,12 @@ def refused(
                 "Set the clock that is wrong (timedatectl on the host).",
             )
         case "runner":
-            return Refused(f"The runner isn't on {host}, or can't be executed.", NOTHING, "Install it first.")
+            path = " ".join(rest).strip()
+            return Refused(
+                f"The runner isn't on {host}, or can't be executed: {path}.",
+                NOTHING,
+                f"Install it, or make it executable: chmod 755 {path}",
+            )
         case "tool":
             name = " ".join(rest).strip()
             return Refused(f"{host} has no usable `{name}`.", NOTHING, "Install util-linux and coreutils.")

@@ -1,6 +1,7 @@
 """The blast host on the command line: its facts, its cron table, and trusting its key."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from opsconsole.commands.common import FINE, UNREACHED, Session, guarded, json_o
 from opsconsole.hostfacts import HostFacts
 from opsconsole.ports import Refused
 from opsconsole.schedule import say_instant
+from opsconsole.settings import BlastHost
 
 
 @click.group()
@@ -76,10 +78,19 @@ def trust(session: Session, name: str, fingerprint: str) -> None:
 
     loaded = session.loaded()
     hosts = loaded.environment.blasthost
-    chosen = _chosen(tuple(hosts), name)
+    chosen = _chosen(tuple(hosts), _table_of(name, hosts))
     loaded.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     where = trust_host(hosts[chosen], fingerprint, known_hosts_path(loaded))
     say(f"The key {fingerprint} of {where} is trusted from now on.")
+
+
+def _table_of(name: str, hosts: Mapping[str, BlastHost]) -> str:
+    """A refused key is told with the name that ssh knows the host by, which may differ from its table's."""
+    from backends.blasthost.target import target_of
+
+    if name in hosts:
+        return name
+    return next((table for table, settings in hosts.items() if target_of(settings)[0].key_name[0] == name), name)
 
 
 def _chosen(names: tuple[str, ...], name: str) -> str:

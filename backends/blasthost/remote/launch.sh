@@ -137,7 +137,7 @@ main() {
     (flock -n 9) 9>>"$home/lock" || { refuse lock; return; }
     pid=$(sender)
     [ -z "$pid" ] || { refuse process "$pid"; return; }
-    [ -f "$runner" ] && [ -x "$runner" ] || { refuse runner; return; }
+    [ -f "$runner" ] && [ -x "$runner" ] || { refuse runner "$runner"; return; }
     for place in "$home" "$logs"; do
         [ -d "$place" ] || continue
         kb=$(free_kb "$place")
