@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from opsconsole.campaign import Details
 from opsconsole.plan import Actual, DryRun, Plan, compare, say_stale, short
 from opsconsole.policy import Policy
 from opsconsole.ports import Refused
-from opsconsole.schedule import latest_start, say_distance, say_span
+from opsconsole.schedule import latest_start, say_clocks, say_distance, say_span
 from opsconsole.verdict import Verdict
 
 
@@ -184,18 +183,6 @@ def confirm_decision(
         danger=danger,
         needs_reason=needs_reason,
     )
-
-
-def say_clocks(instant: datetime, campaign_zone: str, local_zone: str) -> str:
-    """One instant in the campaign's zone, the operator's and UTC; each named once."""
-    texts = []
-    for zone in (campaign_zone, local_zone, "UTC"):
-        if zone:
-            local = instant.astimezone(ZoneInfo(zone))
-            text = f"{local:%b} {local.day} {local:%H:%M %Z}"
-            if text not in texts:
-                texts.append(text)
-    return " · ".join(texts)
 
 
 def _latest(details: Details, policy: Policy) -> datetime | None:

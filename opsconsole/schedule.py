@@ -201,5 +201,17 @@ def say_distance(instant: datetime, now: datetime) -> str:
     return f"in {say_span(instant - now)}" if instant > now else f"+{say_span(now - instant)}"
 
 
+def say_clocks(instant: datetime, campaign_zone: str, local_zone: str) -> str:
+    """One instant in the campaign's zone, the operator's and UTC; each named once."""
+    texts = []
+    for zone in (campaign_zone, local_zone, "UTC"):
+        if zone:
+            local = instant.astimezone(ZoneInfo(zone))
+            text = f"{local:%b} {local.day} {local:%H:%M %Z}"
+            if text not in texts:
+                texts.append(text)
+    return " · ".join(texts)
+
+
 def _instant(day: date, clock: time, tz: ZoneInfo) -> datetime:
     return datetime.combine(day, clock, tz).astimezone(UTC)

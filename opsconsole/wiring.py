@@ -4,18 +4,22 @@ import getpass
 import os
 import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsconsole.board import Board, assemble
 from opsconsole.config import Loaded, duration
-from opsconsole.console import Console, utc_now
-from opsconsole.watch import Watch, Watched
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported when the console is built: the last known board is painted before that
     from opsconsole.audit.store import AuditStore
+    from opsconsole.console import Console
+    from opsconsole.watch import Watched
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def remembered(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> Board:
@@ -43,10 +47,12 @@ def known_hosts_path(loaded: Loaded) -> Path:
     return loaded.data_dir / "known_hosts"
 
 
-def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], datetime] = utc_now) -> Console:
+def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], datetime] = utc_now) -> "Console":
     """The console for one environment. Connects to nothing yet."""
     from opsconsole.audit.words import ConsoleSource
+    from opsconsole.console import Console
     from opsconsole.runs import Identity
+    from opsconsole.watch import Watch, Watched
 
     loaded.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = loaded.settings
@@ -82,7 +88,9 @@ def open_store(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> "Audi
     return AuditStore(store_path(loaded), key.load_or_create(key_path(loaded)), clock=clock)
 
 
-def _backends(loaded: Loaded) -> list[Watched]:
+def _backends(loaded: Loaded) -> "list[Watched]":
+    from opsconsole.watch import Watched
+
     found = []
     environment = loaded.environment
     if environment.dashboard is not None:

@@ -31,8 +31,8 @@ from screens.safe import say
 from screens.work import in_thread
 
 if TYPE_CHECKING:
-    from textual.notifications import SeverityLevel
     from textual.command import Provider
+    from textual.notifications import SeverityLevel
 
     from opsconsole.console import Console
 

@@ -13,8 +13,7 @@ from opsconsole.campaign import FILES
 from opsconsole.findings import Severity
 from opsconsole.hostfacts import FileFact, FolderFacts
 from opsconsole.plan import short
-from opsconsole.safety import say_clocks
-from opsconsole.schedule import say_distance, say_instant, say_span
+from opsconsole.schedule import say_clocks, say_distance, say_instant, say_span
 from opsconsole.timeline import timeline
 from opsconsole.verdict import Verdict
 from screens.safe import safe

@@ -7,8 +7,7 @@ from rich.text import Text
 
 from opsconsole import actions
 from opsconsole.findings import Severity
-from opsconsole.safety import say_clocks
-from opsconsole.schedule import say_distance, say_instant, say_span
+from opsconsole.schedule import say_clocks, say_distance, say_instant, say_span
 from opsconsole.verdict import Verdict
 from screens.safe import safe
 from screens.widgets.line import Line
