@@ -5,6 +5,7 @@ paint, and every screen but the board is imported when it is first opened.
 """
 
 import asyncio
+import gc
 import signal
 import threading
 from collections.abc import Callable
@@ -155,6 +156,8 @@ class OpsConsoleApp(App[None]):
         self.call_after_refresh(self._start_console)
 
     def _start_console(self) -> None:
+        gc.freeze()  # what was made until now stays; the front door had collecting off for a quicker start
+        gc.enable()
         in_thread(self, self._build_console, lambda _: None, self._not_started, name="build-console")
 
     def _build_console(self) -> None:
@@ -203,8 +206,7 @@ class OpsConsoleApp(App[None]):
         self.board = message.board
         self._by_slug = {v.slug: v for v in self.board.verdicts}
         if isinstance(self.screen, ConsoleScreen):
-            self.screen.freshen()
-            self.screen.board_changed(self.board)
+            self.screen.take_board(self.board)
 
     def on_failed(self, message: Failed) -> None:
         self.tell(message.what, "error")

@@ -40,6 +40,7 @@ class ConsoleScreen(Screen[None]):
     def __init__(self, slug: str = "") -> None:
         super().__init__()
         self._slug = slug
+        self._board: Board | None = None
 
     @property
     def ops(self) -> "OpsConsoleApp":
@@ -75,12 +76,16 @@ class ConsoleScreen(Screen[None]):
     def body(self) -> ComposeResult:
         yield from ()
 
-    def on_mount(self) -> None:
-        self.freshen()
-
     def on_screen_resume(self) -> None:
         self.freshen()
-        self.board_changed(self.ops.board)
+        if self._board is not self.ops.board:
+            self.take_board(self.ops.board)
+
+    def take_board(self, board: Board) -> None:
+        """Show a newer board, now that this screen is the one in front."""
+        self._board = board
+        self.freshen()
+        self.board_changed(board)
 
     def freshen(self) -> None:
         """Bring header, banners and keys up to date; cheap, and paints only what changed."""

@@ -58,7 +58,8 @@ class BoardScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         self._table.focus()
-        self._show(arrange(self.ops.board, None, "", "", False))
+        self._board = self.ops.board
+        self._show(arrange(self._board, None, "", "", False))
 
     def board_changed(self, board: Board) -> None:
         self._arrange()

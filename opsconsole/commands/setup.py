@@ -21,7 +21,10 @@ def open_screens(session: Session) -> None:
 
 def run_screens(loaded: Loaded, read_only: bool) -> int:
     """Paint from the last known state at once; the backends are built after the first paint."""
+    import gc
     import getpass
+
+    gc.disable()  # until the first paint, when the app turns it on again: nothing made so far is garbage
 
     from opsconsole.wiring import build, local_zone, remembered
     from screens.app import run_app
@@ -35,6 +38,7 @@ def run_screens(loaded: Loaded, read_only: bool) -> int:
         read_only=read_only or operator.role == "viewer",
         local_zone=operator.timezone or local_zone(),
         operator=operator.name or getpass.getuser(),
+        data_dir=loaded.data_dir,
     )
 
 

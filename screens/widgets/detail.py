@@ -1,6 +1,6 @@
 """The campaign under the cursor in a few lines: why, what is wrong, what each source says, what to do next."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rich.style import Style
 from rich.text import Text
@@ -95,7 +95,7 @@ def _evidence(verdict: Verdict, now: datetime, width: int, columns: int) -> list
     room = min((width - 1) // columns - 2, 118)
     for observation in verdict.observations:
         seen = observation.observed_at
-        age = f"{say_span(now - seen)} ago" if seen else "never heard"
+        age = "never heard" if seen is None else _age(now - seen)
         if observation.out_of_reach_since:
             age = f"out of reach {say_span(now - observation.out_of_reach_since)}"
         style = PLAIN if observation.is_fresh(now) else CAUTION
@@ -121,6 +121,11 @@ def _evidence(verdict: Verdict, now: datetime, width: int, columns: int) -> list
             row.append_text(cells[half + index])
         rows.append(row)
     return rows
+
+
+def _age(age: timedelta) -> str:
+    """In minutes: a figure that changed every second would be painted every second, over a slow link too."""
+    return f"{say_span(age)} ago" if age >= timedelta(minutes=1) else "< 1 min ago"
 
 
 def _wrapped(text: Text, width: int, owner: Line) -> list[Text]:

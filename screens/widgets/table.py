@@ -40,7 +40,7 @@ class CampaignTable(ScrollView, can_focus=True):
     ]
 
     class Moved(Message):
-        """Another campaign is under the cursor ("" when there is none)."""
+        """The operator moved the cursor to another campaign."""
 
         def __init__(self, slug: str) -> None:
             super().__init__()
@@ -64,7 +64,10 @@ class CampaignTable(ScrollView, can_focus=True):
         return self.verdicts[self.cursor].slug if self.cursor < len(self.verdicts) else ""
 
     def show(self, verdicts: Sequence[Verdict], now: datetime, empty: str = "") -> None:
-        """Show these. The cursor stays on its campaign, or on its line when that campaign is gone."""
+        """Show these. The cursor stays on its campaign, or on its line when that campaign is gone.
+
+        Posts no Moved: who calls this looks at `slug` afterwards.
+        """
         before = self.slug
         self.verdicts, self._now, self.empty = verdicts, now, empty
         self._longest = max((len(v.slug) for v in verdicts), default=0)
@@ -74,8 +77,6 @@ class CampaignTable(ScrollView, can_focus=True):
         self._lay_out()
         self._repaint()
         self._keep_in_sight()
-        if self.slug != before:
-            self.post_message(self.Moved(self.slug))
 
     def select(self, index: int) -> None:
         """Move the cursor to a line, within bounds."""
@@ -84,8 +85,7 @@ class CampaignTable(ScrollView, can_focus=True):
             return
         old, self.cursor = self.cursor, index
         for row in (old, index):
-            self._strips.pop(row, None)
-            self.refresh_line(row)
+            self._again(row)
         self._keep_in_sight()
         self.post_message(self.Moved(self.slug))
 
@@ -98,10 +98,10 @@ class CampaignTable(ScrollView, can_focus=True):
         self._keep_in_sight()
 
     def on_focus(self) -> None:
-        self._repaint()
+        self._again(self.cursor)
 
     def on_blur(self) -> None:
-        self._repaint()
+        self._again(self.cursor)
 
     def on_click(self, event: events.Click) -> None:
         row = self.scroll_offset.y + event.y
@@ -117,6 +117,10 @@ class CampaignTable(ScrollView, can_focus=True):
 
     def action_ends(self, last: int) -> None:
         self.select(len(self.verdicts) - 1 if last else 0)
+
+    def _again(self, row: int) -> None:
+        self._strips.pop(row, None)
+        self.refresh_line(row)
 
     def _lay_out(self) -> None:
         self.layout_columns = columns(self.scrollable_content_region.width or self.size.width, self._longest)
