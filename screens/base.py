@@ -76,6 +76,9 @@ class ConsoleScreen(Screen[None]):
     def body(self) -> ComposeResult:
         yield from ()
 
+    def on_mount(self) -> None:
+        """The first words come with ScreenResume, once there is a size to fit them into."""
+
     def on_screen_resume(self) -> None:
         self.freshen()
         if self._board is not self.ops.board:
