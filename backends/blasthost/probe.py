@@ -15,6 +15,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
 
+import msgspec
+
 from backends.blasthost import shlook
 from backends.blasthost.answers import Completed
 from backends.blasthost.errors import RemoteFailed
@@ -30,6 +32,7 @@ SECONDS = 8.0  # of hashing in one look
 LIMIT = 45.0  # seconds for one exec
 MAX_ANSWER = 256 * 2**20
 _RECENT_NS = 2 * 10**9
+_MODULES = ("looking", "machine", "probe")
 
 
 class Session(Protocol):
@@ -103,21 +106,25 @@ class Probe:
         after = self._now()
         if done.rc:
             return self._without_python(done, wanted)
-        raw = unpack(done.stdout, nonce)
+        raw, parts = unpack(done.stdout, nonce)
         reading = Reading(settings, known, int(float(raw["clock"]) * 1e9))
         folders: dict[str, FolderFacts] = {}
         seen: dict[bytes, FolderFacts] = {}
-        for record in _records(raw):
-            mark = base64.b64decode(str(record.get("same") or record.get("mark") or ""))
-            folder = self._seen.get(mark) if "same" in record else reading.folder(record)
-            if folder is None:
+        told = list(self._seen.items())
+        for part in parts:
+            if part.same.strip("01") or len(part.same) != len(told):
                 raise BadAnswer("it speaks of something never told")
+            seen.update(one for one, flag in zip(told, part.same, strict=True) if flag == "1")
+        folders.update((folder.slug, folder) for folder in seen.values())
+        for record in (record for part in parts for record in part.records):
+            folder = reading.folder(record)
             folders[folder.slug] = folder
+            mark = base64.b64decode(str(record.get("mark") or ""))
             if mark and all(fact.sha256 for fact in folder.files.values() if fact.there):
                 seen[mark] = folder
         self._seen = seen if wanted is None else self._seen | seen
         self._cache.remember(settings.ssh, reading.fresh)
-        return self._facts(raw, folders, done, after)
+        return self._facts(raw, dict(sorted(folders.items())), done, after)
 
     def _without_python(self, done: Completed, wanted: list[str] | None) -> HostFacts:
         """The host's python3 failed (too old, broken): sh tells the same, a little slower."""
@@ -264,19 +271,33 @@ class _Asking:
         return found
 
 
-def unpack(answer: bytes, nonce: str) -> dict[str, Any]:
-    """The document in an answer of probe.py. Raises BadAnswer unless it is whole."""
+class Part(msgspec.Struct):
+    """Some of the campaigns in an answer: a 1 for each of `seen` that stayed the same, and the other ones."""
+
+    same: str
+    records: list[dict[str, Any]]
+
+
+def unpack(answer: bytes, nonce: str) -> tuple[dict[str, Any], list[Part]]:
+    """The host and the campaigns in an answer of probe.py. Raises BadAnswer unless it is whole."""
     mark = b"\0" + nonce.encode()
     head, _, rest = answer.partition(mark + b" ANSWER ")[2].partition(b"\n")
     if not head.isdigit() or rest[int(head) :] != mark + b" END 0\n":
         raise BadAnswer("it was cut off before its end")
     try:
-        raw = json.loads(_inflate(rest[: int(head)]))
+        host, *lines = _inflate(rest[: int(head)]).splitlines()
+        raw = json.loads(host)
+        parts = [_PART.decode(line) for line in lines]
     except (ValueError, zlib.error, RecursionError) as error:
         raise BadAnswer(f"it can't be unpacked ({type(error).__name__})") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("clock"), float):
         raise BadAnswer("it isn't a probe's answer")
-    return raw
+    if not all("s" in record for part in parts for record in part.records):
+        raise BadAnswer("its list of campaigns has the wrong shape")
+    return raw, parts
+
+
+_PART = msgspec.json.Decoder(Part)
 
 
 def _inflate(packed: bytes) -> bytes:
@@ -285,13 +306,6 @@ def _inflate(packed: bytes) -> bytes:
     if inflater.unconsumed_tail:
         raise BadAnswer("it is larger than any host's")
     return document
-
-
-def _records(raw: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    records = raw.get("campaigns")
-    if not isinstance(records, list) or not all(isinstance(record, dict) and "s" in record for record in records):
-        raise BadAnswer("its list of campaigns has the wrong shape")
-    return records
 
 
 def _with_trouble(facts: HostFacts, why: str) -> HostFacts:
@@ -309,12 +323,17 @@ def _shell_source() -> str:
 
 @cache
 def _python_source() -> str:
-    """looking.py as the module probe.py imports, then probe.py: one program, sent at once."""
+    """The modules that probe.py imports, then probe.py: one program, sent at once."""
     remote = files("backends.blasthost").joinpath("remote")
-    looking, probe = (remote.joinpath(name).read_text("utf-8") for name in ("looking.py", "probe.py"))
-    return f"""import sys, types
-for name in ("backends", "backends.blasthost", "backends.blasthost.remote", "backends.blasthost.remote.looking"):
-    sys.modules[name] = types.ModuleType(name)
-exec(compile({looking!r}, "looking.py", "exec"), sys.modules[name].__dict__)
+    looking, machine, probe = (remote.joinpath(f"{name}.py").read_text("utf-8") for name in _MODULES)
+    return f"""import sys
+def add(name, text=""):
+    sys.modules[name] = module = type(sys)(name)
+    exec(compile(text, name, "exec"), module.__dict__)
+    return module
+add("backends"), add("backends.blasthost")
+remote = add("backends.blasthost.remote")
+add("backends.blasthost.remote.looking", {looking!r})
+remote.machine = add("backends.blasthost.remote.machine", {machine!r})
 exec(compile({probe!r}, "probe.py", "exec"), {{"__name__": "__main__"}})
 """
