@@ -24,10 +24,10 @@ from textual.screen import ModalScreen, Screen
 from opsconsole import actions
 from opsconsole.actions import Context
 from opsconsole.board import Board
-from opsconsole.verdict import Group, Verdict
+from opsconsole.verdict import Verdict
 from screens.base import ConsoleScreen
 from screens.board import BoardScreen
-from screens.messages import BoardChanged, ConsoleReady, Failed
+from screens.messages import BoardChanged, ConsoleReady, Failed, Known
 from screens.safe import say
 from screens.work import in_thread
 
@@ -75,7 +75,7 @@ class OpsConsoleApp(App[None]):
     ) -> None:
         super().__init__()
         self.animation_level = "none"
-        self.board = remembered
+        self.known = Known(remembered)
         self.environment, self.danger, self.local_zone = environment, danger, local_zone
         self.operator, self.role = operator, ""
         self.read_only = read_only
@@ -83,7 +83,6 @@ class OpsConsoleApp(App[None]):
         self.start_trouble = ""
         self._build, self._data_dir = build, data_dir
         self._console: Console | None = None
-        self._by_slug = {v.slug: v for v in remembered.verdicts}
         self._dirty, self._leaving = threading.Event(), threading.Event()
         self._put_away: tuple[str, ...] = ()
         self.busy: set[str] = set()
@@ -101,12 +100,16 @@ class OpsConsoleApp(App[None]):
             raise RuntimeError("the console is still starting")
         return self._console
 
+    @property
+    def board(self) -> Board:
+        return self.known.board
+
     def now(self) -> datetime:
         return self._console.clock() if self._console else datetime.now(UTC)
 
     def get(self, slug: str) -> Verdict | None:
         """The verdict on a campaign as the board on screen has it."""
-        return self._by_slug.get(slug)
+        return self.known.by_slug.get(slug)
 
     def disabled_reason(self, action_id: str, slug: str) -> str:
         """Why this key does nothing now, by the board on screen; "" when it works. The console asks again."""
@@ -127,12 +130,8 @@ class OpsConsoleApp(App[None]):
             for words in self._console.found_at_start:
                 if words not in self._put_away:
                     found.append((f"Left open when the console last ended: {words} (esc puts this away)", False))
-        for verdict in self.board.verdicts:
-            intents = [i for o in verdict.observations for i in o.open_intents]
-            if intents and verdict.group is not Group.IN_FLIGHT:
-                found.append(
-                    (f"{verdict.slug}: {', '.join(intents)} has no recorded end; look, don't repeat", True)
-                )
+        for slug, intents in self.known.unresolved:
+            found.append((f"{slug}: {', '.join(intents)} has no recorded end: look, don't repeat", True))
         found += [(f"{s.name}: {text}", False) for s in self.board.sources for text in s.findings]
         return found[:5]
 
@@ -203,8 +202,7 @@ class OpsConsoleApp(App[None]):
             pause = TIDY_EVERY
 
     def on_board_changed(self, message: BoardChanged) -> None:
-        self.board = message.board
-        self._by_slug = {v.slug: v for v in self.board.verdicts}
+        self.known = message.known
         if isinstance(self.screen, ConsoleScreen):
             self.screen.take_board(self.board)
 

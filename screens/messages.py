@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from opsconsole.board import Board
+from opsconsole.verdict import Group
 
 if TYPE_CHECKING:
     from opsconsole.console import Console
@@ -18,12 +19,26 @@ class ConsoleReady(Message):
         self.console = console
 
 
+class Known:
+    """A board with what every screen asks of it, worked out once, in the thread that made the board."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.by_slug = {v.slug: v for v in board.verdicts}
+        self.counts = board.counts()
+        self.unresolved = [
+            (v.slug, intents)
+            for v in board.verdicts
+            if (intents := [i for o in v.observations for i in o.open_intents]) and v.group is not Group.IN_FLIGHT
+        ]
+
+
 class BoardChanged(Message):
-    """A newer board; the newest one replaces those that still wait."""
+    """A newer board; the newest one replaces those that still wait. Make it off the loop: it is work."""
 
     def __init__(self, board: Board) -> None:
         super().__init__()
-        self.board = board
+        self.known = Known(board)
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, BoardChanged)

@@ -17,7 +17,7 @@ class Tabs(Line):
     found = 0
 
     def words(self, width: int) -> Text:
-        counts = self.ops.board.counts()
+        counts = self.ops.known.counts
         line = Text(no_wrap=True)
         for number, group in enumerate(TABS, 1):
             name = "All" if group is None else str(group) if width >= 100 else SHORT[group]
