@@ -26,6 +26,7 @@ from opsconsole.settings import BlastHost
 
 _QUEUED = re.compile(r"in (\d+) Requests?")
 _RECENT_NS = 2 * 10**9
+_KINDS = {str(kind): kind for kind in Kind}
 
 
 class BadAnswer(HostLost):
@@ -45,11 +46,11 @@ def file_fact(
     """A fact of one stat as the scripts give it, with [sha256, rows, exact, trouble] when hashed."""
     kind, size, mtime, ctime, device, inode, mode, owner, group, trouble = found
     sha256, rows, exact, why = digest or (None, None, True, "")
-    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+    if sha256 is not None and (len(sha256) != 64 or sha256.strip("0123456789abcdef")):
         raise ValueError("a digest that isn't one")
     return FileFact(
         path=path,
-        kind=Kind(kind),
+        kind=_KINDS[kind],
         size=int(size),
         mtime_ns=int(mtime),
         ctime_ns=int(ctime),
@@ -142,16 +143,14 @@ class Reading:
         )
 
     def _file(self, path: str, found: list[Any], digest: list[Any] | None) -> FileFact:
+        if digest is None and found[0] == Kind.FILE:
+            key = Key(path, found[4], found[5], found[1], found[2], found[3])
+            known = self._known.get(key)
+            if known is not None:
+                digest = [*known, ""]
+            return file_fact(path, found, digest)
         fact = file_fact(path, found, digest)
-        if not fact.there:
-            return fact
-        if digest is None:
-            known = self._known.get(key_of(fact))
-            if known is None:
-                return fact
-            return file_fact(path, found, [known.sha256, known.rows, known.rows_exact, ""])
-        settled = abs(self._now_ns - max(fact.mtime_ns, fact.ctime_ns)) > _RECENT_NS
-        if fact.sha256 is not None and settled:
+        if fact.sha256 is not None and abs(self._now_ns - max(fact.mtime_ns, fact.ctime_ns)) > _RECENT_NS:
             self.fresh[key_of(fact)] = Known(fact.sha256, fact.rows, fact.rows_exact)
         return fact
 

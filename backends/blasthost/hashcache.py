@@ -73,7 +73,11 @@ class HashCache:
             with contextlib.suppress(sqlite3.Error), self._database:
                 self._database.executemany(
                     "REPLACE INTO digest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [(host, *map(_signed, key), *known) for key, known in found.items() if key in kept],
+                    [
+                        (host, key.path, _signed(key.device), _signed(key.inode), *key[3:], *known)
+                        for key, known in found.items()
+                        if key in kept
+                    ],
                 )
                 self._database.executemany(
                     "DELETE FROM digest WHERE host = ? AND path = ?", [(host, key.path) for key in surplus]
@@ -98,9 +102,9 @@ class HashCache:
         }
 
 
-def _signed(value: object) -> object:
+def _signed(value: int) -> int:
     """SQLite holds signed 64-bit numbers; device and inode may be larger."""
-    return value - 2**64 if isinstance(value, int) and value >= 2**63 else value
+    return value - 2**64 if value >= 2**63 else value
 
 
 def _open(file: Path | None) -> sqlite3.Connection:
