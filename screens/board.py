@@ -51,6 +51,9 @@ class BoardScreen(ConsoleScreen):
         return ()
 
     def body(self) -> ComposeResult:
+        # Filled before it is laid out: filled afterwards, everything would be painted twice.
+        self._board = self.ops.board
+        self._table.show(arrange(self._board, None, "", "", False), self.ops.now(), self._nothing())
         yield Tabs()
         yield Heads(self._table)
         yield self._table
@@ -58,8 +61,6 @@ class BoardScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         self._table.focus()
-        self._board = self.ops.board
-        self._show(arrange(self._board, None, "", "", False))
 
     def board_changed(self, board: Board) -> None:
         self._arrange()
