@@ -84,6 +84,7 @@ class Console:
         self._store_lock = threading.Lock()
         self._opened: AuditStore | None = None
         self._tidying = threading.Lock()
+        self._tidied = False
         self._closing = threading.Event()
         self.store_trouble = ""
         self.found_at_start: tuple[str, ...] = ()
@@ -116,7 +117,8 @@ class Console:
             with suppress(Exception):  # a broken store is shown by store_trouble, and must not stop the looking
                 before = self.store().head().seq
                 found = self._runs().reconcile()
-                self.found_at_start = self.found_at_start or found
+                if not self._tidied:  # later it finds this console's own runs, which nobody left open
+                    self.found_at_start, self._tidied = found, True
                 told, _ = self._delivery().deliver()
                 if told or self.store().head().seq != before:
                     self.watch.refresh(("console", *self._recorders) if told else ("console",))

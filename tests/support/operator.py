@@ -72,6 +72,11 @@ class Operator:
             await self.press(key)
 
 
+def heard(app: OpsConsoleApp) -> set[str]:
+    """The sources that have answered, or have let it be known that they can't."""
+    return {s.name for s in app.board.sources if s.fresh or s.trouble}
+
+
 @asynccontextmanager
 async def before_the_screens(world: RealWorld, size: tuple[int, int] = (160, 50)) -> AsyncIterator[Operator]:
     """The program's screens on `world`, opened as the program opens them, once every source has answered."""
@@ -88,5 +93,5 @@ async def before_the_screens(world: RealWorld, size: tuple[int, int] = (160, 50)
     )
     async with app.run_test(size=size, notifications=True) as pilot:
         operator = Operator(app, pilot)
-        await operator.until(lambda: app.console_ready and len(app.board.sources) == 3)
+        await operator.until(lambda: app.console_ready and len(heard(app)) == 3)
         yield operator
