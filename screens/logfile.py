@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import threading
 from array import array
 from bisect import bisect_right
 from contextlib import suppress
@@ -13,6 +14,7 @@ BLOCK_LINES = 64
 READ_CAP = 256 * 1024  # bytes read for one block: a line longer than that is shown cut
 LINE_CAP = 8 * 1024  # bytes of one line that are shown
 SEARCH_STEP = 1 << 20
+AT_MOST = 0.05  # seconds that a flood waits for the screen to be painted
 CUT = " … (line cut)"
 
 
@@ -25,6 +27,8 @@ class LogFile:
         self.path, self._handle = _open(path)
         self._lines_at, self._bytes_at = array("Q", [0]), array("Q", [0])  # every block's first line, and its place
         self._newlines = self._size = self._whole = 0
+        self.calm = threading.Event()  # cleared while the screen paints: a flood would take its time away
+        self.calm.set()
 
     @property
     def size(self) -> int:
@@ -40,6 +44,7 @@ class LogFile:
         """Write `data` behind what is there. Raises OSError when the disk takes no more."""
         view = memoryview(data)
         for start in range(0, len(data), PIECE):
+            self.calm.wait(AT_MOST)
             self._take(bytes(view[start : start + PIECE]))
 
     def _take(self, piece: bytes) -> None:

@@ -65,6 +65,8 @@ class LogPane(ScrollView, can_focus=True):
         """Paint what came since the last look; nothing at all when nothing came."""
         if self.file is None or (self.file.lines, self.file.size) == (self.shown, self._size_shown):
             return
+        self.file.calm.clear()
+        self.call_after_refresh(self.file.calm.set)
         last, self.shown, self._size_shown = self.shown, self.file.lines, self.file.size
         self._strips.pop(last - 1, None)  # it may have grown
         self.virtual_size = Size(self._widest, self.shown)

@@ -6,6 +6,8 @@ from opsconsole.runlog import Progress, Reader, read_line
 from opsconsole.settings import Patterns
 
 CALM = 24 * 1024  # bytes of one feed that are read line by line
+STEP = 32 * 1024
+FLOOD_SEARCHED = 1 << 20  # bytes of a flood in which the newest error is looked for
 _ERROR_WORDS = (b"error", b"critical", b"fatal", b"traceback", b"exception:", b" 4.", b" 5.", b"-4.", b"-5.")
 
 
@@ -47,10 +49,15 @@ class Skimmer:
         self._reader.close()
 
     def _look_for_error(self, flood: bytes) -> None:
-        lowered = flood.lower()
-        at = max(lowered.rfind(word) for word in _ERROR_WORDS)
-        if at >= 0:
+        """In small steps from the end back: a search holds every other thread up while it lasts."""
+        for end in range(len(flood), max(len(flood) - FLOOD_SEARCHED, 0), -STEP):
+            piece = flood[max(end - STEP, 0) : end].lower()
+            at = max(piece.rfind(word) for word in _ERROR_WORDS)
+            if at < 0:
+                continue
+            at += max(end - STEP, 0)
             start = flood.rfind(b"\n", 0, at) + 1
             event = read_line(flood[start : flood.find(b"\n", at)], self._patterns)
             if event is not None and event.error:
                 self.progress.last_error = event.error
+                return
