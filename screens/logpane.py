@@ -104,9 +104,9 @@ class LogPane(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         x, top = self.scroll_offset
-        width = self.scrollable_content_region.width
-        strip = self._line(top + y).crop_extend(x, x + width, self.rich_style)
-        return strip.apply_style(self.rich_style)
+        style = self.rich_style  # asked for once: it is put together anew each time
+        strip = self._line(top + y).crop_extend(x, x + self.scrollable_content_region.width, style)
+        return strip.apply_style(style)
 
     def _line(self, number: int) -> Strip:
         if number >= self.shown or self.file is None:
