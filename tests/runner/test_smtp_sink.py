@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -43,16 +44,17 @@ class Sink:
 
 
 @pytest.fixture
-def sink(tmp_path: Path) -> Iterator[Sink]:
-    folder = tmp_path / "dump"
-    folder.mkdir()
-    for place in (folder, *folder.parents[:3]):  # smtp-sink gives root's rights up before it writes
-        if place.stat().st_uid == os.geteuid() and "pytest" in str(place):
-            place.chmod(0o777 if place == folder else 0o755)
-    started = Sink(folder)
-    yield started
-    started.process.terminate()
-    started.process.wait(10)
+def sink() -> Iterator[Sink]:
+    # A folder of its own: smtp-sink gives root's rights up before it writes there.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "dump"
+        folder.mkdir()
+        for place in (folder.parent, folder):
+            place.chmod(0o777)
+        started = Sink(folder)
+        yield started
+        started.process.terminate()
+        started.process.wait(10)
 
 
 def test_given_postfixs_own_sink_when_sent_then_each_address_has_one_mail(host: Host, sink: Sink) -> None:
