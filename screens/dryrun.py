@@ -155,7 +155,11 @@ def head(screen: DryRunScreen) -> list[Text]:
     digests = "   ".join(f"{name} {short(result.digests[name])}" for name in FILES if name in result.digests)
     lines.append(safe(digests, 400, DIM))
     sample = result.sample or {}
-    lines += [safe(f"{name}: {mask_addresses(str(sample[name]))}", 160, DIM) for name in ("to", "subject") if sample.get(name)]
+    lines += [
+        safe(f"{name}: {mask_addresses(str(sample[name]))}", 160, DIM)
+        for name in ("to", "subject")
+        if sample.get(name)
+    ]
     lines += [safe(f"✖ {mask_addresses(trouble)}", 400, DANGER) for trouble in result.troubles[:4]]
     if screen.against:
         lines += [safe(f"– no send: {reason}", 500, CAUTION) for reason in screen.against]

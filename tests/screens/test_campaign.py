@@ -33,7 +33,8 @@ async def test_text_from_outside_is_only_text_in_every_part(stage: Stage) -> Non
     stage.host.data = COLUMNS + f'anna@example.com,"{NASTY}",Paris\n'
     async with stage.open((160, 50)) as pilot:
         pilot.app.push_screen(CampaignScreen(SLUG))
-        for key, wanted in (("1", "host cron"), ("2", "colour"), ("3", "control character"), ("4", "Nothing was done")):
+        parts = {"1": "host cron", "2": "colour", "3": "control character", "4": "Nothing was done"}
+        for key, wanted in parts.items():
             await pilot.press(key)
             await until(pilot, lambda wanted=wanted: wanted in screen_text(pilot))
             text = screen_text(pilot)

@@ -63,7 +63,8 @@ async def test_addresses_are_masked_until_showing_them_is_recorded(stage: Stage)
 
 
 async def test_a_log_that_tries_to_take_over_the_terminal_is_shown_as_text(stage: Stage) -> None:
-    stage.host.running([f"550 5.1.1 bob@example.com {NASTY}\n".encode(), b"\xff\xfe broken bytes\n", b"{" * 3000 + b"\n"])
+    refused = f"550 5.1.1 bob@example.com {NASTY}\n".encode()
+    stage.host.running([refused, b"\xff\xfe broken bytes\n", b"{" * 3000 + b"\n"])
     async with stage.open() as pilot:
         pilot.app.push_screen(RunScreen(SLUG, None))
         await until(pilot, lambda: "[Sale] [/today] \\x1b[2Jgone" in screen_text(pilot))
