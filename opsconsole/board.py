@@ -60,6 +60,15 @@ def assemble(reports: Mapping[str, Report], policy: Policy, now: datetime) -> Bo
     )
 
 
+def judge_one(reports: Mapping[str, Report], slug: str, policy: Policy, now: datetime) -> Verdict | None:
+    """The verdict on one campaign, as on the board; None when no source knows it."""
+    known = {r.source: o for r in reports.values() for o in r.observations if o.slug == slug}
+    if not known:
+        return None
+    words = [_word(report, known.get(report.source), slug) for report in reports.values()]
+    return _safely_judge(slug, words, policy, now)
+
+
 def matching(verdicts: Iterable[Verdict], text: str) -> tuple[Verdict, ...]:
     """Those in which every word of `text` occurs: in slug, name, status, owner, series or the sentence why.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsconsole import actions
 from opsconsole.actions import Action, Context
-from opsconsole.board import Board, assemble
+from opsconsole.board import Board, assemble, judge_one
 from opsconsole.campaign import check_slug
 from opsconsole.hostfacts import HostFacts
 from opsconsole.plan import DryRun, Plan
@@ -96,12 +96,15 @@ class Console:
         return assemble(self.watch.reports(), self.policy, self.clock())
 
     def verdict(self, slug: str) -> Verdict:
-        verdict = self.board().get(check_slug(slug))
+        verdict = self._known(check_slug(slug))
         if verdict is None:
             raise Refused(
                 f"No source knows a campaign {slug!r}.", "", "See `opsconsole board` for those there are."
             )
         return verdict
+
+    def _known(self, slug: str) -> Verdict | None:
+        return judge_one(self.watch.reports(), slug, self.policy, self.clock())
 
     def refresh(self, names: tuple[str, ...] | None = None) -> Board:
         """Ask every source (or these) again, look after what was left open, and give the new board."""
@@ -111,17 +114,21 @@ class Console:
 
     def tidy(self) -> None:
         """After a look: record ends nobody watched, and tell the others what waits for them."""
+        from opsconsole.audit.records import AuditUnavailable
+
         if self.read_only or not self._tidying.acquire(blocking=False):
             return
         try:
-            with suppress(Exception):  # a broken store is shown by store_trouble, and must not stop the looking
-                before = self.store().head().seq
-                found = self._runs().reconcile()
-                if not self._tidied:  # later it finds this console's own runs, which nobody left open
-                    self.found_at_start, self._tidied = found, True
-                told, _ = self._delivery().deliver()
-                if told or self.store().head().seq != before:
-                    self.watch.refresh(("console", *self._recorders) if told else ("console",))
+            before = self.store().head().seq
+            found = self._runs().reconcile()
+            if not self._tidied:  # later it finds this console's own runs, which nobody left open
+                self.found_at_start, self._tidied = found, True
+            told, _ = self._delivery().deliver()
+            self.store_trouble = ""
+            if told or self.store().head().seq != before:
+                self.watch.refresh(("console", *self._recorders) if told else ("console",))
+        except AuditUnavailable as error:  # looking goes on, under a banner
+            self.store_trouble = str(error)
         finally:
             self._tidying.release()
 
@@ -130,7 +137,7 @@ class Console:
             self.tidy()
 
     def context(self, slug: str | None = None) -> Context:
-        verdict = self.board().get(slug) if slug else None
+        verdict = self._known(slug) if slug else None
         return Context(
             role=self.role,
             read_only=self.read_only,
@@ -351,7 +358,7 @@ class Console:
 
     def carrier_of(self, slug: str) -> Carrier:
         """The carrier that holds this campaign. Raises Refused when none does."""
-        verdict = self.board().get(slug)
+        verdict = self._known(slug)
         for o in verdict.observations if verdict else ():
             if o.source in self._carriers and o.says != "absent":
                 return self._carriers[o.source]

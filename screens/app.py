@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 AT_MOST_EVERY = 0.5  # seconds between two boards
 AT_LEAST_EVERY = 15.0  # time alone changes a board: what was due becomes late
-TIDY_EVERY = 20.0
 LEFT_BY = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -168,8 +167,6 @@ class OpsConsoleApp(App[None]):
         self.post_message(ConsoleReady(console))
         console.start()
         threading.Thread(target=self._keep_board, args=(console,), name="keep-board", daemon=True).start()
-        if not console.read_only:
-            threading.Thread(target=self._keep_tidy, args=(console,), name="keep-tidy", daemon=True).start()
 
     def _not_started(self, error: Exception) -> None:
         self.start_trouble = say(error, 400)
@@ -193,13 +190,6 @@ class OpsConsoleApp(App[None]):
             with suppress(RuntimeError):  # the loop is closed
                 self.post_message(BoardChanged(board))
             self._leaving.wait(AT_MOST_EVERY)
-
-    def _keep_tidy(self, console: "Console") -> None:
-        """Look after what was left open and tell others what waits for them; the first time soon."""
-        pause = 3.0
-        while not self._leaving.wait(pause):
-            console.tidy()
-            pause = TIDY_EVERY
 
     def on_board_changed(self, message: BoardChanged) -> None:
         self.known = message.known
