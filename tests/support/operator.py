@@ -60,14 +60,19 @@ class Operator:
 
         await self.until(told)
 
-    async def confirms(self, phrase: str) -> None:
+    async def confirms(self, phrase: str, reason: str = "") -> None:
         """Both steps of the question that is coming up: reads, goes on, types, and presses the last button."""
         await self.until(lambda: isinstance(self.app.screen, ConfirmScreen))
         await settle(self.pilot)
         await self.press("tab", "enter")
         await settle(self.pilot)
         await self.types(phrase)
-        for key in ("enter", "enter", "tab", "enter"):
+        await self._presses("enter")
+        await self.types(reason)
+        await self._presses("enter", "tab", "enter")
+
+    async def _presses(self, *keys: str) -> None:
+        for key in keys:
             await self.pilot.pause(2 * REPEAT)  # a held enter would come faster
             await self.press(key)
 
