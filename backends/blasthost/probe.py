@@ -19,19 +19,17 @@ import msgspec
 
 from backends.blasthost import shlook
 from backends.blasthost.answers import Completed
+from backends.blasthost.asking import FILE_CAP, TOTAL_CAP, Asking
 from backends.blasthost.errors import RemoteFailed
 from backends.blasthost.facts import BadAnswer, Reading, clock, host_facts
-from backends.blasthost.hashcache import HashCache, Key, Known
-from opsconsole.campaign import DATA, FILES, METADATA, check_slug
+from backends.blasthost.hashcache import HashCache, Key
+from opsconsole.campaign import check_slug
 from opsconsole.hostfacts import FolderFacts, HostFacts
 from opsconsole.settings import BlastHost
 
-FILE_CAP = 64 * 2**20  # bytes: a larger file isn't hashed
-TOTAL_CAP = 2**30  # bytes hashed in one look; the rest in the next ones
 SECONDS = 8.0  # of hashing in one look
 LIMIT = 45.0  # seconds for one exec
 MAX_ANSWER = 256 * 2**20
-_RECENT_NS = 2 * 10**9
 _MODULES = ("looking", "machine", "probe")
 
 
@@ -57,7 +55,8 @@ class Probe:
         self._python = settings.python != "never"
         self._salt = secrets.token_hex(16)
         self._seen: dict[bytes, FolderFacts] = {}  # by the host's mark of everything that stat tells
-        self._texts: dict[tuple[str, str], tuple[tuple[int, ...], bytes]] = {}  # sh: contents by stat
+        self._told: dict[str, tuple[tuple[Any, ...], FolderFacts]] = {}  # sh: by slug, with what stat told of it
+        self._sections, self._owners = shlook.NOTHING, dict[str, str]()
         self._lock = threading.Lock()
 
     def look(self, slugs: Collection[str] | None = None) -> HostFacts:
@@ -144,18 +143,19 @@ class Probe:
     def _look_sh(self, wanted: list[str] | None) -> HostFacts:
         settings = self._settings
         folders = (settings.campaigns_dir.rstrip("/"), settings.log_dir.rstrip("/"), settings.state_dir.rstrip("/"))
-        paths = {"campaigns": folders[0], "log": folders[1], "state": folders[2], "cron": settings.cron_files}
         nonce = secrets.token_hex(16)
+        have = [self._sections[name].digest for name in shlook.SECTIONS]
         tables = (str(len(settings.cron_files)), *settings.cron_files)
         first = self._session.run(
-            _shell_source(), "sweep", nonce, *folders, settings.runner, settings.credentials, *tables,
+            _shell_source(), "sweep", nonce, *folders, settings.runner, settings.credentials, *have, *tables,
             *(wanted or ()), timeout=LIMIT, max_bytes=MAX_ANSWER,
         )  # fmt: skip
         after = self._now()
-        swept = shlook.sweep(first.stdout, nonce, wanted, paths)
+        swept = shlook.sweep(first.stdout, nonce, wanted, settings.cron_files, self._sections)
+        marks = {slug: swept.mark(slug) for slug in swept.slugs}
+        old = {slug: told for slug, mark in marks.items() if (told := self._told.get(slug)) and told[0] == mark}
         known = self._cache.known(settings.ssh)
-        reading = Reading(settings, known, int(swept.host["clock"] * 1e9))
-        asking = _Asking(swept, settings, known, self._texts)
+        asking = Asking(swept, settings, known, [slug for slug in marks if slug not in old], self._owners)
         gathered = shlook.Gathered()
         if asking.wanted:
             nonce = secrets.token_hex(16)
@@ -163,18 +163,22 @@ class Probe:
                 _shell_source(), "gather", nonce, *folders, *asking.wanted, timeout=LIMIT, max_bytes=MAX_ANSWER
             )
             gathered = shlook.gather(second.stdout, nonce)
-        texts = asking.kept | gathered.texts
+        self._owners |= gathered.owners
         now_ns = int(swept.host["clock"] * 1e9)
-        self._texts = {
-            at: (key, texts[at])
-            for at, key in asking.keys.items()
-            if at in texts and abs(now_ns - max(key[3:5])) > _RECENT_NS
-        }
-        campaigns = {}
-        for slug in swept.slugs:
-            record = shlook.campaign(slug, swept, texts)
+        reading = Reading(settings, known, now_ns)
+        campaigns: dict[str, FolderFacts] = {}
+        kept: dict[str, tuple[tuple[Any, ...], FolderFacts]] = {}
+        for slug, mark in marks.items():
+            if slug in old:
+                kept[slug], campaigns[slug] = old[slug], old[slug][1]
+                continue
+            record = shlook.campaign(slug, swept, gathered.texts, self._owners)
             record["h"] = asking.digests(slug, gathered)
             campaigns[slug] = reading.folder(record)
+            if swept.quiet(slug, now_ns) and _whole(campaigns[slug]):
+                kept[slug] = (mark, campaigns[slug])
+        if wanted is None:
+            self._sections, self._told = swept.sections, kept
         self._cache.remember(settings.ssh, reading.fresh)
         return self._facts(swept.host, campaigns, first, after)
 
@@ -190,85 +194,6 @@ class Probe:
             clock_error=error,
             round_trip_ms=max(done.rtt - float(raw["took"]), 0.0) * 1000,
         )
-
-
-class _Asking:
-    """What the second exec must bring, given the sweep and what is known. Paths are slugs and fixed names."""
-
-    def __init__(
-        self,
-        swept: shlook.Sweep,
-        settings: BlastHost,
-        known: Mapping[Key, Known],
-        texts: Mapping[tuple[str, str], tuple[tuple[int, ...], bytes]],
-    ) -> None:
-        self.wanted: list[str] = []
-        self.keys: dict[tuple[str, str], tuple[int, ...]] = {}
-        self.kept: dict[tuple[str, str], bytes] = {}
-        self._not_hashed: dict[str, str] = {}
-        self._asked: set[str] = set()
-        self._old, self._left = texts, TOTAL_CAP
-        self._where, self._known = settings.campaigns_dir.rstrip("/"), known
-        for slug in swept.slugs:
-            self._campaign(slug, swept)
-
-    def _campaign(self, slug: str, swept: shlook.Sweep) -> None:
-        for name in FILES:
-            path = f"{slug}/{name}"
-            stat = swept.files.get(path)
-            if stat is None or stat[0] != "file":
-                continue
-            if name == METADATA and stat[1] <= shlook.TEXT_CAP:
-                self._text("C", "c", path, stat)
-            self._hash(path, stat)
-        log = swept.logs.get(f"{slug}.log")
-        if log is not None and log[0] == "file":
-            self._text("L", "l" if log[1] <= shlook.TAIL else "t", f"{slug}.log", log)
-        for attempt in swept.attempts.get(slug, []):
-            for name in (*shlook.RUN_FILES, "out"):
-                path = f"{slug}/{attempt}/{name}"
-                stat = swept.runs.get(path)
-                if stat is not None and stat[0] == "file" and (name == "out" or stat[1] <= shlook.TEXT_CAP):
-                    self._text("R", "o" if name == "out" and stat[1] > shlook.TAIL else "r", path, stat)
-
-    def _text(self, letter: str, job: str, path: str, stat: list[Any]) -> None:
-        key = (stat[4], stat[5], stat[1], stat[2], stat[3])
-        self.keys[letter, path] = key
-        old = self._old.get((letter, path))
-        if old is not None and old[0] == key:
-            self.kept[letter, path] = old[1]
-        else:
-            self.wanted.append(f"{job}/{path}")
-
-    def _hash(self, path: str, stat: list[Any]) -> None:
-        size = stat[1]
-        if Key(f"{self._where}/{path}", stat[4], stat[5], size, stat[2], stat[3]) in self._known:
-            return
-        if size > FILE_CAP:
-            said = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-            self._not_hashed[path] = f"not hashed ({said})"
-        elif size > self._left:
-            self._not_hashed[path] = f"not hashed yet ({size / 1e6:.1f} MB): the look took long enough"
-        else:
-            self._left -= size
-            self._asked.add(path)
-            self.wanted.append(f"h/{path}")
-            if path.endswith(DATA):
-                self.wanted.append(f"w/{path}")
-
-    def digests(self, slug: str, gathered: shlook.Gathered) -> dict[str, list[Any]]:
-        """By file name, as probe.py tells them. Lines behind the header stand for rows, and say so."""
-        found: dict[str, list[Any]] = {}
-        for name in FILES:
-            path = f"{slug}/{name}"
-            if path in self._not_hashed:
-                found[name] = [None, None, False, self._not_hashed[path]]
-            elif path in self._asked:
-                lines = gathered.lines.get(path)
-                rows = None if lines is None else max(lines - 1, 0)
-                sha256 = gathered.digests.get(path)
-                found[name] = [sha256, rows, name != DATA, "" if sha256 else "can't be read"]
-        return found
 
 
 class Part(msgspec.Struct):
@@ -306,6 +231,13 @@ def _inflate(packed: bytes) -> bytes:
     if inflater.unconsumed_tail:
         raise BadAnswer("it is larger than any host's")
     return document
+
+
+def _whole(folder: FolderFacts) -> bool:
+    """Whether everything that is there was read."""
+    files = [*folder.files.values(), *([folder.log] if folder.log else [])]
+    troubles = [folder.trouble, *(fact.trouble for fact in files), *(run.trouble for run in folder.runs)]
+    return not any(troubles) and all(fact.sha256 for fact in folder.files.values() if fact.there)
 
 
 def _with_trouble(facts: HostFacts, why: str) -> HostFacts:

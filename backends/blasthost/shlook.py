@@ -12,17 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backends.blasthost.facts import BadAnswer
+from backends.blasthost.statlines import MISSING, Section, section, stats
 from opsconsole.campaign import FILES, METADATA, is_slug
 
 RUN_FILES = ("claim.json", "plan.json", "owner", "started", "finished", "released", "control", "runner.json")
 TEXT_CAP, TAIL, ATTEMPTS = 64 * 1024, 16 * 1024, 20
-
-_STAT = re.compile(
-    r"(.*)\|(\d+)\|(\d+)\|(\d+)\|(-?\d+(?:\.\d+)?)\|(-?\d+(?:\.\d+)?)\|([0-7]+)\|([^|]*)\|([^|]*)\|([a-z ]+)"
-)
-_COMPLAINT = re.compile(r"stat: [^/]*? '(.+)': (.+)")  # "cannot statx '…'", BusyBox: "can't stat '…'"
-_KINDS = {"regular file": "file", "regular empty file": "file", "directory": "folder", "symbolic link": "symlink"}
-_MISSING = ["missing", 0, 0, 0, 0, 0, 0, "", "", ""]
+_RECENT_NS = 2 * 10**9
 
 
 @dataclass
@@ -53,11 +48,17 @@ def records(output: bytes, nonce: str) -> dict[str, list[Record]]:
     return found
 
 
+Sections = Mapping[str, Section]  # of FILES, LOGS and RUNS
+SECTIONS = ("FILES", "LOGS", "RUNS")
+NOTHING: Sections = dict.fromkeys(SECTIONS, Section())
+
+
 @dataclass
 class Sweep:
     """The first of the two answers, taken apart. Stats are lists as probe.py makes them, by path."""
 
     host: dict[str, Any]
+    sections: Sections
     slugs: list[str]
     files: Mapping[str, list[Any]]
     logs: Mapping[str, list[Any]]
@@ -68,64 +69,57 @@ class Sweep:
     unseen_runs: str  # why no run state could be looked at; "" when it could
     attempts: dict[str, list[int]] = field(default_factory=dict)
 
+    def quiet(self, slug: str, now_ns: int) -> bool:
+        """Whether nothing of the campaign changed so lately that it may change again under the same times."""
+        files, log, runs, _ = self.mark(slug)
+        stats = [*files, log, *(stat for _, of_run in runs for stat in of_run)]
+        return all(abs(now_ns - max(s[2], s[3])) > _RECENT_NS for s in stats if s is not None and s[0] == "file")
 
-def _nanoseconds(text: str) -> int:
-    seconds, _, fraction = text.partition(".")
-    return int(seconds) * 10**9 + int((fraction + "0" * 9)[:9]) * (-1 if text.startswith("-") else 1)
-
-
-def _stats(body: bytes) -> dict[str, list[Any]]:
-    """Paths told by stat, those that are there and those it complained about."""
-    found: dict[str, list[Any]] = {}
-    for line in body.decode("utf-8", "replace").split("\n"):
-        match = _STAT.fullmatch(line)
-        if match:
-            name, device, inode, size, mtime, ctime, mode, owner, group, kind = match.groups()
-            times = [int(size), _nanoseconds(mtime), _nanoseconds(ctime), int(device), int(inode)]
-            found[name] = [_KINDS.get(kind, "other"), *times, int(mode, 8), owner, group, ""]
-        elif line.startswith("stat: "):
-            complaint = _COMPLAINT.fullmatch(line)
-            if complaint is None:
-                raise ValueError(f"stat said {line[:80]!a}")
-            found[complaint[1]] = _complaint(complaint[2])
-    return found
-
-
-def _complaint(why: str) -> list[Any]:
-    if why in ("No such file or directory", "Not a directory"):
-        return list(_MISSING)
-    kind = "denied" if why in ("Permission denied", "Operation not permitted") else "error"
-    return [kind, *_MISSING[1:9], why]
+    def mark(self, slug: str) -> tuple[Any, ...]:
+        """All that is known of a campaign before anything of it is read; cheap to compare with an older one."""
+        where = [f"{slug}/{attempt}" for attempt in self.attempts.get(slug, ())]
+        return (
+            [self.files.get(path) for path in (slug, *(f"{slug}/{name}" for name in FILES))],
+            self.logs.get(f"{slug}.log"),
+            [(self.life.get(at), [self.runs.get(f"{at}/{name}") for name in (*RUN_FILES, "out")]) for at in where],
+            (slug in self.denied_runs, self.unseen_runs, self.instead["files"], self.instead["logs"]),
+        )
 
 
 def _stat(record: Record) -> list[Any]:
-    return next(iter(_stats(record.body).values()), ["error", *_MISSING[1:9], "stat said nothing"])
+    return next(iter(stats(record.body).values()), ["error", *MISSING[1:9], "stat said nothing"])
 
 
-def sweep(output: bytes, nonce: str, wanted: Collection[str] | None, paths: Mapping[str, Any]) -> Sweep:
-    """Reads the answer of `main sweep`. `paths`: campaigns, log, state and cron as they were asked for."""
+def sweep(
+    output: bytes, nonce: str, wanted: Collection[str] | None, cron: Iterable[str], old: Sections = NOTHING
+) -> Sweep:
+    """Reads the answer of `main sweep`; `cron` and the digests of `old` as they were given to it."""
     found = records(output, nonce)
     try:
-        return _sweep(found, wanted, paths)
+        return _sweep(found, wanted, cron, old)
     except (KeyError, IndexError, ValueError) as error:
         raise BadAnswer(f"a part of it has the wrong shape ({type(error).__name__}: {error!s:.80})") from error
 
 
-def _sweep(found: Mapping[str, list[Record]], wanted: Collection[str] | None, paths: Mapping[str, Any]) -> Sweep:
+def _sweep(
+    found: Mapping[str, list[Record]], wanted: Collection[str] | None, cron: Iterable[str], old: Sections
+) -> Sweep:
     campaigns, state = _stat(found["CAMPAIGNS"][0]), _stat(found["STATEDIR"][0])
     listed = found.get("LISTED")
     if not listed and campaigns[0] == "folder":
         campaigns = ["denied", *campaigns[1:9], "Permission denied"]
-    runs = _stats(found["RUNS"][0].body)
+    sections = {name: _section(found[name][0], old[name]) for name in SECTIONS}
+    runs = sections["RUNS"].stats
     denied = set(found["DENIEDRUNS"][0].text.split())
     slugs = set(filter(is_slug, listed[0].text.split("\n"))) if listed else set()
     told = {path.partition("/")[0] for path in runs} | denied
     life = dict(line.split(" ") for line in found["LIFE"][0].text.split("\n") if line)
     swept = Sweep(
-        host=_host(found, campaigns, state, paths),
+        host=_host(found, campaigns, state, cron),
+        sections=sections,
         slugs=sorted(slugs | set(filter(is_slug, told)) if wanted is None else wanted),
-        files=_stats(found["FILES"][0].body),
-        logs=_stats(found["LOGS"][0].body),
+        files=sections["FILES"].stats,
+        logs=sections["LOGS"].stats,
         runs=runs,
         life=life,
         denied_runs=denied,
@@ -147,11 +141,19 @@ def _sweep(found: Mapping[str, list[Record]], wanted: Collection[str] | None, pa
     return swept
 
 
+def _section(record: Record, old: Section) -> Section:
+    if record.args != ["same"]:
+        return section(record.body, old)
+    if old.digest == Section.digest:
+        raise ValueError("it speaks of something never told")
+    return old
+
+
 def _instead(folder: list[Any], unseen: str | bool) -> list[Any]:
     """What holds for a path stat said nothing about: its folder is missing, or shut, or something is wrong."""
     if folder[0] == "missing":
-        return _MISSING
-    return ["denied" if unseen else "error", *_MISSING[1:9], unseen or "stat said nothing about it"]
+        return MISSING
+    return ["denied" if unseen else "error", *MISSING[1:9], unseen or "stat said nothing about it"]
 
 
 def _unseen(record: Record) -> str:
@@ -163,7 +165,7 @@ def _unseen(record: Record) -> str:
 
 
 def _host(
-    found: Mapping[str, list[Record]], campaigns: list[Any], state: list[Any], paths: Mapping[str, Any]
+    found: Mapping[str, list[Record]], campaigns: list[Any], state: list[Any], cron: Iterable[str]
 ) -> dict[str, Any]:
     machine, boot, user, name = found["IDENTITY"][0].text.split("\n")[:4]
     runner = found["RUNNER"][0]
@@ -187,7 +189,7 @@ def _host(
         "state": state,
         "state_trouble": _unseen(found["STATEDIR"][0]),
         "log": _stat(found["LOGDIR"][0]),
-        "cron": list(_cron(found, paths["cron"])),
+        "cron": list(_cron(found, cron)),
         "holds": held,
         "processes": list(_processes(found.get("PROCESS", []))),
         "disks": [disk for record in found["DISK"] for disk in _disk(record)],
@@ -227,20 +229,28 @@ def _processes(found: Iterable[Record]) -> Iterator[list[Any]]:
 
 
 def _disk(record: Record) -> Iterator[list[Any]]:
-    rows = [line.split() for line in record.text.strip().split("\n")]
-    space = next((row for row in rows if len(row) >= 6 and row[1].isdigit() and row[3].isdigit()), None)
+    """What `df -Pk` and `df -Pi` say, each a line of headings and one of numbers."""
+    tables: dict[str, list[str]] = {}
+    kind = ""
+    for row in (line.split() for line in record.text.split("\n")):
+        if len(row) >= 6 and row[1].isdigit() and row[3].isdigit():
+            tables[kind] = row
+        elif len(row) >= 6:
+            kind = "inodes" if row[1] == "Inodes" else "blocks"
+    space, inodes = tables.get("blocks"), tables.get("inodes")
     if space:
-        inodes = int(rows[1][3]) if len(rows) > 1 and len(rows[1]) >= 6 and rows[1][3].isdigit() else None
-        yield [" ".join(record.args), int(space[3]) * 1024, int(space[1]) * 1024, inodes]
+        free = int(inodes[3]) if inodes else None
+        yield [" ".join(record.args), int(space[3]) * 1024, int(space[1]) * 1024, free]
 
 
 @dataclass
 class Gathered:
-    """The second answer: digests and line counts by campaign file, texts and tails by (letter, path)."""
+    """The second answer: digests and lines by campaign file, texts and tails by (letter, path), owners' names."""
 
     digests: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     texts: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
 
 
 def gather(output: bytes, nonce: str) -> Gathered:
@@ -255,6 +265,10 @@ def gather(output: bytes, nonce: str) -> Gathered:
         words = line.split()
         if len(words) == 2 and words[0].isdigit() and "/" in words[1]:
             result.lines[words[1]] = int(words[0])
+    for line in found["OWNERS"][0].text.split("\n"):
+        parts = line.split("|")
+        if len(parts) == 4:
+            result.owners |= {f"u{parts[0]}": parts[1], f"g{parts[2]}": parts[3]}
     for letter in "CRL":
         for record in found.get(f"{letter}TAR", []):
             result.texts |= {(letter, name): text for name, text in _members(record.body)}
@@ -277,12 +291,16 @@ def _members(packed: bytes) -> Iterator[tuple[str, bytes]]:
         return
 
 
-def campaign(slug: str, swept: Sweep, texts: Mapping[tuple[str, str], bytes]) -> dict[str, Any]:
-    """One campaign as probe.py tells it, without digests. `texts` as Gathered has them."""
+def campaign(
+    slug: str, swept: Sweep, texts: Mapping[tuple[str, str], bytes], owners: Mapping[str, str]
+) -> dict[str, Any]:
+    """One campaign as probe.py tells it, without digests. `texts` and `owners` as Gathered has them."""
 
     def at(what: str, path: str) -> list[Any]:
         stats = swept.logs if what == "logs" else swept.files
-        return list(stats.get(path) or swept.instead[what])
+        found = list(stats.get(path) or swept.instead[what])
+        found[7:9] = owners.get(f"u{found[7]}", found[7]), owners.get(f"g{found[8]}", found[8])
+        return found
 
     files = {name: at("files", f"{slug}/{name}") for name in FILES}
     trouble = "the run state can't be read: Permission denied" if slug in swept.denied_runs else ""
@@ -311,7 +329,7 @@ def campaign(slug: str, swept: Sweep, texts: Mapping[tuple[str, str], bytes]) ->
 
 def _run(slug: str, attempt: int, swept: Sweep, texts: Mapping[tuple[str, str], bytes]) -> dict[str, Any]:
     where = f"{slug}/{attempt}"
-    silent = ["error", *_MISSING[1:9], "stat said nothing about it"]
+    silent = ["error", *MISSING[1:9], "stat said nothing about it"]
     stats = {name: swept.runs.get(f"{where}/{name}", silent) for name in RUN_FILES}
     out = swept.runs.get(f"{where}/out", silent)
     trouble, contents = "", {}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from backends.blasthost import probe as probe_module
 from backends.blasthost.errors import HostLost
 from backends.blasthost.facts import BadAnswer
 from backends.blasthost.fetch import fetch
@@ -516,3 +517,63 @@ def test_fetching_brings_exactly_what_was_looked_at_or_says_why_not(tree):
     (folder / DATA).unlink()
     _, unread = fetch(session, settings.campaigns_dir, "c", seen)
     assert unread[DATA] == "missing"
+
+
+def test_of_many_campaigns_only_the_changed_one_is_told_again(tree, way):
+    """Enough of them that the host shares the work between two processes."""
+    for number in range(120):
+        tree.campaign(f"c{number}", data=b"email\n" + b"a@example.com\n" * number)
+    probe = Probe(LocalSession(shell=way[1]), tree.settings(python=way[0]), HashCache())
+    wait_until_settled(tree)
+    first = probe.look().campaigns
+    assert [first[f"c{number}"].files[DATA].sha256 for number in range(120)] == [
+        hashlib.sha256((tree.campaigns / f"c{number}" / DATA).read_bytes()).hexdigest() for number in range(120)
+    ]
+    (tree.log / "c7.log").write_text("Starting send\n")
+    (tree.campaigns / "c8" / DATA).write_bytes(b"email\nb@example.com\n")
+    shutil.rmtree(tree.campaigns / "c9")
+    tree.run("c10", claim_json={"by": "mara"})
+    second = probe.look().campaigns
+    assert set(second) == set(first) - {"c9"}
+    assert second["c7"].log_tail == "Starting send\n"
+    assert second["c8"].files[DATA].sha256 == hashlib.sha256(b"email\nb@example.com\n").hexdigest()
+    assert [run.claim for run in second["c10"].runs] == [{"by": "mara"}]
+    told_again = {slug for slug, folder in second.items() if folder is not first[slug]}
+    assert told_again == {"c7", "c8", "c10"}
+
+
+def test_a_look_at_a_few_forgets_nothing_of_the_others(tree, way):
+    for slug in ("a", "b"):
+        tree.campaign(slug)
+    probe = Probe(LocalSession(shell=way[1]), tree.settings(python=way[0]), HashCache())
+    wait_until_settled(tree)
+    first = probe.look().campaigns
+    assert probe.look(["b"]).campaigns == {"b": first["b"]}
+    again = probe.look().campaigns
+    assert all(again[slug] is first[slug] for slug in ("a", "b"))
+
+
+@pytest.mark.parametrize("same", ["", "1", "111", "2x"])
+def test_a_host_that_claims_more_sameness_than_it_was_asked_about_is_not_believed(tree, same):
+    tree.campaign("c")
+    tree.campaign("d")
+    probe = Probe(LocalSession(), tree.settings(), HashCache())
+    wait_until_settled(tree)
+    probe.look()
+    with pytest.MonkeyPatch.context() as patch:
+        real = probe_module.unpack
+        patch.setattr(probe_module, "unpack", lambda *answer: (real(*answer)[0], [probe_module.Part(same, [])]))
+        with pytest.raises(BadAnswer):
+            probe.look()
+
+
+def test_when_the_second_process_dies_its_half_is_looked_at_by_the_first(tree):
+    for number in range(120):
+        tree.campaign(f"c{number}")
+    probe = Probe(LocalSession(), tree.settings(), HashCache())
+    whole = probe_module._python_source()
+    with pytest.MonkeyPatch.context() as patch:
+        broken = whole.replace("with os.fdopen(writing,", "os._exit(1)\\n            with os.fdopen(writing,")
+        assert broken != whole
+        patch.setattr(probe_module, "_python_source", lambda: broken)
+        assert set(probe.look().campaigns) == {f"c{number}" for number in range(120)}

@@ -2,9 +2,10 @@
 # everything, `gather` for the contents that changed since. It only looks, and leaves nothing behind. Names from
 # the host are used only when they fit the slug grammar; the credentials file is only ever given to stat.
 #
-#     main sweep  NONCE CAMPAIGNS LOG STATE RUNNER CREDENTIALS CRON-COUNT [CRON...] [SLUG...]
+#     main sweep  NONCE CAMPAIGNS LOG STATE RUNNER CREDENTIALS FILES LOGS RUNS CRON-COUNT [CRON...] [SLUG...]
 #     main gather NONCE CAMPAIGNS LOG STATE [LETTER/PATH...]
 #
+# FILES, LOGS and RUNS are the SHA-256 of these records as the console has them: one that is the same isn't sent again.
 # Each record is a NUL, the nonce, a word, a line end, and what belongs to it up to the next record.
 
 m() {
@@ -23,7 +24,7 @@ slugs() {
         return
     fi
     for n in *; do
-        is_slug "$n" && { [ -e "$n" ] || [ -L "$n" ]; } && echo "$n"
+        is_slug "$n" && echo "$n"
     done
 }
 
@@ -87,12 +88,22 @@ runs() {
 }
 
 first_line() {
-    head -c 200 "$1" 2>/dev/null | head -n 1
+    first=''
+    { IFS= read -r first <"$1"; } 2>/dev/null
+    [ -z "$first" ] || printf '%.200s\n' "$first"
 }
 
-# stats: the stat of each path on standard input, or stat's own words when there is none.
+# stats RECORD DIGEST [FOLDER]: the stat of each path on standard input, or stat's own words when there is none, unless
+# all of it has that digest. Owners are numbers, as looking up each name would take longer than all the rest.
 stats() {
-    xargs -r stat -c "$F" 2>&1
+    found=$(cd "${3:-.}" 2>/dev/null && xargs -r stat -c '%n|%d|%i|%s|'"$T"'|%a|%u|%g|%F' 2>&1)
+    sum=$(printf '%s' "$found" | sha256sum 2>/dev/null)
+    if [ "${sum%% *}" = "$2" ]; then
+        m "$1" same
+    else
+        m "$1"
+        printf '%s\n' "$found"
+    fi
 }
 
 one_stat() {
@@ -109,15 +120,17 @@ boundedly() {
 }
 
 sweep() {
-    C=$1 L=$2 S=$3 R=$4 K=$5 crons=$6
-    shift 6
+    C=$1 L=$2 S=$3 R=$4 K=$5 files=$6 logs=$7 runs=$8 crons=$9
+    shift 9
     BOOT=$(first_line /proc/sys/kernel/random/boot_id)
-    F='%n|%d|%i|%s|%.9Y|%.9Z|%a|%U|%G|%F'
-    case $(stat -c %.9Y / 2>/dev/null) in *.*) ;; *) F='%n|%d|%i|%s|%Y|%Z|%a|%U|%G|%F' ;; esac
+    ME=$(id -un 2>/dev/null || id -u)
+    T='%.9Y|%.9Z'
+    case $(stat -c %.9Y / 2>/dev/null) in *.*) ;; *) T='%Y|%Z' ;; esac
+    F='%n|%d|%i|%s|'"$T"'|%a|%U|%G|%F'
     m IDENTITY
-    first_line /etc/machine-id || echo
+    echo "$(first_line /etc/machine-id)"
     echo "$BOOT"
-    id -un 2>/dev/null || id -u
+    echo "$ME"
     uname -n
     m ZONE
     first_line /etc/timezone
@@ -141,14 +154,13 @@ sweep() {
     elif [ -e "$C" ] && [ -d "$C" ]; then
         m UNLISTED
     fi
-    m FILES
-    all_slugs "$@" | while read -r s; do
-        echo "$s $s/blast_template.html $s/blast_data.csv $s/blast_metadata.json $s/blast_template.txt"
-    done | (cd "$C" 2>/dev/null && stats)
+    all=$(all_slugs "$@")
+    printf '%s\n' "$all" |
+        sed 's#..*#& &/blast_template.html &/blast_data.csv &/blast_metadata.json &/blast_template.txt#' |
+        stats FILES "$files" "$C"
     m LOGDIR "$(open_folder "$L")"
     one_stat "$L"
-    m LOGS
-    all_slugs "$@" | sed 's/$/.log/' | (cd "$L" 2>/dev/null && stats)
+    printf '%s\n' "$all" | sed 's/..*/&.log/' | stats LOGS "$logs" "$L"
     m STATEDIR "$([ -r "$S" ] && open_folder "$S")"
     one_stat "$S"
     # Owners are looked at before `finished` is: an owner that is gone has then written all it ever will.
@@ -156,8 +168,7 @@ sweep() {
     (cd "$S" 2>/dev/null && attempts "$@" | while read -r d; do life "$d"; done)
     m DENIEDRUNS
     (cd "$S" 2>/dev/null && slugs "$@" | while read -r s; do [ ! -d "$s" ] || { [ -r "$s" ] && [ -x "$s" ]; } || echo "$s"; done)
-    m RUNS
-    (cd "$S" 2>/dev/null && runs "$@" | stats)
+    (cd "$S" 2>/dev/null && runs "$@") | stats RUNS "$runs" "$S"
     m RUNNER "$([ -x "$R" ] && echo executable)"
     stat -L -c "$F" "$R" 2>&1
     m CREDENTIALS
@@ -167,8 +178,8 @@ sweep() {
     processes
     for d in "$C" "$L" "$S"; do
         m DISK "$d"
-        df -Pk "$d" 2>/dev/null | tail -n 1
-        df -Pi "$d" 2>/dev/null | tail -n 1
+        df -Pk "$d" 2>/dev/null
+        df -Pi "$d" 2>/dev/null
     done
     m MEMORY
     grep -E '^Mem(Total|Available):' /proc/meminfo 2>/dev/null
@@ -182,7 +193,7 @@ sweep() {
         done
     fi
     m LOGOUT
-    if [ "$(id -u)" != 0 ] && [ -d /run/systemd/system ] && [ ! -e "/var/lib/systemd/linger/$(id -un)" ]; then
+    if [ -d /run/systemd/system ] && [ ! -e "/var/lib/systemd/linger/$ME" ] && [ "$(id -u)" != 0 ]; then
         boundedly busctl get-property org.freedesktop.login1 /org/freedesktop/login1 \
             org.freedesktop.login1.Manager KillUserProcesses
     fi
@@ -286,6 +297,9 @@ gather() {
     pick h "$@" | (cd "$C" && xargs -r $SUM 2>/dev/null)
     m LINES
     pick w "$@" | (cd "$C" && xargs -r wc -l 2>/dev/null)
+    m OWNERS
+    pick n "$@" | (cd "$C" && xargs -r stat -c '%u|%U|%g|%G' 2>/dev/null)
+    pick g "$@" | (cd "$L" && xargs -r stat -c '%u|%U|%g|%G' 2>/dev/null)
     pick c "$@" | (texts "$C" C)
     pick r "$@" | (texts "$S" R)
     pick l "$@" | (texts "$L" L)
