@@ -41,7 +41,7 @@ class HeaderLine(Line):
 def who_and_when(operator: str, role: str, zone: str, now: datetime, width: int) -> Text:
     """`mara · operator · 10:52 PDT · 17:52 UTC`, shorter where there is little room."""
     clocks = [] if zone in ("", "UTC") else [f"{now.astimezone(ZoneInfo(zone)):%H:%M %Z}"]
-    clocks.append(f"{now:%H:%M} UTC")
+    clocks = list(dict.fromkeys([*clocks, f"{now:%H:%M} UTC"]))  # a zone may be UTC by another name
     parts = [*([say(operator, 16), role] if width >= 120 else [say(operator, 10)] if width >= 80 else []), *clocks]
     return Text(" · ".join(part for part in parts if part) + " ", style="dim" if width < 60 else "")
 

@@ -66,7 +66,7 @@ async def test_8_sent_and_fires_again(world: RealWorld) -> None:
 
 
 async def test_9_leaving_a_live_run_ends_nothing_and_it_is_found_again(world: RealWorld) -> None:
-    world.sink.pace = 0.02
+    world.sink.pace = 0.1
     async with before_the_screens(world) as operator:
         await rehearsed(operator)
         await operator.press("S")
@@ -128,7 +128,7 @@ async def test_10_edited_while_the_question_is_open(world: RealWorld) -> None:
 
 
 async def test_10_an_undefined_variable_is_shown_with_its_place(world: RealWorld) -> None:
-    async with before_the_screens(world, SMALL) as operator:
+    async with before_the_screens(world) as operator:
         await operator.finds("spring-refit-offer")
         await operator.press("p")
         await operator.sees("forbid a send", "frist_name")
@@ -164,7 +164,7 @@ async def test_14_bad_ground_is_named_with_its_remedy(world: RealWorld) -> None:
         await operator.press("p")
         await operator.sees("1 fail", "1 forbid a send", "can't be executed", "chmod 755")
         await operator.press("d")
-        await operator.sees("no send")
+        await operator.sees("The dry run did not run", "can't be executed")
         await operator.press("S")
         await operator.sees("can't be sent now")
     assert not world.sent_to()
@@ -185,7 +185,7 @@ async def test_15_hostile_texts_are_shown_as_text_on_every_screen(world: RealWor
     slug = "tall-ships-preview"
     async with before_the_screens(world, size) as operator:
         await operator.finds(slug)
-        await operator.press("enter")
+        await operator.press("enter", "3")
         await operator.sees("[Sale] [/today]")
         for key in ("p", "d", "o", "u"):
             await operator.press(key)
