@@ -1,6 +1,7 @@
 """P4: what a host says about many campaigns over one connection, beside one `ssh host cat` of the same bytes.
 
-    python -m bench.probe_bench
+    python -m bench.probe_bench          # P4
+    python -m bench.probe_bench growth   # P10: 100, 1,000 and 10,000 campaigns with small tables, near
 
 OPSCONSOLE_BENCH_CAMPAIGNS (1000) and OPSCONSOLE_BENCH_ROWS (2600) make it smaller; OPSCONSOLE_BENCH_REPEATS (5).
 Needs a real sshd. Far is a proxy that holds everything back 25 ms each way.
@@ -11,6 +12,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from backends.blasthost.hashcache import HashCache
 from backends.blasthost.probe import Probe
@@ -42,7 +46,7 @@ def run() -> list[dict[str, Any]]:
     try:
         settings = make_host(folder / "host")
         with Proxy(server.host, server.port) as proxy:
-            rows = []
+            rows: list[dict[str, Any]] = []
             for name, delay in (("near", 0.0), ("50 ms", FAR)):
                 proxy.delay = delay
                 rows += _measure(server, proxy, settings, name)
@@ -52,30 +56,65 @@ def run() -> list[dict[str, Any]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_host(root: Path) -> BlastHost:
-    """CAMPAIGNS folders: a table of ROWS recipients, a template of 21 KB, metadata, a log, a cron line."""
-    campaigns, log, state = root / "campaigns", root / "log", root / "runs"
-    for path in (campaigns, log, state):
+def growth() -> list[dict[str, Any]]:
+    """The look and what it says at 1x, 10x and 100x; the reference of each is 1x times as many campaigns."""
+    folder = Path(tempfile.mkdtemp(prefix="opsconsole-bench-"))
+    server = Sshd(folder / "sshd")
+    rows: list[dict[str, Any]] = []
+    smallest: dict[str, float] = {}
+    try:
+        with Proxy(server.host, server.port) as proxy:
+            for campaigns in (100, 1_000, 10_000):
+                settings = make_host(folder / f"host-{campaigns}", campaigns=campaigns, rows=20)
+                for name, seconds in _grown(server, proxy, settings):
+                    share = smallest.setdefault(name, seconds) * campaigns / 100
+                    rows.append(_row(f"{campaigns} campaigns, {name}", seconds, share, None))
+                shutil.rmtree(folder / f"host-{campaigns}")
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    return rows
+
+
+def _grown(server: Sshd, proxy: Proxy, settings: BlastHost) -> Iterator[tuple[str, float]]:
+    for how in ("auto", "never"):
+        chosen = msgspec.structs.replace(settings, python=how)
+        with _session(server, proxy) as session:
+            session.ensure()
+            probe = Probe(session, chosen, HashCache())
+            name = "python3" if how == "auto" else "sh"
+            yield f"cold, {name}", _once(probe.look)
+            yield f"unchanged, {name}", _median(probe.look)
+            if how == "auto":
+                say = _saying(probe, settings)
+                yield "facts to observations, first", _once(say)
+                yield "facts to observations, again", _median(say)
+
+
+def make_host(root: Path, *, campaigns: int = CAMPAIGNS, rows: int = ROWS) -> BlastHost:
+    """Folders, each with a table of `rows` recipients, a template of 21 KB, metadata, a log, a cron line."""
+    folders, log, state = root / "campaigns", root / "log", root / "runs"
+    for path in (folders, log, state):
         path.mkdir(parents=True)
     data = "email,first_name,last_name,city\n" + "".join(
         f"recipient{n:06d}@example.com,Ann{n},Example{n},Springfield of the many towns of that name\n"
-        for n in range(ROWS)
+        for n in range(rows)
     )
     template = "<p>{{ first_name }}</p>\n" * 875
     lines = ["SHELL=/bin/sh\n"]
     then = time.time() - 3600
-    for n in range(CAMPAIGNS):
+    for n in range(campaigns):
         slug = f"campaign-{n:05d}"
-        (campaigns / slug).mkdir()
+        (folders / slug).mkdir()
         metadata = {
             "name": slug,
             "subject": "Hello",
             "timezone": "America/Los_Angeles",
             "due_at": "2026-05-12 10:00",
         }
-        (campaigns / slug / "blast_data.csv").write_text(data + f"last{n}@example.com,A,B,C\n")
-        (campaigns / slug / "blast_template.html").write_text(template + slug)
-        (campaigns / slug / "blast_metadata.json").write_text(json.dumps(metadata, indent=2))
+        (folders / slug / "blast_data.csv").write_text(data + f"last{n}@example.com,A,B,C\n")
+        (folders / slug / "blast_template.html").write_text(template + slug)
+        (folders / slug / "blast_metadata.json").write_text(json.dumps(metadata, indent=2))
         (log / f"{slug}.log").write_text("Starting send\n2,601 recipients processed\n0 failures\nin 4.0 minutes\n")
         when = f"{n % 60} {n % 24} {n % 28 + 1} 5 *"
         lines.append(f"{when} root /usr/local/bin/mail-blast-runner --campaign {slug} --mode send\n")
@@ -84,7 +123,7 @@ def make_host(root: Path) -> BlastHost:
         os.utime(path, (then, then))
     return BlastHost(
         ssh="bench",
-        campaigns_dir=str(campaigns),
+        campaigns_dir=str(folders),
         cron_files=[str(root / "cron")],
         log_dir=str(log),
         state_dir=str(state),
@@ -94,9 +133,7 @@ def make_host(root: Path) -> BlastHost:
 
 def _measure(server: Sshd, proxy: Proxy, settings: BlastHost, where: str) -> Iterator[dict[str, Any]]:
     floor = _median(lambda: _cat(server, proxy, settings))
-    never = BlastHost(
-        **{name: getattr(settings, name) for name in settings.__struct_fields__} | {"python": "never"}
-    )
+    never = msgspec.structs.replace(settings, python="never")
     far = where != "near"
     for how, chosen, goal in (("python3", settings, 1.0), ("sh", never, 3.0)):
         with _session(server, proxy) as session:
@@ -113,17 +150,18 @@ def _measure(server: Sshd, proxy: Proxy, settings: BlastHost, where: str) -> Ite
 
 def _words(probe: Probe, settings: BlastHost) -> Iterator[dict[str, Any]]:
     """From facts to observations: the first time, and when nothing changed."""
+    say = _saying(probe, settings)
+    first = _once(say)
+    yield _row(f"{CAMPAIGNS} campaigns, facts to observations, again", _median(say), first, None)
+
+
+def _saying(probe: Probe, settings: BlastHost) -> Callable[[], object]:
     memo: dict[str, Any] = {}
-
-    def words() -> None:
-        report(
-            facts, settings, source="bench", now=datetime.now(UTC), fresh_for=timedelta(seconds=90),
-            policy=Policy(), memo=memo,
-        )  # fmt: skip
-
     facts = probe.look()
-    first = _once(words)
-    yield _row(f"{CAMPAIGNS} campaigns, facts to observations, again", _median(words), first, None)
+    return lambda: report(
+        facts, settings, source="bench", now=datetime.now(UTC), fresh_for=timedelta(seconds=90), policy=Policy(),
+        memo=memo,
+    )  # fmt: skip
 
 
 def _cat(server: Sshd, proxy: Proxy, settings: BlastHost) -> None:
@@ -182,5 +220,5 @@ def _row(name: str, ours: float, reference: float, goal: float | None) -> dict[s
 
 
 if __name__ == "__main__":
-    for row in run():
+    for row in growth() if "growth" in sys.argv[1:] else run():
         print(json.dumps(row, ensure_ascii=False))
