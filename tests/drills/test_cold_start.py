@@ -93,6 +93,7 @@ def test_a_host_key_nobody_knows(world: RealWorld) -> None:
         assert words in trouble
 
 
+@pytest.mark.slow
 def test_a_host_named_by_its_address_can_be_trusted_by_the_command_as_printed(world: RealWorld) -> None:
     (world.config_path.parent / "known_hosts").write_text("")
     world.configure(f'ssh = "{HOST}"', f'ssh = "{world.server.user}@127.0.0.1:{world.server.port}"')
@@ -140,6 +141,7 @@ SPOILED: dict[str, tuple[Callable[[RealWorld], None], str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_spoiled_campaign_is_named_and_spoils_no_other(world: RealWorld, name: str) -> None:
     spoil, check, words = SPOILED[name]

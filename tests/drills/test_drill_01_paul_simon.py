@@ -33,6 +33,7 @@ def check_all_of_it_went_out_once(world: RealWorld, slug: str = SLUG, audience: 
     assert row["session_id"]
 
 
+@pytest.mark.slow
 def test_the_whole_way_by_commands(world: RealWorld) -> None:
     board = world.command("board", "--json")
     assert board.code == 1

@@ -57,6 +57,7 @@ def test_marked_as_executed_with_a_reason_typed_twice_and_written_back(world: Re
     assert refused["plan"] is None
 
 
+@pytest.mark.slow
 def test_called_off_with_a_reason_and_written_back(world: RealWorld) -> None:
     told = world.command("call-off", SLUG, "--reason", "the party is over", "--confirm", PHRASE, "--json")
 
@@ -65,6 +66,7 @@ def test_called_off_with_a_reason_and_written_back(world: RealWorld) -> None:
     assert world.command("show", SLUG, "--json").json["group"] == "Done"
 
 
+@pytest.mark.slow
 def test_rescheduled_it_waits_for_its_new_time(world: RealWorld) -> None:
     zone = ZoneInfo("America/Los_Angeles")
     day = (datetime.now(zone) + timedelta(days=2)).strftime("%Y-%m-%d")

@@ -102,6 +102,7 @@ def test_killed_in_the_middle_it_finds_its_run_again(world: RealWorld, tmp_path:
     refuse_every_second_start(world, plan)
 
 
+@pytest.mark.slow
 def test_what_ended_while_no_console_was_open_is_recorded_at_the_next_start(
     world: RealWorld, tmp_path: Path
 ) -> None:
@@ -173,6 +174,7 @@ def mend(proxy: Proxy) -> None:
     proxy.delay, proxy.black_hole = 0.0, False
 
 
+@pytest.mark.slow
 def test_when_the_answer_to_the_start_is_lost_it_asks_and_does_not_repeat(
     far_world: RealWorld, proxy: Proxy
 ) -> None:

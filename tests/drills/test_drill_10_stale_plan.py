@@ -98,6 +98,7 @@ def test_the_host_itself_refuses_what_changed_in_the_last_moment(
     assert not world.sent_to()
 
 
+@pytest.mark.slow
 def test_an_edit_that_keeps_size_and_time_is_noticed_too(world: RealWorld) -> None:
     path = world.campaign(SLUG) / "blast_template.html"
     with world.console() as console:
@@ -113,6 +114,7 @@ def test_an_edit_that_keeps_size_and_time_is_noticed_too(world: RealWorld) -> No
     assert not world.sent_to()
 
 
+@pytest.mark.slow
 def test_one_more_row_than_was_approved(world: RealWorld) -> None:
     slug = "crew-brunch-invite"
     told = world.spoken(slug)

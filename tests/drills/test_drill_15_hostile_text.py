@@ -24,6 +24,7 @@ def rewrite(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "args",
     [
@@ -59,6 +60,7 @@ def test_markup_is_shown_as_it_was_written(world: RealWorld) -> None:
     assert "[bold]Tall ships[/bold]" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "slug", ["; rm -rf /", "$(touch x)", "../etc", "-rf", "a b", "UPPER", "a" * 65, "\x1b[2J", ""]
 )
@@ -103,6 +105,7 @@ def test_a_name_with_a_line_break_is_refused_as_a_header(world: RealWorld) -> No
     assert not world.sent_to()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["from", "reply_to", "subject", "list_unsubscribe"])
 def test_a_line_break_in_the_metadata_is_refused_as_a_header(world: RealWorld, key: str) -> None:
     rewrite(world.campaign(GOOD) / "blast_metadata.json", **{key: "x@example.com\r\nBcc: all@example.com"})
