@@ -83,6 +83,7 @@ class Console:
         self._hosts, self._open_store, self._identity = hosts, store, identity
         self._store_lock = threading.Lock()
         self._opened: AuditStore | None = None
+        self._our_runs: Runs | None = None
         self._tidying = threading.Lock()
         self._tidied = False
         self._closing = threading.Event()
@@ -396,9 +397,14 @@ class Console:
         return facts.machine_id or facts.host if facts else ""
 
     def _runs(self) -> "Runs":
+        """One for all threads: it knows the starts that are under way here."""
         from opsconsole.runs import Runs
 
-        return Runs(self.store, self._carriers, self.identity, self.clock, tuple(self._recorders))
+        with self._store_lock:
+            if self._our_runs is None:
+                destinations = tuple(self._recorders)
+                self._our_runs = Runs(self.store, self._carriers, self.identity, self.clock, destinations)
+            return self._our_runs
 
     def _decisions(self) -> "Decisions":
         from opsconsole.decisions import Decisions

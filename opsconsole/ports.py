@@ -117,6 +117,10 @@ class Carrier(Protocol):
         """The newest run (or that attempt) by the carrier's records; None when there is none."""
         ...
 
+    def give_up(self, slug: str, run_id: str) -> RunState | None:
+        """The state of this run; None once it is certain that it never started and that a late start is refused."""
+        ...
+
     def follow(
         self, slug: str, attempt: int, offset: int, on_output: Callable[[bytes], None], stop: Event
     ) -> Followed:

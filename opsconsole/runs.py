@@ -5,19 +5,23 @@ that could have sent mail is ever repeated here: when in doubt the carrier is as
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event as Flag
 from typing import Any
 
-from opsconsole.audit.records import Event, Outgoing, Phase, Record
+from opsconsole.audit.records import AuditUnavailable, Event, Outgoing, Phase, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import SEND
 from opsconsole.observation import Says
 from opsconsole.plan import Plan
-from opsconsole.ports import Carrier, Followed, MaybeStarted, RunState, Started, Trouble, Verb
+from opsconsole.ports import Carrier, Followed, MaybeStarted, OutOfReach, Refused, RunState, Started, Trouble, Verb
+from opsconsole.schedule import say_span
 
 ENDS = frozenset({Says.ENDED})
+STARTING_FOR = timedelta(minutes=2)
+"""So long a start by another console may be under way: its carrier's own time limits, and some more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,11 @@ class Identity:
 
 
 class Runs:
-    """Starts, follows and closes runs. `destinations` names the systems that must be told of an end."""
+    """Starts, follows and closes runs; one object a console, which knows the starts that are under way in it.
+
+    `destinations` names the systems that must be told of an end. Once a carrier was asked, a store that fails hides
+    nothing of what the carrier said: the intent then stays open, and is looked after later.
+    """
 
     def __init__(
         self,
@@ -54,6 +62,7 @@ class Runs:
     ) -> None:
         self._store, self._carriers, self._identity = store, carriers, identity
         self._clock, self._destinations = clock, destinations
+        self._starting: list[str] = []  # run ids, from before the intent until the carrier has answered
 
     def start(self, plan: Plan, reason: str = "") -> Started:
         """Record the intent, then start. Raises Trouble (nothing was sent) or MaybeStarted (ask, don't repeat)."""
@@ -61,19 +70,21 @@ class Runs:
         event = identity.event(
             SEND, plan.slug, plan.run_id, reason, plan=plan.document(), digest=plan.digest, carrier=plan.carrier
         )
-        intent = store.intent(event)
+        self._starting.append(plan.run_id)
         try:
+            intent = store.intent(event)
             started = self._carriers[plan.carrier].start(plan, identity.operator)
         except MaybeStarted as error:
-            store.note(identity.event("send-unclear", plan.slug, plan.run_id, error.what))
+            self._note(identity.event("send-unclear", plan.slug, plan.run_id, error.what))
             raise
         except Trouble as error:
             # Every other trouble promises that nothing was sent (ports.Carrier), so the intent has its outcome.
-            outcome = identity.event(SEND, plan.slug, plan.run_id, str(error), result="not-started")
-            store.outcome(intent, outcome)
+            self._outcome(intent, identity.event(SEND, plan.slug, plan.run_id, str(error), result="not-started"))
             raise
+        finally:
+            self._starting.remove(plan.run_id)
         joined = not started.fresh
-        store.note(identity.event("send-started", plan.slug, plan.run_id, joined=joined, attempt=plan.attempt))
+        self._note(identity.event("send-started", plan.slug, plan.run_id, joined=joined, attempt=plan.attempt))
         return started
 
     def follow(
@@ -82,7 +93,8 @@ class Runs:
         """The log from `offset` until the run ends, whose end is then recorded, or `stop` is set."""
         followed = self._carriers[carrier].follow(slug, attempt, offset, on_output, stop)
         if followed.end is not None:
-            self.close(followed.end)
+            with suppress(AuditUnavailable):  # the end is told all the same, and recorded by `reconcile`
+                self.close(followed.end)
         return followed
 
     def signal(self, slug: str, attempt: int, verb: Verb, carrier: str, reason: str = "") -> RunState:
@@ -93,12 +105,21 @@ class Runs:
         try:
             state = self._carriers[carrier].signal(slug, attempt, verb)
         except Trouble as error:
-            store.outcome(intent, identity.event(f"run-{verb}", slug, "", str(error), result="failed"))
+            # A lost answer is none: whether the run was told isn't known.
+            result = "failed" if isinstance(error, Refused | OutOfReach) else "unclear"
+            self._outcome(intent, identity.event(f"run-{verb}", slug, "", str(error), result=result))
             raise
-        store.outcome(
-            intent, identity.event(f"run-{verb}", slug, state.run_id, result="done", state=str(state.says))
-        )
+        done = identity.event(f"run-{verb}", slug, state.run_id, result="done", state=str(state.says))
+        self._outcome(intent, done)
         return state
+
+    def _note(self, event: Event) -> None:
+        with suppress(AuditUnavailable):
+            self._store().note(event)
+
+    def _outcome(self, intent: Record, event: Event) -> None:
+        with suppress(AuditUnavailable):
+            self._store().outcome(intent, event)
 
     def close(self, state: RunState) -> Record | None:
         """Record the end of a run this console started, once, and put the news for others into the outbox."""
@@ -119,8 +140,8 @@ class Runs:
         """
         found = []
         for intent in self._store().unresolved():
-            if intent.action == SEND and (words := self._look_after(intent)):
-                found.append(f"{intent.campaign}: {words}")
+            if intent.action == SEND and intent.run not in self._starting:
+                found.append(f"{intent.campaign}: {self._look_after(intent)}")
         return tuple(found)
 
     def _look_after(self, intent: Record) -> str:
@@ -131,10 +152,15 @@ class Runs:
         attempt = plan.get("attempt") if isinstance(plan, Mapping) else None
         try:
             state = carrier.run_state(intent.campaign, attempt if isinstance(attempt, int) else None)
+            if state is None or state.run_id != intent.run:
+                age = self._clock() - intent.utc
+                if intent.session != self._identity.session and timedelta(0) <= age < STARTING_FOR:
+                    return f"{intent.operator} began it {say_span(age)} ago and may be starting it now"
+                state = carrier.give_up(intent.campaign, intent.run)
         except Trouble as error:
             return f"can't be asked now ({error.what})"
-        if state is None or state.run_id != intent.run:
-            note = "the carrier has no trace of this run: it was not started"
+        if state is None:
+            note = "the carrier has no trace of this run and takes it no more: it was not started"
             event = self._identity.event(SEND, intent.campaign, intent.run, note, result="not-started")
             self._store().outcome(intent, event)
             return note

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from opsconsole.audit.outbox import Outbox
-from opsconsole.audit.records import Phase
+from opsconsole.audit.records import AuditUnavailable, Phase
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import ConsoleSource
 from opsconsole.board import assemble
@@ -38,6 +39,8 @@ class Host:
         self.on_start: Callable[[Plan], None] = lambda plan: None
         self.state: RunState | None = None
         self.unreachable = False
+        self.given_up: list[tuple[str, str]] = []
+        self.late: RunState | None = None  # what has come by the time that a run is given up
 
     def start(self, plan: Plan, by: str) -> Started:
         self.starts.append(plan)
@@ -49,6 +52,10 @@ class Host:
         if self.unreachable:
             raise OutOfReach("no answer")
         return self.state
+
+    def give_up(self, slug: str, run_id: str) -> RunState | None:
+        self.given_up.append((slug, run_id))
+        return self.late
 
     def follow(self, slug, attempt, offset, on_output, stop) -> Followed:  # type: ignore[no-untyped-def]
         on_output(b"2601 recipients processed\n")
@@ -178,6 +185,129 @@ def test_an_intent_without_a_trace_on_a_host_that_answers_was_not_started(
     carrier.unreachable = False
     assert "was not started" in runs.reconcile()[0]
     assert store.unresolved() == []
+
+
+def killed_before_the_claim(plan: Plan) -> None:
+    raise KeyboardInterrupt  # the console is killed between intent and claim
+
+
+def test_what_was_never_started_is_made_impossible_before_it_is_called_so(
+    runs: Runs, carrier: Host, store: AuditStore
+) -> None:
+    plan = make_plan()
+    carrier.on_start = killed_before_the_claim
+    with pytest.raises(KeyboardInterrupt):
+        runs.start(plan)
+    runs.reconcile()
+    assert carrier.given_up == [(SLUG, plan.run_id)]
+
+
+def test_a_start_that_came_late_after_all_is_found_and_stays_open(
+    runs: Runs, carrier: Host, store: AuditStore
+) -> None:
+    plan = make_plan()
+    carrier.on_start = killed_before_the_claim
+    with pytest.raises(KeyboardInterrupt):
+        runs.start(plan)
+    carrier.late = state(Says.RUNNING, plan.run_id)  # claimed between the look and the giving up
+    assert "it is running" in runs.reconcile()[0]
+    assert [r.run for r in store.unresolved()] == [plan.run_id]
+
+
+def test_a_start_under_way_in_this_console_is_left_alone(runs: Runs, carrier: Host, store: AuditStore) -> None:
+    plan, found = make_plan(), []
+    carrier.on_start = lambda plan: found.extend(runs.reconcile())  # the tidying thread, in the middle of it
+    runs.start(plan)
+    assert found == []
+    assert carrier.given_up == []
+    assert [r.run for r in store.unresolved()] == [plan.run_id]
+    assert carrier.state is not None
+    runs.close(state(Says.ENDED, plan.run_id, DONE))
+    assert words(store).says is Says.ENDED
+
+
+def test_a_start_just_begun_by_another_console_is_left_alone_for_a_while(
+    runs: Runs, carrier: Host, store: AuditStore
+) -> None:
+    plan = make_plan()
+    carrier.on_start = killed_before_the_claim
+    with pytest.raises(KeyboardInterrupt):
+        runs.start(plan)
+
+    def other(later: timedelta) -> Runs:
+        who = Identity("ana", "s-2", "prod")
+        return Runs(lambda: store, {"blast-mail-prod": carrier}, who, lambda: NOW + later, ("dashboard",))
+
+    assert "may be starting" in other(timedelta(seconds=5)).reconcile()[0]
+    assert carrier.given_up == []
+    assert "was not started" in other(timedelta(minutes=5)).reconcile()[0]
+    assert carrier.given_up == [(SLUG, plan.run_id)]
+
+
+class Full:
+    """A store whose disk is full once `full` is set."""
+
+    def __init__(self, store: AuditStore) -> None:
+        self._store, self.full = store, False
+
+    def __getattr__(self, name: str) -> object:
+        if self.full and name in ("note", "outcome", "intent"):
+            raise AuditUnavailable("The disk is full.", "No action will be taken.", "Make room.")
+        return getattr(self._store, name)
+
+
+@pytest.fixture
+def full(store: AuditStore, carrier: Host) -> tuple[Full, Runs]:
+    full = Full(store)
+    give = cast(Callable[[], AuditStore], lambda: full)
+    return full, Runs(give, {"blast-mail-prod": carrier}, ME, lambda: NOW)
+
+
+def test_a_store_that_fails_after_the_start_does_not_hide_it(full: tuple[Full, Runs], carrier: Host) -> None:
+    disk, runs = full
+    carrier.on_start = lambda plan: setattr(disk, "full", True)
+    assert runs.start(make_plan()).fresh
+
+
+@pytest.mark.parametrize("said", [MaybeStarted("The reply was lost"), Refused("The plan is stale")])
+def test_a_store_that_fails_meanwhile_does_not_hide_what_the_host_said(
+    full: tuple[Full, Runs], carrier: Host, store: AuditStore, said: Trouble
+) -> None:
+    disk, runs = full
+
+    def answer(plan: Plan) -> None:
+        disk.full = True
+        raise said
+
+    carrier.on_start = answer
+    with pytest.raises(type(said)):
+        runs.start(make_plan())
+    assert len(store.unresolved()) == 1
+
+
+def test_an_end_that_can_not_be_recorded_is_told_and_recorded_later(
+    full: tuple[Full, Runs], carrier: Host, store: AuditStore
+) -> None:
+    disk, runs = full
+    plan = make_plan()
+    runs.start(plan)
+    carrier.state = state(Says.ENDED, plan.run_id, DONE)
+    disk.full = True
+    followed = runs.follow(SLUG, 1, 0, lambda data: None, threading.Event(), "blast-mail-prod")
+    assert followed.end is carrier.state
+    disk.full = False
+    assert "ended while nobody watched" in runs.reconcile()[0]
+    assert store.unresolved() == []
+
+
+def test_a_signal_whose_answer_was_lost_is_not_called_failed(runs: Runs, carrier: Host, store: AuditStore) -> None:
+    def lost(slug: str, attempt: int, verb: Verb) -> RunState:
+        raise Trouble("The answer was lost")
+
+    carrier.signal = lost  # type: ignore[method-assign]
+    with pytest.raises(Trouble):
+        runs.signal(SLUG, 1, Verb.CANCEL, "blast-mail-prod")
+    assert store.search(action="run-cancel")[0].detail["result"] == "unclear"
 
 
 def test_a_run_in_doubt_stays_open_for_a_person(runs: Runs, carrier: Host, store: AuditStore) -> None:

@@ -121,6 +121,10 @@ class BlastHostBackend:
         with _looking():
             return self._launcher().run_state(slug, attempt)
 
+    def give_up(self, slug: str, run_id: str) -> RunState | None:
+        with _looking():
+            return self._launcher().give_up(slug, run_id)
+
     def follow(
         self, slug: str, attempt: int, offset: int, on_output: Callable[[bytes], None], stop: Event
     ) -> Followed:

@@ -91,6 +91,17 @@ class Launcher:
         fact = self._fact(slug, attempt)
         return attempts.run_state(slug, fact, self.settings.patterns) if fact else None
 
+    def give_up(self, slug: str, run_id: str) -> RunState | None:
+        """The state of this run; None when there is none, and from now on the host refuses to start it."""
+        answer, fact = self._ask(check_slug(slug), run_id, run_id)
+        if not answer:
+            raise Trouble(
+                f"{self.host} did not tell whether run {run_id} of {slug} is there.",
+                "It may be starting.",
+                "Ask again in a moment.",
+            )
+        return attempts.run_state(slug, fact, self.settings.patterns) if fact else None
+
     def signal(self, slug: str, attempt: int, verb: Verb) -> RunState:
         """Pause, resume or cancel; the state afterwards. Raises Refused when there is no live run to tell."""
         home = f"{self.state_dir}/{check_slug(slug)}"
@@ -142,20 +153,17 @@ class Launcher:
 
     def _settle(self, plan: Plan, launch: str, why: Trouble) -> Started:
         """The answer to a start was lost: found is started; surely absent is refused; else nobody knows."""
-        home = f"{self.state_dir}/{plan.slug}"
         for pause in ASK_PAUSES:
             self.sleep(pause)
             try:
-                done = self.session.run(script("settle"), home, plan.run_id, launch, timeout=ASK_LIMIT)
+                answer, fact = self._ask(plan.slug, plan.run_id, launch)
             except (HostKeyRefused, AuthRefused):
                 break
             except HostError:
                 continue
-            lines = done.stdout.decode("utf-8", "replace").splitlines()
-            fact = attempts.parse(lines)
-            if "EXISTS" in lines and fact:
+            if fact:
                 return self._started(plan, fact, fresh=True)
-            if "ABSENT" in lines and not done.rc:
+            if answer == "ABSENT":
                 raise Refused(
                     f"{why.what} {self.host} has no claim of run {plan.run_id}, and this start can't come late.",
                     "Nothing was started.",
@@ -166,6 +174,16 @@ class Launcher:
             f"Run {plan.run_id} may be going.",
             "Look at the run once the host is in reach; don't start it by other means.",
         )
+
+    def _ask(self, slug: str, run_id: str, void: str) -> tuple[str, RunFact | None]:
+        """EXISTS and the record of the run; ABSENT once what `void` names, a start or a run, is made void; or ""."""
+        home = f"{self.state_dir}/{slug}"
+        done = self.session.run(script("settle"), home, run_id, void, timeout=ASK_LIMIT)
+        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        fact = attempts.parse(lines)
+        if "EXISTS" in lines and fact:
+            return "EXISTS", fact
+        return ("ABSENT", None) if "ABSENT" in lines and not done.rc else ("", None)
 
     def _arguments(self, plan: Plan, launch: str) -> list[str]:
         settings = self.settings

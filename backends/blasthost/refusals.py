@@ -86,7 +86,11 @@ def refused(
                 f"{first} on {host} can't be made or locked.", NOTHING, "Let the console's account write there."
             )
         case "void":
-            return Refused("This start was given up before it reached the host.", NOTHING, "Start it again.")
+            return Refused(
+                f"Run {plan.run_id} of {plan.slug} was given up before its start reached {host}.",
+                NOTHING,
+                "Make a new plan.",
+            )
     return Refused(f"{host} refused the start ({' '.join(values)[:200]!a}).", NOTHING)
 
 

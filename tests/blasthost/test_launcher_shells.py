@@ -1,5 +1,6 @@
 """The launch scripts under each POSIX shell, on this machine, where a host's oddities can be put before them."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -202,3 +203,36 @@ def test_a_start_given_up_stays_given_up_when_its_script_arrives_late(tree: Blas
     answer = local.run(script("settle"), home, plan.run_id, "another").stdout
     assert answer.split()[-1] == b"EXISTS"
     assert json.loads((tree.run_folder() / "claim.json").read_text())["run_id"] == plan.run_id
+
+
+def test_a_run_given_up_later_can_not_start_any_more_whoever_brings_it(tree: BlastTree) -> None:
+    tree.campaign()
+    plan = tree.plan()
+    launch = launcher(tree, LocalShell(["sh"]))
+
+    assert launch.give_up(SLUG, plan.run_id) is None
+    with pytest.raises(Refused, match="given up") as refused:
+        launch.start(plan, by="mara")
+    assert "new plan" in str(refused.value)
+    assert tree.attempts() == []
+
+    other = tree.plan(planned_by="ana")
+    assert launch.start(other, by="ana").fresh
+    found = launch.give_up(SLUG, other.run_id)
+    assert found is not None
+    assert found.run_id == other.run_id
+    ended(launch)
+    assert len(tree.mailed()) == 40
+
+
+def test_a_run_is_not_given_up_while_somebody_starts_it(tree: BlastTree, tmp_path: Path) -> None:
+    tree.campaign()
+    stub(tmp_path / "bin", "sleep", "exit 0")
+    plan = tree.plan()
+    home = tree.runs / SLUG
+    home.mkdir(parents=True)
+    with (home / ".launch").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Trouble, match="may be starting"):
+            launcher(tree, LocalShell(["sh"], tmp_path / "bin")).give_up(SLUG, plan.run_id)
+    assert not list(home.glob(".void-*"))

@@ -218,6 +218,9 @@ class FakeHost(FakeSource):
     def run_state(self, slug: str, attempt: int | None = None) -> RunState | None:
         return self.states.get(slug)
 
+    def give_up(self, slug: str, run_id: str) -> RunState | None:
+        return self.states.get(slug)
+
     def follow(
         self, slug: str, attempt: int, offset: int, on_output: Callable[[bytes], None], stop: threading.Event
     ) -> Followed:

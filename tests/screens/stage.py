@@ -202,6 +202,9 @@ class Host:
     def run_state(self, slug: str, attempt: int | None = None) -> RunState | None:
         return self._state() if self.run else None
 
+    def give_up(self, slug: str, run_id: str) -> RunState | None:
+        return self._state() if self.run else None
+
     def follow(
         self, slug: str, attempt: int, offset: int, on_output: Callable[[bytes], None], stop: Event
     ) -> Followed:

@@ -108,7 +108,7 @@ main() {
     done
     setsid -f true 2>/dev/null || { refuse tool "setsid -f"; return; }
     mkdir -p "$home" 2>/dev/null && take "$home" 2>/dev/null || { refuse state "$home"; return; }
-    [ ! -e "$home/.void-$launch" ] || { refuse void; return; }
+    [ ! -e "$home/.void-$launch" ] && [ ! -e "$home/.void-$run" ] || { refuse void; return; }
     for scope in ALL "$slug"; do
         held "$scope"
         case $? in
@@ -155,7 +155,7 @@ main() {
     { printf '{"at":"%s",' "$(utc)" && claim_text; } | put "$folder" claim.json &&
         plan_text | put "$folder" plan.json &&
         supervisor_text | put "$folder" supervise.sh &&
-        true >"$folder/out" && keep "$folder/out" && keep "$home" ||
+        true >"$folder/out" && keep "$folder/out" && keep "$home" && keep "$state" ||
         { tell "$folder"; echo FAILED write; return; }
     export MAIL_BLAST_RUN_DIR="$folder" MAIL_BLAST_RUN_ID="$run" MAIL_BLAST_CAMPAIGNS_DIR="$campaigns"
     export MAIL_BLAST_LOG_DIR="$logs" MAIL_BLAST_STATE_DIR="$state" MAIL_BLAST_CREDENTIALS="$credentials"
