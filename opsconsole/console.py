@@ -28,7 +28,7 @@ from opsconsole.ports import (
     Started,
     Verb,
 )
-from opsconsole.safety import Confirmation, check_plan, confirm_decision, confirm_send, make_plan
+from opsconsole.safety import CONSEQUENCES, Confirmation, check_plan, confirm_decision, confirm_send
 from opsconsole.settings import BlastHost, Environment, Role
 from opsconsole.verdict import Verdict
 from opsconsole.watch import Watch, Watched
@@ -40,13 +40,6 @@ if TYPE_CHECKING:  # the audit store and the pre-flight are heavy; they are impo
     from opsconsole.delivery import Delivery
     from opsconsole.preflight.check import Result
     from opsconsole.runs import Identity, Runs
-
-CONSEQUENCES = {
-    "mark": "record that it went out, on your word; the dashboard is told, and it can't be sent any more",
-    "cancel": "record that it will not be sent; the dashboard is told. Its files and cron lines stay",
-    "stop": "end the run for good: whoever has not been mailed yet gets nothing",
-}
-
 
 TIDY_EVERY_S = 5.0
 
@@ -183,42 +176,26 @@ class Console:
     def last_dry_run(self, slug: str) -> DryRun | None:
         from opsconsole.rehearsal import last_dry_run
 
-        return last_dry_run(self.store(), check_slug(slug))
+        return last_dry_run(self.store(), check_slug(slug), self.identity.environment)
+
+    def why_no_send(self, slug: str) -> tuple[str, ...]:
+        """Every reason why no plan can be made now; empty when one can. Records nothing."""
+        from opsconsole.rehearsal import why_no_send
+
+        return why_no_send(self, self.verdict(slug))
 
     def plan(self, slug: str) -> Plan:
         """Freeze what the last dry run rehearsed, and record it. Raises Refused with every reason against it."""
-        from opsconsole.rehearsal import preflight_obstacles
+        from opsconsole.rehearsal import plan
 
         self._require("send", slug)
-        verdict, now = self.verdict(slug), self.clock()
-        if obstacles := preflight_obstacles(self.store(), verdict, self.policy, now):
-            raise Refused(obstacles, "No plan was made; nothing was sent.")
-        carrier = self.carrier_of(slug)
-        plan = make_plan(
-            verdict,
-            self.last_dry_run(slug),
-            policy=self.policy,
-            environment=self.environment,
-            host=self._machine(carrier.name),
-            operator=self.identity.operator,
-            now=now,
-        )
-        event = self.identity.event("plan", slug, plan.run_id, plan=plan.document(), digest=plan.digest)
-        self.store().note(event)
-        return plan
+        return plan(self, self.verdict(slug))
 
     def plan_of(self, slug: str, digest: str) -> Plan:
         """The recorded plan of this campaign whose digest begins with `digest` (at least 12 digits)."""
-        for record in self.store().search(campaign=check_slug(slug), action="plan", limit=50):
-            if len(digest) >= 12 and str(record.detail.get("digest", "")).startswith(digest):
-                document = record.detail.get("plan")
-                if isinstance(document, Mapping):
-                    return Plan.from_document(document)
-        raise Refused(
-            f"No plan {digest[:12]!r} of {slug} is recorded.",
-            "Nothing was sent.",
-            "Run the dry run; it names the plan.",
-        )
+        from opsconsole.rehearsal import plan_of
+
+        return plan_of(self, check_slug(slug), digest)
 
     # Acting.
 
@@ -259,9 +236,9 @@ class Console:
         self.watch.refresh()
         verdict, now = self.verdict(plan.slug), self.clock()
         dry_run = self.last_dry_run(plan.slug)
-        check_plan(plan, verdict, dry_run, self._machine(plan.carrier), self.policy, now)
+        check_plan(plan, verdict, dry_run, self.machine(plan.carrier), self.policy, now)
         self._require("send", plan.slug)
-        if obstacles := preflight_obstacles(self.store(), verdict, self.policy, now):
+        if obstacles := preflight_obstacles(self, verdict):
             raise Refused(obstacles, "Nothing was sent.")
         try:
             return self._runs().start(plan, reason)
@@ -392,7 +369,8 @@ class Console:
             raise Refused(reason, "Nothing was done.")
         return action
 
-    def _machine(self, carrier: str) -> str:
+    def machine(self, carrier: str) -> str:
+        """What identifies the machine behind a carrier, by its newest look; "" before the first."""
         facts = self.host_facts(carrier)
         return facts.machine_id or facts.host if facts else ""
 

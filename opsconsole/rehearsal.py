@@ -1,4 +1,4 @@
-"""Pre-flight and dry run on behalf of the console: gather, judge, record."""
+"""Pre-flight, dry run and plan on behalf of the console: gather, judge, record."""
 
 import threading
 from collections import Counter
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from opsconsole.audit.records import Event, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.observation import Says
-from opsconsole.plan import DryRun, content_digest
-from opsconsole.policy import Policy
-from opsconsole.ports import CampaignFacts, Trouble
+from opsconsole.plan import DryRun, Plan, content_digest
+from opsconsole.ports import CampaignFacts, Refused, Trouble
 from opsconsole.preflight.check import Earlier, Outcome, Result, Situation
 from opsconsole.preflight.run import run_checks
+from opsconsole.safety import make_plan, why_no_plan
 from opsconsole.schedule import say_span
 from opsconsole.verdict import Verdict
 
@@ -72,9 +72,10 @@ def _record_of(console: "Console", slug: str, results: list[Result], digest: str
     )
 
 
-def preflight_obstacles(store: AuditStore, verdict: Verdict, policy: Policy, now: datetime) -> str:
-    """Why the last pre-flight doesn't allow a send; "" when it does."""
-    records = store.search(campaign=verdict.slug, action="preflight", limit=1)
+def preflight_obstacles(console: "Console", verdict: Verdict) -> str:
+    """Why the last pre-flight in this environment doesn't allow a send; "" when it does."""
+    here, policy, now = console.identity.environment, console.policy, console.clock()
+    records = console.store().search(campaign=verdict.slug, action="preflight", environment=here, limit=1)
     if not records:
         return "No pre-flight of it is recorded: run the pre-flight first."
     last = records[0]
@@ -117,9 +118,50 @@ def dry_run(
     return replace(recorded, sample=result.sample, duration_s=result.duration_s)
 
 
-def last_dry_run(store: AuditStore, slug: str) -> DryRun | None:
-    records = store.search(campaign=slug, action="dry-run", limit=1)
+def last_dry_run(store: AuditStore, slug: str, environment: str) -> DryRun | None:
+    records = store.search(campaign=slug, action="dry-run", environment=environment, limit=1)
     return _dry_run_of(records[0]) if records else None
+
+
+def why_no_send(console: "Console", verdict: Verdict) -> tuple[str, ...]:
+    """Every reason why no plan can be made now; empty when one can."""
+    obstacles = preflight_obstacles(console, verdict)
+    reasons = why_no_plan(verdict, console.last_dry_run(verdict.slug), console.policy, console.clock())
+    return tuple(reason for reason in (obstacles, *reasons) if reason)
+
+
+def plan(console: "Console", verdict: Verdict) -> Plan:
+    """Freeze what the last dry run rehearsed, and record it. Raises Refused with every reason against it."""
+    if obstacles := preflight_obstacles(console, verdict):
+        raise Refused(obstacles, "No plan was made; nothing was sent.")
+    identity = console.identity
+    made = make_plan(
+        verdict,
+        console.last_dry_run(verdict.slug),
+        policy=console.policy,
+        environment=console.environment,
+        host=console.machine(console.carrier_of(verdict.slug).name),
+        operator=identity.operator,
+        now=console.clock(),
+    )
+    event = identity.event("plan", made.slug, made.run_id, plan=made.document(), digest=made.digest)
+    console.store().note(event)
+    return made
+
+
+def plan_of(console: "Console", slug: str, digest: str) -> Plan:
+    """The plan recorded in this environment whose digest begins with `digest` (at least 12 digits)."""
+    here = console.identity.environment
+    for record in console.store().search(campaign=slug, action="plan", environment=here, limit=50):
+        if len(digest) >= 12 and str(record.detail.get("digest", "")).startswith(digest):
+            document = record.detail.get("plan")
+            if isinstance(document, Mapping):
+                return Plan.from_document(document)
+    raise Refused(
+        f"No plan {digest[:12]!r} of {slug} is recorded.",
+        "Nothing was sent.",
+        "Run the dry run; it names the plan.",
+    )
 
 
 def _dry_run_of(record: Record) -> DryRun | None:
@@ -154,12 +196,16 @@ def _earlier(console: "Console", slug: str) -> tuple[Earlier, ...]:
     """The runs of this campaign in the console's own records. A broken store gives none: it blocks by itself."""
     if console.store_trouble:
         return ()
-    found = []
-    for record in console.store().search(campaign=slug, action="send", limit=20):
-        if record.detail.get("result") == "not-started":
-            continue
-        says = Says.ENDED if record.detail.get("result") == "ended" else Says.STARTED
-        found.append(Earlier(where=f"audit record {record.seq}", says=says, at=record.utc, run_id=record.run))
-    refs = {r.ref for r in console.store().search(campaign=slug, action="send", limit=40) if r.ref}
-    settled = {f"audit record {seq}" for seq in refs}
-    return tuple(e for e in found if e.where not in settled)
+    here = console.identity.environment
+    sends = console.store().search(campaign=slug, action="send", environment=here, limit=40)
+    settled = {record.ref for record in sends if record.ref}
+    return tuple(
+        Earlier(
+            where=f"audit record {record.seq}",
+            says=Says.ENDED if record.detail.get("result") == "ended" else Says.STARTED,
+            at=record.utc,
+            run_id=record.run,
+        )
+        for record in sends
+        if record.detail.get("result") != "not-started" and record.seq not in settled
+    )

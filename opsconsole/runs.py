@@ -139,7 +139,7 @@ class Runs:
         A carrier out of reach leaves the intent open.
         """
         found = []
-        for intent in self._store().unresolved():
+        for intent in self._store().unresolved(self._identity.environment):
             if intent.action == SEND and intent.run not in self._starting:
                 found.append(f"{intent.campaign}: {self._look_after(intent)}")
         return tuple(found)

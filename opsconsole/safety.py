@@ -11,6 +11,13 @@ from opsconsole.ports import Refused
 from opsconsole.schedule import latest_start, say_clocks, say_distance, say_span
 from opsconsole.verdict import Verdict
 
+CONSEQUENCES = {
+    "mark": "record that it went out, on your word; the dashboard is told, and it can't be sent any more",
+    "cancel": "record that it will not be sent; the dashboard is told. Its files and cron lines stay",
+    "stop": "end the run for good: whoever has not been mailed yet gets nothing",
+}
+"""What an action will do, where that is more than its tooltip says."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:

@@ -63,7 +63,7 @@ def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], dateti
     def store() -> "AuditStore":
         return console.store()
 
-    watched = (*_backends(loaded), Watched(ConsoleSource(store, clock), duration("30 s")))
+    watched = (*_backends(loaded), Watched(ConsoleSource(store, clock, loaded.name), duration("30 s")))
     console = Console(
         environment=loaded.environment.label or loaded.name,
         settings=loaded.environment,

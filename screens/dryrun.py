@@ -21,7 +21,7 @@ from screens.widgets.rows import CAUTION, DANGER, DIM
 from screens.work import in_thread
 
 if TYPE_CHECKING:
-    from opsconsole.console import Console
+    pass
 
 Answer = tuple[DryRun, tuple[str, ...]]
 
@@ -100,7 +100,7 @@ class DryRunScreen(ConsoleScreen):
                 result = self.console.dry_run(self.slug, stream.take, self._stop)
             finally:
                 stream.close()
-            return result, why_no_send(self.console, self.slug)
+            return result, self.console.why_no_send(self.slug)
 
         in_thread(self, work, self._ended, self._failed, name="dry-run")
         self.freshen()
@@ -124,17 +124,6 @@ class DryRunScreen(ConsoleScreen):
 
     def action_find(self, direction: int) -> None:
         self.log_view.action_find(direction)
-
-
-def why_no_send(console: "Console", slug: str) -> tuple[str, ...]:
-    """Every reason against a plan, asked of the core; empty when one can be made. Records nothing."""
-    from opsconsole.rehearsal import preflight_obstacles
-    from opsconsole.safety import why_no_plan
-
-    verdict, now = console.verdict(slug), console.clock()
-    obstacles = preflight_obstacles(console.store(), verdict, console.policy, now)
-    reasons = why_no_plan(verdict, console.last_dry_run(slug), console.policy, now)
-    return tuple(reason for reason in (obstacles, *reasons) if reason)
 
 
 def head(screen: DryRunScreen) -> list[Text]:

@@ -20,6 +20,7 @@ from opsconsole.observation import Counts, Observation, Report, RunWord, Says
 from opsconsole.plan import Plan
 from opsconsole.policy import Policy
 from opsconsole.ports import Followed, MaybeStarted, OutOfReach, Refused, RunState, Started, Trouble, Verb
+from opsconsole.rehearsal import last_dry_run
 from opsconsole.runs import Identity, Runs
 from opsconsole.verdict import Status
 from tests.domain.test_plan import plan as make_plan
@@ -98,7 +99,7 @@ def runs(store: AuditStore, carrier: Host) -> Runs:
 
 
 def words(store: AuditStore) -> Observation:
-    return ConsoleSource(lambda: store, lambda: NOW).observe().observations[0]
+    return ConsoleSource(lambda: store, lambda: NOW, "prod").observe().observations[0]
 
 
 def test_the_intent_is_on_disk_before_the_carrier_hears_of_it(runs: Runs, carrier: Host, store: AuditStore) -> None:
@@ -215,7 +216,7 @@ def test_a_start_that_came_late_after_all_is_found_and_stays_open(
 
 
 def test_a_start_under_way_in_this_console_is_left_alone(runs: Runs, carrier: Host, store: AuditStore) -> None:
-    plan, found = make_plan(), []
+    plan, found = make_plan(), list[str]()
     carrier.on_start = lambda plan: found.extend(runs.reconcile())  # the tidying thread, in the middle of it
     runs.start(plan)
     assert found == []
@@ -412,7 +413,7 @@ def test_decisions_are_words_of_the_console_and_reach_the_dashboard(store: Audit
 def test_a_hold_on_everything_binds_campaigns_the_store_never_heard_of(store: AuditStore) -> None:
     def status() -> Status:
         reports = {o.source: _report(o) for o in (dashboard(), host())}
-        reports["console"] = ConsoleSource(lambda: store, lambda: NOW).observe()
+        reports["console"] = ConsoleSource(lambda: store, lambda: NOW, "prod").observe()
         (only,) = assemble(reports, Policy(), NOW).verdicts
         return only.status
 
@@ -464,3 +465,35 @@ def test_an_approval_names_the_content_it_is_for(store: AuditStore) -> None:
 
 def test_trouble_reads_as_sentences() -> None:
     assert str(Trouble("It broke", "Nothing was sent.", "Look")) == "It broke. Nothing was sent. Look."
+
+
+def test_what_was_decided_in_another_environment_counts_there_alone(
+    runs: Runs, carrier: Host, store: AuditStore
+) -> None:
+    staging = Identity("mara", "s-9", "staging")
+    elsewhere = Decisions(lambda: store, staging, ())
+    elsewhere.hold("everything", "provider down")
+    elsewhere.approve(verdict(dashboard(approval=None), host()), "only a rehearsal")
+    elsewhere.mark(verdict(dashboard(), host()), "sent to the testers")
+    report = ConsoleSource(lambda: store, lambda: NOW, "prod").observe()
+    assert (report.observations, report.holds) == ((), ())
+
+
+def test_a_send_open_in_another_environment_is_not_asked_for_here(
+    runs: Runs, carrier: Host, store: AuditStore
+) -> None:
+    plan = make_plan()
+    runs.start(plan)
+    carrier.state = None  # staging's host of the same name has never heard of it
+    staging = Identity("mara", "s-9", "staging")
+    later = NOW + timedelta(hours=1)
+    there = Runs(lambda: store, {"blast-mail-prod": carrier}, staging, lambda: later, ("dashboard",))
+    assert there.reconcile() == ()
+    assert [r.run for r in store.unresolved()] == [plan.run_id]
+
+
+def test_a_dry_run_in_another_environment_is_none_here(store: AuditStore) -> None:
+    there = Identity("mara", "s-9", "staging")
+    store.note(there.event("dry-run", SLUG, at=NOW.isoformat(), ok=True, digests={}, audience=1))
+    assert last_dry_run(store, SLUG, "prod") is None
+    assert last_dry_run(store, SLUG, "staging") is not None

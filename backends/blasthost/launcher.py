@@ -176,7 +176,7 @@ class Launcher:
         )
 
     def _ask(self, slug: str, run_id: str, void: str) -> tuple[str, RunFact | None]:
-        """EXISTS and the record of the run; ABSENT once what `void` names, a start or a run, is made void; or ""."""
+        """EXISTS and the run's record; ABSENT once what `void` names, a start or a run, is made void; or ""."""
         home = f"{self.state_dir}/{slug}"
         done = self.session.run(script("settle"), home, run_id, void, timeout=ASK_LIMIT)
         lines = done.stdout.decode("utf-8", "replace").splitlines()

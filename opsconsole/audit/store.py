@@ -220,13 +220,17 @@ class AuditStore:
             ).first()
         return Anchor(int(row[0]), str(row[1])) if row else Anchor(0, GENESIS)
 
-    def unresolved(self) -> list[Record]:
-        """Intents without outcome or resolution, oldest first. To be looked at, never repeated."""
+    def unresolved(self, environment: str | None = None) -> list[Record]:
+        """Intents without outcome or resolution, oldest first, of every environment or of one. To be looked at,
+        never repeated."""
         later = AUDIT.alias("later")
         closed = select(later.c.seq).where(
             later.c.ref == A.seq, or_(later.c.phase == Phase.OUTCOME.value, later.c.action == RESOLVED)
         )
-        return self._records(select(AUDIT).where(A.phase == Phase.INTENT.value, ~closed.exists()).order_by(A.seq))
+        where = [A.phase == Phase.INTENT.value, ~closed.exists()]
+        if environment is not None:
+            where.append(A.environment == environment)
+        return self._records(select(AUDIT).where(*where).order_by(A.seq))
 
     def search(
         self,
@@ -239,6 +243,7 @@ class AuditStore:
         before_seq: int | None = None,
         limit: int = 200,
         within: int | None = None,
+        environment: str | None = None,
     ) -> list[Record]:
         """Newest first. Each word of `text` occurs somewhere in the record (ASCII case ignored); `since` is in,
         `until` is out. For the next page pass the last seq as `before_seq`. `within` looks at so many
@@ -247,7 +252,12 @@ class AuditStore:
         for word in text.split():
             places = (A.campaign, A.action, A.operator, A.reason, A.detail, A.run, A.session, A.environment)
             where.append(or_(*(place.contains(word, autoescape=True) for place in places)))
-        exact = ((A.campaign, campaign), (A.action, action), (A.operator, operator))
+        exact = (
+            (A.campaign, campaign),
+            (A.action, action),
+            (A.operator, operator),
+            (A.environment, environment),
+        )
         where += [column == value for column, value in exact if value is not None]
         # Bounds on seq too, from the index on utc: the walk from the newest down then ends where the time does.
         # (+ 0: else SQLite looks for the least seq by walking the table.)
@@ -272,9 +282,13 @@ class AuditStore:
         """Oldest first."""
         return self._records(select(AUDIT).where(A.run == run_id).order_by(A.seq))
 
-    def last_by_campaign(self, actions: Iterable[str]) -> dict[str, Record]:
-        """For each campaign that has one, the newest record whose action is among `actions`."""
-        newest = select(func.max(A.seq)).where(A.action.in_(list(actions)), A.campaign != "").group_by(A.campaign)
+    def last_by_campaign(self, actions: Iterable[str], environment: str | None = None) -> dict[str, Record]:
+        """For each campaign that has one, the newest record whose action is among `actions`; of one environment,
+        when one is named."""
+        where = [A.action.in_(list(actions)), A.campaign != ""]
+        if environment is not None:
+            where.append(A.environment == environment)
+        newest = select(func.max(A.seq)).where(*where).group_by(A.campaign)
         return {record.campaign: record for record in self._records(select(AUDIT).where(A.seq.in_(newest)))}
 
     # Proving.

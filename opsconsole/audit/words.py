@@ -22,12 +22,15 @@ Words = tuple[tuple[Observation, ...], tuple[Hold, ...]]
 
 
 class ConsoleSource:
-    """The audit store as a source. It knows what was decided and started here, not what others did."""
+    """The audit store as a source. It knows what was decided and started here, not what others did.
+
+    One store serves several environments: what was recorded in another one says nothing here.
+    """
 
     name = "console"
 
-    def __init__(self, store: Callable[[], AuditStore], clock: Callable[[], datetime]) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: Callable[[], AuditStore], clock: Callable[[], datetime], environment: str) -> None:
+        self._store, self._clock, self._environment = store, clock, environment
         self._known: tuple[int, Words] = (-1, ((), ()))
 
     def observe(self) -> Report:
@@ -52,13 +55,13 @@ class ConsoleSource:
         return tuple(replace(o, observed_at=now) for o in observations), holds
 
     def _read(self, now: datetime) -> Words:
-        store = self._store()
-        decided = store.last_by_campaign(DECISIONS)
-        approved = store.last_by_campaign(("approve",))
-        held = store.last_by_campaign(("hold", "release"))
-        sends = store.last_by_campaign((SEND,))
+        store, here = self._store(), self._environment
+        decided = store.last_by_campaign(DECISIONS, here)
+        approved = store.last_by_campaign(("approve",), here)
+        held = store.last_by_campaign(("hold", "release"), here)
+        sends = store.last_by_campaign((SEND,), here)
         unresolved: dict[str, list[Record]] = {}
-        for intent in store.unresolved():
+        for intent in store.unresolved(here):
             unresolved.setdefault(intent.campaign, []).append(intent)
         everywhere = _hold(held.pop(GLOBAL, None), EVERYTHING)
         slugs = {*decided, *approved, *held, *sends, *unresolved} - {GLOBAL, ""}

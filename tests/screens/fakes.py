@@ -266,7 +266,7 @@ class Night:
         watched = (
             Watched(self.host, timedelta(hours=1)),
             Watched(self.dashboard, timedelta(hours=1)),
-            Watched(ConsoleSource(lambda: made[0].store(), self.clock), timedelta(hours=1)),
+            Watched(ConsoleSource(lambda: made[0].store(), self.clock, "prod"), timedelta(hours=1)),
         )
         console = Console(
             environment="PROD",

@@ -251,7 +251,7 @@ class Stage:
         path = folder / "audit.db"
         watched = (
             Watched(self.host, timedelta(hours=1)),
-            Watched(ConsoleSource(lambda: self.console.store(), self.clock), timedelta(hours=1)),
+            Watched(ConsoleSource(lambda: self.console.store(), self.clock, "prod"), timedelta(hours=1)),
         )
         self.console = Console(
             environment="PROD",
