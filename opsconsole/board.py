@@ -1,6 +1,6 @@
 """The board: the verdict on every campaign, in the order an operator wants them. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -43,16 +43,18 @@ class Board:
         return counts
 
 
-def assemble(reports: Mapping[str, Report], policy: Policy, now: datetime) -> Board:
-    """The board of all campaigns that any source knows, from the newest report of each source."""
+def assemble(reports: Mapping[str, Report], policy: Policy, now: datetime, unheard: Collection[str] = ()) -> Board:
+    """The board of all campaigns that any source knows, from the newest report of each source.
+
+    `unheard` names the sources that never answered so far: nothing is late, or safe, before they did.
+    """
     by_slug: dict[str, dict[str, Observation]] = {}
     for report in reports.values():
         for observation in report.observations:
             by_slug.setdefault(observation.slug, {})[report.source] = observation
     verdicts = []
     for slug, known in by_slug.items():
-        words = [_word(report, known.get(report.source), slug) for report in reports.values()]
-        verdicts.append(_safely_judge(slug, words, policy, now))
+        verdicts.append(_safely_judge(slug, _words(reports, known, slug, unheard), policy, now))
     return Board(
         at=now,
         verdicts=tuple(sorted(verdicts, key=_order)),
@@ -60,13 +62,14 @@ def assemble(reports: Mapping[str, Report], policy: Policy, now: datetime) -> Bo
     )
 
 
-def judge_one(reports: Mapping[str, Report], slug: str, policy: Policy, now: datetime) -> Verdict | None:
+def judge_one(
+    reports: Mapping[str, Report], slug: str, policy: Policy, now: datetime, unheard: Collection[str] = ()
+) -> Verdict | None:
     """The verdict on one campaign, as on the board; None when no source knows it."""
     known = {r.source: o for r in reports.values() for o in r.observations if o.slug == slug}
     if not known:
         return None
-    words = [_word(report, known.get(report.source), slug) for report in reports.values()]
-    return _safely_judge(slug, words, policy, now)
+    return _safely_judge(slug, _words(reports, known, slug, unheard), policy, now)
 
 
 def matching(verdicts: Iterable[Verdict], text: str) -> tuple[Verdict, ...]:
@@ -100,6 +103,14 @@ def merge(old: Report | None, new: Report) -> Report:
 
 def _out_of_reach(o: Observation, since: datetime, trouble: str) -> Observation:
     return replace(o, out_of_reach_since=since, trouble=trouble)
+
+
+def _words(
+    reports: Mapping[str, Report], known: Mapping[str, Observation], slug: str, unheard: Collection[str]
+) -> list[Observation]:
+    words = [_word(report, known.get(report.source), slug) for report in reports.values()]
+    never = timedelta(0)
+    return words + [Observation(source=n, slug=slug, observed_at=None, fresh_for=never) for n in unheard]
 
 
 def _word(report: Report, said: Observation | None, slug: str) -> Observation:

@@ -87,7 +87,8 @@ class Console:
 
     def board(self) -> Board:
         """The board from what is known now; asks nobody."""
-        return assemble(self.watch.reports(), self.policy, self.clock())
+        reports, unheard = self.watch.heard()
+        return assemble(reports, self.policy, self.clock(), unheard)
 
     def verdict(self, slug: str) -> Verdict:
         verdict = self._known(check_slug(slug))
@@ -98,7 +99,8 @@ class Console:
         return verdict
 
     def _known(self, slug: str) -> Verdict | None:
-        return judge_one(self.watch.reports(), slug, self.policy, self.clock())
+        reports, unheard = self.watch.heard()
+        return judge_one(reports, slug, self.policy, self.clock(), unheard)
 
     def refresh(self, names: tuple[str, ...] | None = None) -> Board:
         """Ask every source (or these) again, look after what was left open, and give the new board."""

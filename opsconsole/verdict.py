@@ -281,7 +281,9 @@ def _unknown(case: Case) -> str | None:
         since = o.out_of_reach_since or o.observed_at
         seen = f" since {case.say(since)}" if since else ""
         last = "" if o.says in (Says.NOTHING, Says.ABSENT) else f" (its last word: {o.says})"
-        state = "is out of reach" if o.out_of_reach_since or o.observed_at is None else "has not been heard"
+        state = "is out of reach" if o.out_of_reach_since or o.trouble else "has not been heard"
+        if since is None and not o.trouble:
+            state = "has not answered yet"
         parts.append(f"{o.source} {state}{seen}{last}")
     return f"{'; '.join(parts)}: a start there would not be seen"
 

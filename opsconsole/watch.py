@@ -43,8 +43,12 @@ class Watch:
         self._asking: set[str] = set()
 
     def reports(self) -> Mapping[str, Report]:
+        return self.heard()[0]
+
+    def heard(self) -> tuple[Mapping[str, Report], frozenset[str]]:
+        """The newest reports, and the sources of which there is none: they never answered so far."""
         with self._lock:
-            return dict(self._reports)
+            return dict(self._reports), frozenset(self._watched.keys() - self._reports.keys())
 
     @property
     def asking(self) -> frozenset[str]:

@@ -27,7 +27,9 @@ def remembered(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> Board
     from opsconsole import snapshot
 
     reports = {report.source: report for report in snapshot.load(snapshot_path(loaded))}
-    return assemble(reports, loaded.policy, clock())
+    environment = loaded.environment
+    known = {"console", *environment.blasthost, *(["dashboard"] if environment.dashboard else [])}
+    return assemble(reports, loaded.policy, clock(), known - reports.keys())
 
 
 def snapshot_path(loaded: Loaded) -> Path:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from opsconsole import snapshot
-from opsconsole.board import assemble, matching
+from opsconsole.board import assemble, judge_one, matching
 from opsconsole.observation import Report, Says
 from opsconsole.policy import Policy
 from opsconsole.verdict import Status
@@ -56,6 +56,24 @@ def test_a_source_that_falls_silent_keeps_its_last_word_marked_as_out_of_reach()
     assert observation.observed_at == host().observed_at
     assert observation.out_of_reach_since == NOW
     assert not observation.is_fresh(NOW)
+
+
+def test_before_a_source_has_ever_answered_nothing_is_late(tmp_path: Path) -> None:
+    seen = watch(
+        Scripted("dashboard", lambda: report(dashboard(), "dashboard", keeps_traces=False)),
+        Scripted("blast-mail-prod", lambda: report(host())),
+    )
+    seen.refresh(["dashboard"])
+    reports, unheard = seen.heard()
+    (first,) = assemble(reports, Policy(), NOW, unheard).verdicts
+    assert first.status is Status.UNKNOWN
+    assert "blast-mail-prod has not answered yet" in first.why
+    assert first == judge_one(reports, SLUG, Policy(), NOW, unheard)
+    assert first.obstacles
+    seen.refresh()
+    reports, unheard = seen.heard()
+    (then,) = assemble(reports, Policy(), NOW, unheard).verdicts
+    assert then.status is Status.OVERDUE
 
 
 def test_a_slow_source_delays_no_other() -> None:
