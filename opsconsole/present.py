@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from opsconsole.board import Board
+from opsconsole.case import say_counts
 from opsconsole.observation import Observation
+from opsconsole.runlog import DRY_RUN, RunEvent
 from opsconsole.schedule import say_distance, say_instant, say_span
 from opsconsole.verdict import Verdict
 
@@ -104,6 +106,18 @@ def due_words(verdict: Verdict, now: datetime) -> str:
 
 def moved_words(verdict: Verdict, now: datetime) -> str:
     return say_span(now - verdict.moved) if verdict.moved else "–"
+
+
+def say_event(event: RunEvent) -> str:
+    """A line of our runner in short words: `sending 1,587 of 2,601 accepted, 3 failed, 40 s left`. Not masked."""
+    parts = [say_counts(event.counts)] if event.counts and event.counts.total else []
+    if event.ends:
+        head = "dry run ended" if event.mode == DRY_RUN else "run ended"
+        parts += [f"exit code {event.rc}"] if event.rc is not None else []
+        return ": ".join(filter(None, (head, ", ".join(parts))))
+    parts += [f"{event.eta_s:.0f} s left"] if event.eta_s else []
+    parts += [f"last error {event.error}"] if event.error else []
+    return " ".join(filter(None, (event.state or "working", ", ".join(parts))))
 
 
 def _approval(verdict: Verdict) -> dict[str, Any] | None:

@@ -31,7 +31,8 @@ class RunEvent:
     `state` is the runner's own word (`sending`, `paused`, …). `begins` says that it starts, `ends` that it is
     the closing summary. `ours` marks a line of our runner, which tells everything at once. Durations in seconds,
     `rate` in messages per second. `stamp` is the line's own time, naive when it names no offset.
-    `moved_at` (aware) is when a count last changed, by the runner's own word.
+    `moved_at` (aware) is when a count last changed, by the runner's own word; `told_at` (aware) is when our runner
+    wrote the line.
     """
 
     ours: bool = False
@@ -53,6 +54,7 @@ class RunEvent:
     error: str = ""
     stamp: datetime | None = None
     moved_at: datetime | None = None
+    told_at: datetime | None = None
 
     @property
     def counts(self) -> Counts | None:
@@ -229,15 +231,25 @@ def _read_json(text: str) -> RunEvent | None:
         eta_s=_real(document, "eta_s"),
         duration_s=_real(document, "duration_s"),
         rc=_exit_code(document.get("rc")),
-        error=_word(document, "last_error") or _word(document, "error"),
+        error=_error(document.get("last_error")) or _word(document, "error"),
         stamp=_stamp(_word(document, "at")),
         moved_at=_aware_stamp(_word(document, "moved")),
+        told_at=_aware_stamp(_word(document, "t")),
     )
 
 
 def _word(document: dict[str, Any], key: str) -> str:
     value = document.get(key)
     return value[:SEARCHED] if isinstance(value, str) else ""
+
+
+def _error(value: Any) -> str:
+    """The last error: a text, or `{"code": 550, "text": "…", "n": 3}` as our runner tells it."""
+    if not isinstance(value, dict):
+        return value[:SEARCHED] if isinstance(value, str) else ""
+    code, times = _count(value, "code"), _count(value, "n")
+    words = " ".join(str(part) for part in (code, _word(value, "text")) if part)
+    return f"{words} ({times:,} times)" if words and times and times > 1 else words
 
 
 def _count(document: dict[str, Any], key: str) -> int | None:

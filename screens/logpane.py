@@ -3,6 +3,7 @@
 Lines are not wrapped; left and right show the rest of a long one.
 """
 
+from datetime import UTC
 from typing import ClassVar
 
 from rich.style import Style
@@ -13,8 +14,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from opsconsole.present import say_event
 from opsconsole.redact import mask_addresses
-from opsconsole.runlog import read_line
+from opsconsole.runlog import RunEvent, read_line
 from screens.logfile import LogFile
 from screens.safe import safe
 
@@ -124,10 +126,12 @@ class LogPane(ScrollView, can_focus=True):
         return strip
 
     def _paint(self, line: str) -> Strip:
-        text = safe(mask_addresses(line) if self.masked else line)
         event = read_line(line)
+        words = _said(event) if event is not None and event.ours else line
+        text = safe(mask_addresses(words) if self.masked else words)
         if event is not None:
-            text.stylize(BAD if event.error else GOOD if event.ends else DIM if event.ours else "")
+            bad = event.rc if event.ours else event.error  # ours repeats the last error on every line
+            text.stylize(BAD if bad else GOOD if event.ends else DIM if event.ours else "")
         if self.words:
             _mark(text, self.words)
         strip = Strip(text.render(self.app.console))
@@ -136,6 +140,12 @@ class LogPane(ScrollView, can_focus=True):
 
     def _widen(self) -> None:
         self.virtual_size = Size(self._widest, self.shown)
+
+
+def _said(event: RunEvent) -> str:
+    """A line of our runner for people; the file keeps its bytes."""
+    stamp = f"{event.told_at.astimezone(UTC):%H:%M:%S} UTC  " if event.told_at else ""
+    return stamp + say_event(event)
 
 
 def _mark(text: Text, words: str) -> None:

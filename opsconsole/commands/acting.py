@@ -26,10 +26,10 @@ from opsconsole.commands.common import (
 from opsconsole.observation import Says
 from opsconsole.plan import Plan, short
 from opsconsole.ports import Refused, RunState
+from opsconsole.present import say_event
 
 if TYPE_CHECKING:
     from opsconsole.console import Console
-    from opsconsole.runlog import RunEvent
     from opsconsole.safety import Confirmation
 
 
@@ -43,19 +43,13 @@ class _Printer:
 
     def __call__(self, data: bytes) -> None:
         for line in self._reader.feed(data) if not self._quiet else ():
-            text = _progress_words(line.event) if line.event and line.event.ours else masked(line.text)
+            ours = line.event if line.event and line.event.ours else None
+            if ours and ours.ends:
+                continue  # what came of it is said when all is in
+            text = masked(say_event(ours) if ours else line.text)
             if text and text != self._last:
                 say(text)
             self._last = text
-
-
-def _progress_words(event: "RunEvent") -> str:
-    if event.ends or not event.state:
-        return ""
-    counts = f" {say_counts(event.counts)}" if event.counts and event.counts.total else ""
-    left = f", {event.eta_s:.0f} s left" if event.eta_s else ""
-    error = f", last error {masked(event.error)}" if event.error else ""
-    return f"{event.state}{counts}{left}{error}"
 
 
 @click.command("dry-run")

@@ -1,6 +1,5 @@
 """Lines of text that repaint only where their words changed: over a slow link every cell counts."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.cells import cell_len
@@ -42,8 +41,8 @@ class Line(Widget):
         if not self.size.width:
             return
         before, self._shown = self._shown, self.words(self.size.width)
-        old: Sequence[Text] = before.split("\n", allow_blank=True) if before is not None else []
-        new = self._shown.split("\n", allow_blank=True)
+        old = list(before.split("\n", allow_blank=True)) if before is not None else []
+        new = list(self._shown.split("\n", allow_blank=True))
         if self.grows and len(old) != len(new):
             self.refresh(layout=True)
             return

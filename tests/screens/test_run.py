@@ -1,5 +1,6 @@
 """The run screen: its log whole on disk and live on the screen, its end told, and keys that steer."""
 
+import json
 from pathlib import Path
 from threading import Event
 
@@ -47,6 +48,23 @@ async def test_fifty_thousand_lines_are_followed_and_are_on_disk_unchanged(
     file = stage.folder / "logs" / f"{SLUG}.1.log"
     assert file.read_bytes() == b"".join(lines)
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_runners_json_is_shown_in_words_and_kept_as_it_came(stage: Stage) -> None:
+    line = {"v": 1, "t": "2026-05-12T17:52:03.000+00:00", "state": "sending", "total": 2601, "accepted": 1587}
+    error = {"code": 550, "text": "no such user bob@example.com", "n": 3}
+    told = {**line, "failed": 3, "processed": 1590, "eta_s": 40, "last_error": error}
+    ended = {"v": 1, "summary": True, "mode": "send", "rc": 0, "counts": {"total": 2601, "accepted": 2601}}
+    lines = [json.dumps(words).encode() + b"\n" for words in (told, ended)]
+    stage.host.running(lines)
+    async with stage.open() as pilot:
+        pilot.app.push_screen(RunScreen(SLUG, None))
+        await until(pilot, lambda: "run ended: 2,601 accepted, exit code 0" in screen_text(pilot))
+        text = screen_text(pilot)
+        assert "17:52:03 UTC  sending 1,587 of 2,601 accepted, 3 failed, 40 s left" in text
+        assert "550 no such user b•••@example.com (3 times)" in text
+        assert '"v"' not in text
+    assert (stage.folder / "logs" / f"{SLUG}.1.log").read_bytes() == b"".join(lines)
 
 
 async def test_addresses_are_masked_until_showing_them_is_recorded(stage: Stage) -> None:
