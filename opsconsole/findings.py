@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from opsconsole.case import Case
-from opsconsole.observation import Says
+from opsconsole.observation import RunWord, Says
 from opsconsole.plan import short
 from opsconsole.schedule import say_span
 
@@ -43,8 +43,9 @@ def _already_started(case: Case, status: str) -> Iterator[Finding]:
         text = f"never twice: {o.source} says {word} {case.say(o.since)}".rstrip()
         yield Finding(code="already-started", severity=Severity.BLOCK, text=text)
     for o in case.observations:
-        if o.says is Says.CLAIMED and o.run:
-            text = f"{o.source} holds a claim by {o.run.by or 'someone'} made {case.say(o.run.claimed_at)}"
+        if o.says is Says.CLAIMED:
+            run = o.run or RunWord()
+            text = f"{o.source} holds a claim by {run.by or 'someone'} made {case.say(run.claimed_at)}".rstrip()
             yield Finding(code="claimed", severity=Severity.BLOCK, text=text)
 
 
@@ -175,7 +176,7 @@ def _triggers(case: Case, status: str) -> Iterator[Finding]:
 
 
 def _lost_records(case: Case, status: str) -> Iterator[Finding]:
-    known = next((o for o in case.observations if o.own_runs and not o.decided), None)
+    known = next((o for o in case.observations if o.own_runs), None)
     if known is None:
         return
     for o in case.fresh:
@@ -199,7 +200,7 @@ def _open_intent(case: Case, status: str) -> Iterator[Finding]:
     for o in case.observations:
         for intent in o.open_intents:
             text = f"{intent}: no outcome was recorded. Look before you act; nothing is repeated by itself"
-            yield Finding(code="unresolved-intent", severity=Severity.WARN, text=text, alarm=True)
+            yield Finding(code="unresolved-intent", severity=Severity.BLOCK, text=text, alarm=True)
 
 
 FINDERS: tuple[Finder, ...] = (

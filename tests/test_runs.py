@@ -497,3 +497,66 @@ def test_a_dry_run_in_another_environment_is_none_here(store: AuditStore) -> Non
     store.note(there.event("dry-run", SLUG, at=NOW.isoformat(), ok=True, digests={}, audience=1))
     assert last_dry_run(store, SLUG, "prod") is None
     assert last_dry_run(store, SLUG, "staging") is not None
+
+
+def test_a_new_due_time_does_not_make_this_console_forget_that_it_sent(
+    runs: Runs, carrier: Host, store: AuditStore
+) -> None:
+    plan = make_plan()
+    runs.start(plan)
+    runs.close(state(Says.ENDED, plan.run_id, DONE))
+    before = verdict(dashboard(), host(), words(store))  # the host was put back from a copy: it knows of no run
+    assert before.status is Status.CONFLICT
+    for decide in (
+        lambda: decided(store).reschedule(before, "2026-05-12 10:55", NOW, "once more"),
+        lambda: decided(store).cancel(before, "never mind"),
+        lambda: decided(store).reschedule(before, "2026-05-12 10:56", NOW, "on second thoughts"),
+    ):
+        decide()
+        after = verdict(dashboard(), host(), words(store))
+        assert after.obstacles
+    assert after.status is Status.CONFLICT
+    assert "host-lost-records" in {f.code for f in after.findings}
+    assert after.details.due is not None
+    assert after.details.due.text == "2026-05-12 10:56"
+
+
+def test_a_new_due_time_after_a_run_that_reached_nobody_is_a_new_chance(
+    runs: Runs, carrier: Host, store: AuditStore
+) -> None:
+    plan = make_plan()
+    runs.start(plan)
+    runs.close(state(Says.ENDED, plan.run_id, Counts(total=2601)))
+    now = verdict(dashboard(), host(), words(store))
+    decided(store).reschedule(now, "2026-05-14 11:00", NOW, "the disk was full")
+    assert verdict(dashboard(), host(), words(store)).status is Status.PENDING
+
+
+def test_a_send_without_an_end_blocks_the_next_one(runs: Runs, carrier: Host, store: AuditStore) -> None:
+    assert not verdict(dashboard(), host()).obstacles
+    carrier.on_start = killed_before_the_claim
+    with pytest.raises(KeyboardInterrupt):
+        runs.start(make_plan())
+    (why,) = verdict(dashboard(), host(), words(store)).obstacles
+    assert "no outcome was recorded" in why
+    runs.reconcile()
+    assert not verdict(dashboard(), host(), words(store)).obstacles
+
+
+def test_a_start_that_was_refused_hides_neither_an_earlier_run_nor_a_new_due_time(
+    runs: Runs, carrier: Host, store: AuditStore
+) -> None:
+    runs.start(make_plan())
+    runs.close(state(Says.ENDED, make_plan().run_id, DONE))
+    decided(store).reschedule(verdict(dashboard(), host()), "2026-05-12 10:56", NOW, "once more")
+
+    def refuse(plan: Plan) -> None:
+        raise Refused("It is held")
+
+    carrier.on_start = refuse
+    with pytest.raises(Refused):
+        runs.start(make_plan(attempt=2))
+    after = verdict(dashboard(), host(), words(store))
+    assert after.status is Status.CONFLICT
+    assert after.details.due is not None
+    assert after.details.due.text == "2026-05-12 10:56"

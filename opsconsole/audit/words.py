@@ -59,7 +59,8 @@ class ConsoleSource:
         decided = store.last_by_campaign(DECISIONS, here)
         approved = store.last_by_campaign(("approve",), here)
         held = store.last_by_campaign(("hold", "release"), here)
-        sends = store.last_by_campaign((SEND,), here)
+        last = store.last_by_campaign((SEND,), here)
+        sends = {slug: _last_run(store, record, here) for slug, record in last.items()}
         unresolved: dict[str, list[Record]] = {}
         for intent in store.unresolved(here):
             unresolved.setdefault(intent.campaign, []).append(intent)
@@ -99,18 +100,19 @@ def observation(
     if send is not None:
         run = _run(send)
         since = run.ended_at or run.started_at
-        if send.phase is Phase.OUTCOME and send.detail.get("result") == "ended":
+        if _ended(send):
             says = Says.ENDED
-    if decision is not None and (send is None or decision.seq > send.seq):
+    newest = decision is not None and (send is None or decision.seq > send.seq)
+    if decision is not None and decision.action == "reschedule":
+        decided, details = True, _rescheduled(decision)
+        # A new due time gives a new chance to a run that reached nobody; it takes back no mail.
+        if newest and not (says is Says.ENDED and _reached(run)):
+            says, since, run, note = Says.NOTHING, decision.utc, RunWord(by=decision.operator), decision.reason
+    elif decision is not None and newest:
         decided, since, note = True, decision.utc, decision.reason
-        run = run if decision.action == "mark" and run else RunWord(by=decision.operator)
-        run = RunWord(run_id=run.run_id, by=decision.operator, counts=run.counts)
-        if decision.action == "mark":
-            says = Says.SENT
-        elif decision.action == "cancel":
-            says = Says.CANCELLED
-        else:
-            says, details = Says.NOTHING, _rescheduled(decision)
+        says = Says.SENT if decision.action == "mark" else Says.CANCELLED
+        marked = run if run and says is Says.SENT else RunWord()
+        run = RunWord(run_id=marked.run_id, by=decision.operator, counts=marked.counts)
     return Observation(
         source=ConsoleSource.name,
         slug=slug,
@@ -128,6 +130,24 @@ def observation(
         open_intents=tuple(_say_intent(record) for record in open_intents),
         evidence=_evidence(decision, approval, send, holds),
     )
+
+
+def _ended(send: Record) -> bool:
+    return send.phase is Phase.OUTCOME and send.detail.get("result") == "ended"
+
+
+def _reached(run: RunWord | None) -> bool:
+    """Whether a run that ended has mailed anybody, or may have."""
+    counts = run.counts if run else None
+    return counts is None or counts.accepted > 0 or counts.unknown > 0
+
+
+def _last_run(store: AuditStore, newest: Record, environment: str) -> Record:
+    """The newest record of a send that was more than refused: a start that came to nothing hides no earlier run."""
+    if newest.phase is not Phase.OUTCOME or _ended(newest):
+        return newest
+    earlier = store.search(campaign=newest.campaign, action=SEND, environment=environment)
+    return next((record for record in earlier if _ended(record)), newest)
 
 
 def _run(send: Record) -> RunWord:

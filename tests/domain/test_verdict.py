@@ -219,7 +219,7 @@ def test_only_what_is_due_can_be_sent() -> None:
         ((dashboard(), HOST_ENDED, console()), "foreign-run", False),
         ((dashboard(), host(), console(Says.ENDED, run=ended(), own_runs=("r1",))), "host-lost-records", True),
         ((dashboard(), host(Says.CLAIMED, run=RunWord(by="ben"))), "claimed", True),
-        ((dashboard(), host(), console(open_intents=("send by mara (record 7)",))), "unresolved-intent", False),
+        ((dashboard(), host(), console(open_intents=("send by mara (record 7)",))), "unresolved-intent", True),
         ((dashboard(), host(triggers=(line(HOUR, ignored_because="line 3: bad minute"),))), "cron-ignored", False),
         ((dashboard(), host(Says.ENDED, run=ended(None))), "unreconciled", False),
     ],
