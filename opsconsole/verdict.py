@@ -179,6 +179,8 @@ def _denies(o: Observation) -> str:
         return f"{o.source} says it failed"
     if o.says is Says.CANCELLED:
         return f"{o.source} says it was cancelled"
+    if o.says is Says.ENDED:
+        return f"the run on {o.source} ended{_exit(o)}"
     return f"{o.source} has no trace of a run"
 
 
@@ -249,8 +251,13 @@ def _sent(case: Case) -> str | None:
 def _failed(case: Case) -> str | None:
     for o in case.observations:
         if o.says is Says.ENDED and not o.went_out:
-            rc = f" with exit code {o.run.rc}" if o.run and o.run.rc is not None else ""
-            return f"a run ended {case.say(o.since)} on {o.source}{rc} before anything was accepted"
+            counted = o.run is not None and o.run.counts is not None
+            reached = (
+                "before anything was accepted"
+                if counted
+                else "and told no counts: how many were mailed isn't known"
+            )
+            return f"a run ended {case.say(o.since)} on {o.source}{_exit(o)} {reached}"
         if o.says is Says.FAILED:
             return f"{o.source} says it failed {case.say(o.since)}"
     return None
@@ -330,6 +337,10 @@ def _starter(case: Case) -> str:
 
 def _by(o: Observation) -> str:
     return f"by {o.run.by}" if o.run and o.run.by else f"on {o.source}"
+
+
+def _exit(o: Observation) -> str:
+    return f" with exit code {o.run.rc}" if o.run and o.run.rc is not None else ""
 
 
 def _started(o: Observation) -> datetime | None:

@@ -108,6 +108,18 @@ STORIES: list[tuple[str, Sequence[Observation], Status, str]] = [
         Status.FAILED,
         "exit code 78",
     ),
+    (
+        "killed, and nobody counted",
+        (dashboard(), host(Says.ENDED, run=ended(None, rc=137))),
+        Status.FAILED,
+        "how many were mailed isn't known",
+    ),
+    (
+        "killed, and nobody counted, but the dashboard was told that it went out",
+        (dashboard(Says.SENT), host(Says.ENDED, run=ended(None, rc=137))),
+        Status.CONFLICT,
+        "the run on blast-mail-prod ended with exit code 137",
+    ),
     ("the dashboard says sent, the host nothing", (dashboard(Says.SENT), host()), Status.CONFLICT, "no trace"),
     (
         "the dashboard says sent, the host has no folder",
