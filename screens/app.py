@@ -29,6 +29,7 @@ from screens.base import ConsoleScreen
 from screens.board import BoardScreen
 from screens.messages import BoardChanged, ConsoleReady, Failed, Known
 from screens.safe import say
+from screens.terminal import when_gone
 from screens.work import in_thread
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ class OpsConsoleApp(App[None]):
         for number, code in LEFT_BY.items():
             with suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread: no signals come
                 loop.add_signal_handler(number, self._leave, code)
+        if not self.is_headless:
+            when_gone(lambda: loop.call_soon_threadsafe(self._leave, LEFT_BY[signal.SIGHUP]))
         self.set_interval(5.0, self._freshen)
         self.call_after_refresh(self._start_console)
 

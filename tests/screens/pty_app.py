@@ -45,11 +45,17 @@ class Terminal:
                 break
         return self.written
 
+    def vanish(self) -> None:
+        """The other end of the terminal is gone."""
+        os.close(self.master)
+        self.master = -1
+
     def close(self) -> None:
         if self.child.poll() is None:
             self.child.kill()
         self.child.wait()
-        os.close(self.master)
+        if self.master >= 0:
+            os.close(self.master)
 
 
 def main() -> int:

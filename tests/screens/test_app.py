@@ -57,6 +57,17 @@ def test_a_signal_is_heard_while_the_console_is_still_being_built(terminal: Any)
     assert app.child.wait(20) == 129
 
 
+@pytest.mark.parametrize("signals", [(), (signal.SIGHUP, signal.SIGCONT)], ids=["in silence", "with a hang-up"])
+def test_a_terminal_that_vanishes_ends_the_app(terminal: Any, signals: tuple[int, ...]) -> None:
+    """As when an ssh connection drops or a window is closed: nobody is left to spin for."""
+    app = terminal()
+    app.read(until=b"paul-simon-may12")
+    app.vanish()
+    for number in signals:
+        app.child.send_signal(number)
+    assert app.child.wait(30) == 129
+
+
 def test_a_crash_tells_where_and_shows_no_secret(terminal: Any, tmp_path: Path) -> None:
     app = terminal("crash")
     app.read(until=b"paul-simon-may12")
