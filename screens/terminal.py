@@ -52,4 +52,4 @@ class _Quiet:
 
 
 # Before any app starts its driver, which offers no other way in. Textual is pinned exactly.
-linux_driver.WriterThread = _Writer  # type: ignore[attr-defined,misc]
+linux_driver.WriterThread = _Writer  # type: ignore[attr-defined]
