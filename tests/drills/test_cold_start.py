@@ -9,6 +9,8 @@ from backends.embedded.world import HOST
 from tests.support.sshd import free_port, make_key
 from tests.support.world import RealWorld
 
+pytestmark = pytest.mark.slow
+
 GOOD, BAD = "paul-simon-may12", "fleet-week-parking"
 
 
@@ -93,7 +95,6 @@ def test_a_host_key_nobody_knows(world: RealWorld) -> None:
         assert words in trouble
 
 
-@pytest.mark.slow
 def test_a_host_named_by_its_address_can_be_trusted_by_the_command_as_printed(world: RealWorld) -> None:
     (world.config_path.parent / "known_hosts").write_text("")
     world.configure(f'ssh = "{HOST}"', f'ssh = "{world.server.user}@127.0.0.1:{world.server.port}"')
@@ -141,7 +142,6 @@ SPOILED: dict[str, tuple[Callable[[RealWorld], None], str, str]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_spoiled_campaign_is_named_and_spoils_no_other(world: RealWorld, name: str) -> None:
     spoil, check, words = SPOILED[name]

@@ -7,6 +7,8 @@ import pytest
 from backends.embedded.world import HOST
 from tests.support.world import RealWorld, rehearse
 
+pytestmark = pytest.mark.slow
+
 SLUG = "paul-simon-may12"
 AUDIENCE = 2601
 
@@ -33,7 +35,6 @@ def check_all_of_it_went_out_once(world: RealWorld, slug: str = SLUG, audience: 
     assert row["session_id"]
 
 
-@pytest.mark.slow
 def test_the_whole_way_by_commands(world: RealWorld) -> None:
     board = world.command("board", "--json")
     assert board.code == 1

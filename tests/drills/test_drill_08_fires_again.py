@@ -2,6 +2,8 @@
 
 from tests.support.world import RealWorld
 
+pytestmark = pytest.mark.slow
+
 SLUG = "harbor-lights-jul"
 
 

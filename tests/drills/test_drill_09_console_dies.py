@@ -16,6 +16,8 @@ from tests.support.blasthost import until
 from tests.support.proxy import Proxy
 from tests.support.world import RealWorld, rehearse
 
+pytestmark = pytest.mark.slow
+
 SLUG, AUDIENCE = "fleet-week-parking", 377
 PACE = 0.02  # seconds a message: the send takes at least seven seconds, until a test lets it run
 
@@ -102,7 +104,6 @@ def test_killed_in_the_middle_it_finds_its_run_again(world: RealWorld, tmp_path:
     refuse_every_second_start(world, plan)
 
 
-@pytest.mark.slow
 def test_what_ended_while_no_console_was_open_is_recorded_at_the_next_start(
     world: RealWorld, tmp_path: Path
 ) -> None:
@@ -124,9 +125,7 @@ def test_what_ended_while_no_console_was_open_is_recorded_at_the_next_start(
     check_all_of_it_went_out_once(world, SLUG, AUDIENCE)
 
 
-@pytest.mark.parametrize(
-    "seconds", [pytest.param(3, id="short"), pytest.param(20, id="long", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("seconds", [pytest.param(3, id="short"), pytest.param(20, id="long")])
 def test_a_dead_link_loses_and_doubles_no_byte(far_world: RealWorld, proxy: Proxy, seconds: int) -> None:
     world = far_world
     world.sink.pace = PACE
@@ -174,7 +173,6 @@ def mend(proxy: Proxy) -> None:
     proxy.delay, proxy.black_hole = 0.0, False
 
 
-@pytest.mark.slow
 def test_when_the_answer_to_the_start_is_lost_it_asks_and_does_not_repeat(
     far_world: RealWorld, proxy: Proxy
 ) -> None:
@@ -192,7 +190,6 @@ def test_when_the_answer_to_the_start_is_lost_it_asks_and_does_not_repeat(
     check_all_of_it_went_out_once(world, SLUG, AUDIENCE)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_when_nobody_can_be_asked_it_may_have_started_and_is_found_later(
     far_world: RealWorld, proxy: Proxy

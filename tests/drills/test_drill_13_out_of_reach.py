@@ -12,6 +12,8 @@ from tests.support.blasthost import until
 from tests.support.proxy import Proxy
 from tests.support.world import RealWorld, rehearse
 
+pytestmark = pytest.mark.slow
+
 LATE, SENT = "paul-simon-may12", "lighthouse-tour"
 
 
@@ -59,7 +61,6 @@ def test_lost_at_the_due_time_it_says_since_when_and_refuses_a_send(world: RealW
         assert not world.sent_to()
 
 
-@pytest.mark.slow
 def test_lost_between_the_confirmation_and_the_start(world: RealWorld) -> None:
     with world.console() as console:
         rehearse(console, LATE)
@@ -74,7 +75,6 @@ def test_lost_between_the_confirmation_and_the_start(world: RealWorld) -> None:
     assert not world.sent_to()
 
 
-@pytest.mark.slow
 def test_every_call_to_a_dead_line_ends_and_the_rest_of_the_board_stays(far_world: RealWorld, proxy: Proxy) -> None:
     world = far_world
     with world.console() as console:

@@ -14,6 +14,8 @@ from opsconsole.verdict import Severity, Status
 from tests.support.sshd import Sshd
 from tests.support.world import RealWorld, forbidding, rehearse
 
+pytestmark = pytest.mark.slow
+
 SLUG = "fleet-week-parking"
 
 
@@ -79,7 +81,6 @@ def test_each_trouble_is_named_and_forbids_the_send(world: RealWorld, name: str)
     assert not world.sent_to()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["runner-not-executable", "disk-full"])
 def test_what_goes_bad_after_the_plan_is_refused_by_the_host_itself(world: RealWorld, name: str) -> None:
     with world.console() as console:
@@ -127,7 +128,6 @@ def test_a_changed_host_key_is_refused_until_somebody_takes_the_old_one_away(wor
     assert world.spoken(SLUG)["status"] == "OVERDUE"
 
 
-@pytest.mark.slow
 def test_a_key_that_changes_while_the_console_is_open(world: RealWorld) -> None:
     with world.console() as console:
         rehearse(console, SLUG)
@@ -177,7 +177,6 @@ def test_a_clock_45_s_off_forbids_the_send(
     assert not world.sent_to()
 
 
-@pytest.mark.slow
 @pytest.mark.needs("faketime")
 def test_a_clock_that_jumps_after_the_plan_is_refused_by_the_host_itself(
     world: RealWorld, late_clock: Callable[[int], None]
@@ -226,7 +225,6 @@ def test_a_cron_file_nobody_may_read(world: RealWorld) -> None:
             console.plan(SLUG)
 
 
-@pytest.mark.slow
 def test_the_credentials_are_never_read(world: RealWorld) -> None:
     canary = "canary-3f1c9a77"
     world.paths.credentials.write_text(world.paths.credentials.read_text() + f"password = {canary}\nuser = blast\n")

@@ -15,6 +15,8 @@ from opsconsole.redact import csv_cell
 from opsconsole.verdict import Status
 from tests.support.world import RealWorld, forbidding, rehearse
 
+pytestmark = pytest.mark.slow
+
 ODD, GOOD = "tall-ships-preview", "fleet-week-parking"
 # What a terminal obeys, but for the line's end: C0, C1, and the marks that turn writing round.
 ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -24,7 +26,6 @@ def rewrite(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "args",
     [
@@ -60,7 +61,6 @@ def test_markup_is_shown_as_it_was_written(world: RealWorld) -> None:
     assert "[bold]Tall ships[/bold]" in shown
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "slug", ["; rm -rf /", "$(touch x)", "../etc", "-rf", "a b", "UPPER", "a" * 65, "\x1b[2J", ""]
 )
@@ -105,7 +105,6 @@ def test_a_name_with_a_line_break_is_refused_as_a_header(world: RealWorld) -> No
     assert not world.sent_to()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("key", ["from", "reply_to", "subject", "list_unsubscribe"])
 def test_a_line_break_in_the_metadata_is_refused_as_a_header(world: RealWorld, key: str) -> None:
     rewrite(world.campaign(GOOD) / "blast_metadata.json", **{key: "x@example.com\r\nBcc: all@example.com"})

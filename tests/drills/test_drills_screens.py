@@ -16,6 +16,8 @@ from tests.support.operator import Operator, before_the_screens
 from tests.support.proxy import Proxy
 from tests.support.world import RealWorld, rehearse
 
+pytestmark = pytest.mark.slow
+
 SMALL, LARGE = (80, 24), (160, 50)
 LETTER, AUDIENCE = "fleet-week-parking", 377
 
@@ -47,7 +49,6 @@ async def test_2_expired_is_told_and_not_sent(world: RealWorld, size: tuple[int,
     assert not world.sent_to()
 
 
-@pytest.mark.slow
 async def test_2_marked_as_executed_by_typing_it_and_the_reason(world: RealWorld) -> None:
     slug = "birthday-sail-may11"
     async with before_the_screens(world) as operator:
@@ -60,7 +61,6 @@ async def test_2_marked_as_executed_by_typing_it_and_the_reason(world: RealWorld
     assert "ben sent it by hand" in json.dumps(world.dashboard_state()["operations"])
 
 
-@pytest.mark.slow
 async def test_8_sent_and_fires_again(world: RealWorld) -> None:
     slug = "harbor-lights-jul"
     async with before_the_screens(world) as operator:
@@ -73,7 +73,6 @@ async def test_8_sent_and_fires_again(world: RealWorld) -> None:
     assert not world.sent_to()
 
 
-@pytest.mark.slow
 async def test_9_leaving_a_live_run_ends_nothing_and_it_is_found_again(world: RealWorld) -> None:
     world.sink.pace = 0.1
     async with before_the_screens(world) as operator:
@@ -103,7 +102,6 @@ async def test_9_leaving_a_live_run_ends_nothing_and_it_is_found_again(world: Re
     check_all_of_it_went_out_once(world, LETTER, AUDIENCE)
 
 
-@pytest.mark.slow
 async def test_9_a_dead_line_is_said_and_the_log_goes_on_without_a_gap(far_world: RealWorld, proxy: Proxy) -> None:
     world = far_world
     world.sink.pace = 0.02
@@ -125,7 +123,6 @@ async def test_9_a_dead_line_is_said_and_the_log_goes_on_without_a_gap(far_world
     check_all_of_it_went_out_once(world, LETTER, AUDIENCE)
 
 
-@pytest.mark.slow
 async def test_10_edited_while_the_question_is_open(world: RealWorld) -> None:
     template = world.campaign(LETTER) / "blast_template.html"
     async with before_the_screens(world) as operator:
@@ -138,7 +135,6 @@ async def test_10_edited_while_the_question_is_open(world: RealWorld) -> None:
     assert not world.sent_to()
 
 
-@pytest.mark.slow
 async def test_10_an_undefined_variable_is_shown_with_its_place(world: RealWorld) -> None:
     async with before_the_screens(world) as operator:
         await operator.finds("spring-refit-offer")
@@ -171,7 +167,6 @@ async def test_13_out_of_reach_is_unknown_and_blind(world: RealWorld, size: tupl
     assert not world.sent_to()
 
 
-@pytest.mark.slow
 async def test_14_bad_ground_is_named_with_its_remedy(world: RealWorld) -> None:
     world.paths.runner.chmod(0o644)
     async with before_the_screens(world) as operator:
@@ -195,7 +190,6 @@ async def test_14_a_changed_host_key_is_told_on_the_board(world: RealWorld) -> N
         await operator.sees("It is UNKNOWN")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 async def test_15_hostile_texts_are_shown_as_text_on_every_screen(world: RealWorld, size: tuple[int, int]) -> None:
     slug = "tall-ships-preview"
@@ -213,7 +207,6 @@ async def test_15_hostile_texts_are_shown_as_text_on_every_screen(world: RealWor
     assert not world.sent_to()
 
 
-@pytest.mark.slow
 async def test_15_a_hostile_log_is_followed_as_text(world: RealWorld, tmp_path: Path) -> None:
     """A runner nobody here wrote prints what a terminal would obey."""
     canary = tmp_path / "canary"
