@@ -130,7 +130,8 @@ class Console:
 
     def _keep_tidy(self) -> None:
         while not self._closing.wait(TIDY_EVERY_S):
-            self.tidy()
+            with suppress(Exception):  # a fault in it comes up with the next look; this thread must not end of it
+                self.tidy()
 
     def context(self, slug: str | None = None) -> Context:
         verdict = self._known(slug) if slug else None

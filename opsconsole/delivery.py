@@ -26,8 +26,9 @@ class Delivery:
                 continue
             try:
                 recorder.record(item.payload)
-            except Trouble as error:
-                outbox.failed(item.id, str(error), self._clock())
+            except Exception as error:  # whatever it is, it must not keep back what others are to be told
+                said = str(error) if isinstance(error, Trouble) else f"{type(error).__name__}; please report this."
+                outbox.failed(item.id, said, self._clock())
                 failed += 1
             else:
                 outbox.done(item.id)

@@ -560,3 +560,22 @@ def test_a_start_that_was_refused_hides_neither_an_earlier_run_nor_a_new_due_tim
     assert after.status is Status.CONFLICT
     assert after.details.due is not None
     assert after.details.due.text == "2026-05-12 10:56"
+
+
+def test_news_that_nobody_can_deliver_keeps_none_behind_it(store: AuditStore) -> None:
+    board = Dashboard()
+
+    class Odd(Dashboard):
+        def record(self, payload) -> None:  # type: ignore[no-untyped-def]
+            if payload["n"] == 1:
+                raise KeyError("n")
+            board.record({"run_id": payload["n"]})
+
+    outbox = Outbox(store)
+    for number in (1, 2):
+        outbox.put("dashboard", f"k{number}", {"n": number})
+    delivery = Delivery(lambda: store, {"dashboard": Odd()}, lambda: NOW)
+    assert delivery.deliver() == (1, 1)
+    assert board.heard == [2]
+    (left,) = delivery.waiting()
+    assert "KeyError" in left.last_error

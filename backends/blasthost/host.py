@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -115,20 +116,28 @@ class BlastHostBackend:
             return dry_run(self._session(), self.settings, self.name, slug, on_output, stop)
 
     def start(self, plan: Plan, by: str) -> Started:
-        return self._launcher().start(plan, by)
+        started = self._launcher().start(plan, by)
+        return replace(started, state=self._dated(started.state))
 
     def run_state(self, slug: str, attempt: int | None = None) -> RunState | None:
         with _looking():
-            return self._launcher().run_state(slug, attempt)
+            state = self._launcher().run_state(slug, attempt)
+        return self._dated(state) if state else None
 
     def give_up(self, slug: str, run_id: str) -> RunState | None:
         with _looking():
-            return self._launcher().give_up(slug, run_id)
+            state = self._launcher().give_up(slug, run_id)
+        return self._dated(state) if state else None
 
     def follow(
         self, slug: str, attempt: int, offset: int, on_output: Callable[[bytes], None], stop: Event
     ) -> Followed:
         launcher = self._launcher()
+
+        def state() -> RunState | None:
+            found = launcher.run_state(slug, attempt)  # a lost answer is follow's to ask for again
+            return self._dated(found) if found else None
+
         return follow(
             self._session(),
             launcher.state_dir,
@@ -137,11 +146,16 @@ class BlastHostBackend:
             offset,
             on_output,
             stop,
-            lambda: launcher.run_state(slug, attempt),
+            state,
         )
 
     def signal(self, slug: str, attempt: int, verb: Verb) -> RunState:
-        return self._launcher().signal(slug, attempt, verb)
+        return self._dated(self._launcher().signal(slug, attempt, verb))
+
+    def _dated(self, state: RunState) -> RunState:
+        """With true instants, as far as the host's clock is known: these times go into the records."""
+        facts = self._facts
+        return replace(state, word=words.dated(state.word, facts, self._policy)) if facts else state
 
     # -- the parts -----------------------------------------------------------------------------------------
     def _open(self) -> tuple[HostSession, Probe]:

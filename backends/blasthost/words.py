@@ -121,7 +121,7 @@ class _Saying:
         if process is not None and says not in _LIVE:
             says, word = Says.RUNNING, self._foreign(process, told)
         elif told.word is not None:
-            word = self._dated(told.word)
+            word = dated(told.word, self.facts, self.policy)
         trouble = _unread(folder)
         blind = bool(trouble) and says not in _STARTED
         triggers = self.tables.triggers.get(folder.slug, ())
@@ -155,15 +155,6 @@ class _Saying:
         told = self.memo[folder.slug] = tell(folder, self.settings.patterns, host_zone(self.facts))
         return told
 
-    def _dated(self, word: RunWord) -> RunWord:
-        """The host's own times as true instants; an offset too small to show is left alone."""
-        if abs(self.facts.clock_offset) - self.facts.clock_error < self.policy.clock_show:
-            return word
-        names = ("claimed_at", "started_at", "ended_at", "progress_at")
-        off = timedelta(seconds=self.facts.clock_offset)
-        moved: dict[str, Any] = {n: at - off for n in names if (at := getattr(word, n)) is not None}
-        return replace(word, **moved)
-
     def _foreign(self, process: ProcessFact, told: Told) -> RunWord:
         """A send that isn't ours: what is known of it is its process, and its log where that is newer."""
         started = self.now - timedelta(seconds=process.elapsed_s)
@@ -188,6 +179,16 @@ class _Saying:
                 scope = f"host:{self.source}" if fact.scope == "ALL" else slug
                 found.append(_hold(fact, scope, self.source))
         return found
+
+
+def dated(word: RunWord, facts: HostFacts, policy: Policy) -> RunWord:
+    """The host's own times as true instants; an offset too small to show is left alone."""
+    if abs(facts.clock_offset) - facts.clock_error < policy.clock_show:
+        return word
+    names = ("claimed_at", "started_at", "ended_at", "progress_at")
+    off = timedelta(seconds=facts.clock_offset)
+    moved: dict[str, Any] = {n: at - off for n in names if (at := getattr(word, n)) is not None}
+    return replace(word, **moved)
 
 
 def tell(folder: FolderFacts, patterns: Patterns, zone: Any) -> Told:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from backends.blasthost.attempts import run_state
+from backends.blasthost.host import BlastHostBackend
 from backends.blasthost.words import report
 from opsconsole.campaign import DATA, FILES, METADATA, TEMPLATE
 from opsconsole.hostfacts import CronFact, FileFact, FolderFacts, HoldFact, HostFacts, Kind, ProcessFact, RunFact
@@ -132,6 +134,19 @@ def test_a_clock_that_is_off_moves_the_hosts_times_and_is_told():
     assert word.started_at == datetime(2026, 5, 12, 17, 40, 15, tzinfo=UTC)
     assert found.observations[0].clock_offset == 45.0
     assert any("45 s ahead" in finding for finding in found.findings)
+
+
+def test_the_times_of_a_run_go_into_the_records_as_true_instants(monkeypatch):
+    class Asked:
+        def run_state(self, slug, attempt):
+            return run_state(slug, LIVE, BlastHost(ssh="x").patterns)
+
+    host = BlastHostBackend("blast-1", BlastHost(ssh="x"), policy=Policy())
+    monkeypatch.setattr(host, "_launcher", Asked)
+    unlooked = host.run_state("c")
+    host._facts = HostFacts(host="blast-1", clock_offset=20.0, clock_error=0.1)
+    state = host.run_state("c")
+    assert state.word.started_at == unlooked.word.started_at - timedelta(seconds=20)
 
 
 UNREAD = [
