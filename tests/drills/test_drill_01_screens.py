@@ -11,6 +11,7 @@ from tests.support.world import RealWorld
 SLUG, PHRASE = "paul-simon-may12", "paul-simon-may12 2601"
 
 
+@pytest.mark.slow
 async def test_from_overdue_to_sent_by_keys_alone(world: RealWorld) -> None:
     async with before_the_screens(world) as operator:
         await operator.is_told(SLUG, Status.OVERDUE)

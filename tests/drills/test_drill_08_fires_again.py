@@ -1,5 +1,7 @@
 """Drill 8: sent by hand this morning; the cron line is still there and fires again this afternoon."""
 
+import pytest
+
 from tests.support.world import RealWorld
 
 pytestmark = pytest.mark.slow
