@@ -72,6 +72,7 @@ class Console:
         self.clock, self.watch = clock, watch
         self._sources: dict[str, Source] = {w.source.name: w.source for w in watched}
         self._carriers = {n: s for n, s in self._sources.items() if isinstance(s, Carrier)}
+        self._machines = {n: s for n, s in self._sources.items() if isinstance(s, HostView)}
         self._recorders = {n: s for n, s in self._sources.items() if isinstance(s, Recorder)}
         self._hosts, self._open_store, self._identity = hosts, store, identity
         self._store_lock = threading.Lock()
@@ -104,6 +105,8 @@ class Console:
 
     def refresh(self, names: tuple[str, ...] | None = None) -> Board:
         """Ask every source (or these) again, look after what was left open, and give the new board."""
+        for machine in self._machines.values() if names is None else ():
+            machine.retry_now()
         self.watch.refresh(names)
         self.tidy()
         return self.board()
@@ -147,18 +150,16 @@ class Console:
         return actions.BY_ID[action_id].disabled_reason(self.context(slug))
 
     def host_names(self) -> tuple[str, ...]:
-        return tuple(n for n, s in self._sources.items() if isinstance(s, HostView))
+        return tuple(self._machines)
 
     def host_facts(self, name: str) -> HostFacts | None:
-        host = self._sources[name]
-        return host.host_facts() if isinstance(host, HostView) else None
+        return self._machines[name].host_facts() if name in self._machines else None
 
     def host_settings(self, name: str) -> BlastHost:
         return self._hosts[name]
 
     def connection(self, name: str) -> Mapping[str, Any]:
-        host = self._sources[name]
-        return host.connection() if isinstance(host, HostView) else {}
+        return self._machines[name].connection() if name in self._machines else {}
 
     # Rehearsing.
 

@@ -4,7 +4,7 @@ Calls come from the console's own threads, several at once. A call that fails ra
 `MaybeStarted` alone means that mail may have gone out, and then nothing is repeated, only asked about.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -165,5 +165,6 @@ class HostView(Protocol):
 
     def connection(self) -> Mapping[str, Any]: ...
 
-
-Backends = Sequence[Source]
+    def retry_now(self) -> None:
+        """Somebody asks: try to connect again at once, also where it was refused before."""
+        ...

@@ -101,6 +101,10 @@ class BlastHostBackend:
             "last_error": str(status.last_error) if status and status.last_error else "",
         }
 
+    def retry_now(self) -> None:
+        if self._opened is not None:
+            self._opened[0].retry_now()
+
     # -- Carrier -------------------------------------------------------------------------------------------
     def preflight_facts(self, slug: str) -> CampaignFacts:
         """A look of its own at the host and at `slug`, and the campaign's files, whole."""

@@ -34,6 +34,17 @@ def backend(sshd: Sshd, tree: BlastTree, tmp_path: Path) -> Iterator[BlastHostBa
     made.close()
 
 
+def test_a_refused_key_is_tried_again_once_somebody_asks(backend: BlastHostBackend, sshd: Sshd) -> None:
+    """As after `opsconsole host trust` in another window: a refresh is enough, no restart."""
+    known = sshd.known_hosts.read_text()
+    sshd.known_hosts.write_text("")
+    assert "is not known" in backend.observe().trouble
+    sshd.known_hosts.write_text(known)
+    assert "is not known" in backend.observe().trouble  # never again by itself
+    backend.retry_now()
+    assert backend.observe().trouble == ""
+
+
 def test_a_blast_host_is_a_source_a_carrier_and_a_machine(backend: BlastHostBackend) -> None:
     assert isinstance(backend, Source)
     assert isinstance(backend, Carrier)

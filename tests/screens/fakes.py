@@ -179,6 +179,8 @@ class FakeHost(FakeSource):
     def host_facts(self) -> HostFacts:
         return HostFacts(host=self.name, machine_id="m1", hostname="blast-mail-prod", zone=PACIFIC, user="ops")
 
+    def retry_now(self) -> None: ...
+
     def connection(self) -> Mapping[str, Any]:
         return {"identity": self.identity, "latency_ms": 24.0, "state": "up", "fingerprint": "SHA256:fake"}
 

@@ -165,6 +165,8 @@ class Host:
         }
         return FolderFacts(slug=SLUG, folder=Kind.FOLDER, files=facts, metadata=self.metadata())
 
+    def retry_now(self) -> None: ...
+
     def connection(self) -> Mapping[str, Any]:
         return {
             "state": self.link,
