@@ -28,10 +28,11 @@ class CronRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CronTable:
-    """One file. `ignored_because` is "" when cron obeys it; then none of its lines fire."""
+    """One file. `ignored_because` is "" when cron obeys it, else none of its lines fire. `zone` is the host's."""
 
     path: str
     ignored_because: str
+    zone: str
     rows: tuple[CronRow, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -47,13 +48,15 @@ def cron_tables(
 def _table(
     fact: CronFact, facts: HostFacts, settings: BlastHost, slugs: tuple[str, ...], now: datetime
 ) -> CronTable:
+    zone = _zone(facts.zone)
     if fact.text is None:
-        return CronTable(path=fact.file.path, ignored_because=fact.file.trouble or f"it is {fact.file.kind}")
+        why = fact.file.trouble or f"it is {fact.file.kind}"
+        return CronTable(path=fact.file.path, ignored_because=why, zone=zone.key)
     name = fact.file.path.rsplit("/", 1)[-1]
     file = read_cron(
         name, fact.text, mode=fact.file.mode, owner=fact.file.owner, expected_owner=settings.cron_owner
     )
-    here = now.astimezone(_zone(facts.zone))
+    here = now.astimezone(zone)
 
     def row(line: CronLine, off: bool) -> CronRow:
         at = None if off or file.ignored_because else next_fire(line, here)
@@ -73,12 +76,14 @@ def _table(
     return CronTable(
         path=fact.file.path,
         ignored_because=file.ignored_because,
+        zone=zone.key,
         rows=(*(row(line, False) for line in file.lines), *(row(line, True) for line in file.disabled)),
         warnings=file.warnings,
     )
 
 
 def _zone(name: str) -> ZoneInfo:
+    """The zone of that name; UTC when a host tells none, or one that isn't known here."""
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError):

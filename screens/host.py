@@ -91,11 +91,11 @@ class HostScreen(ConsoleScreen):
         if look is None:
             text = Text("No blast host is configured.", DIM)
         else:
-            text = say_host(look, self.console.policy, self.ops.local_zone, self.ops.now())
+            text = say_host(look, self.console.policy, self.ops.now())
         self.query_one("#words", Static).update(text)
 
 
-def say_host(look: Look, policy: Policy, zone: str, now: datetime) -> Text:
+def say_host(look: Look, policy: Policy, now: datetime) -> Text:
     """The whole screen as text."""
     text = Text()
     _connection(text, look)
@@ -111,7 +111,7 @@ def say_host(look: Look, policy: Policy, zone: str, now: datetime) -> Text:
     _files(text, facts)
     _processes(text, facts)
     for table in look.tables:
-        _cron(text, table, facts.zone or zone, now)
+        _cron(text, table, now)
     for name in facts.foreign:
         text.append_text(safe(f"! not a campaign's name, left alone: {name}", 200, CAUTION)).append("\n")
     return text
@@ -190,14 +190,14 @@ def _processes(text: Text, facts: HostFacts) -> None:
         text.append_text(safe(f"{process.user}  {process.args}", 400)).append("\n")
 
 
-def _cron(text: Text, table: CronTable, zone: str, now: datetime) -> None:
+def _cron(text: Text, table: CronTable, now: datetime) -> None:
     _heading(text, table.path)
     if table.ignored_because:
         text.append_text(safe(f"  ✖ cron ignores all of it: {table.ignored_because}", 400, DANGER)).append("\n")
     elif not table.rows:
         text.append("  no lines\n", DIM)
     for row in table.rows:
-        _cron_row(text, row, zone, now)
+        _cron_row(text, row, table.zone, now)
     for warning in table.warnings:
         text.append_text(safe(f"  ! {warning}", 400, CAUTION)).append("\n")
 

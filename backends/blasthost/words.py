@@ -38,7 +38,6 @@ class Told:
     says: Says
     word: RunWord | None
     log: Progress | None
-    from_log: bool = False
 
 
 Memo = MutableMapping[str, Told]
@@ -202,7 +201,7 @@ def tell(folder: FolderFacts, patterns: Patterns, zone: Any) -> Told:
         return Told(folder, patterns, details, ran.says, ran.word, log)
     if log is not None:
         says, word = _log_word(log, folder, zone)
-        return Told(folder, patterns, details, says, word, log, from_log=True)
+        return Told(folder, patterns, details, says, word, log)
     if states:
         return Told(folder, patterns, details, Says.CLAIMED, states[-1].word, log)
     says = Says.ABSENT if folder.folder is Kind.MISSING else Says.NOTHING

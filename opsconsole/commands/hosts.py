@@ -3,9 +3,8 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
@@ -54,7 +53,7 @@ def cron(session: Session, name: str, as_json: bool) -> None:
         facts, settings = console.host_facts(chosen), console.host_settings(chosen)
         if facts is None:
             raise Refused(f"{chosen} was not reached.")
-        rows = _cron_rows(facts, settings.cron_owner, console.clock())
+        rows = _cron_rows(facts, settings, console.clock())
     if as_json:
         say_json(rows)
         return
@@ -133,45 +132,26 @@ def _print_facts(facts: HostFacts, connection: dict[str, Any]) -> None:
             say(f"  !        {trouble}")
 
 
-def _cron_rows(facts: HostFacts, owner: str, now: datetime) -> list[dict[str, Any]]:
-    from opsconsole.cron import in_words, next_fire, read_cron
+def _cron_rows(facts: HostFacts, settings: BlastHost, now: datetime) -> list[dict[str, Any]]:
+    from opsconsole.crontable import cron_tables
 
-    try:
-        zone: ZoneInfo = ZoneInfo(facts.zone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
-        zone = ZoneInfo("UTC")
-    rows: list[dict[str, Any]] = []
-    for fact in facts.cron:
-        if fact.text is None:
-            why = fact.file.trouble or f"it is {fact.file.kind}"
-            rows.append({"file": fact.file.path, "ignored_because": why, "lines": [], "warnings": []})
-            continue
-        file = read_cron(
-            fact.file.path.rsplit("/", 1)[-1],
-            fact.text,
-            mode=fact.file.mode,
-            owner=fact.file.owner,
-            expected_owner=owner,
-        )
-        lines = []
-        for line in file.lines:
-            fires = next_fire(line, now.astimezone(zone))
-            lines.append(
+    return [
+        {
+            "file": table.path,
+            "ignored_because": table.ignored_because,
+            "lines": [
                 {
-                    "line": line.number,
-                    "schedule": line.schedule,
-                    "words": in_words(line),
-                    "user": line.user,
-                    "command": line.command,
-                    "next": say_instant(fires.astimezone(UTC), str(zone), now) if fires else None,
+                    "line": row.number,
+                    "schedule": row.schedule,
+                    "words": row.words,
+                    "user": row.user,
+                    "command": row.command,
+                    "next": say_instant(row.next_at, table.zone, now) if row.next_at else None,
                 }
-            )
-        rows.append(
-            {
-                "file": fact.file.path,
-                "ignored_because": file.ignored_because,
-                "lines": lines,
-                "warnings": list(file.warnings),
-            }
-        )
-    return rows
+                for row in table.rows
+                if not row.off
+            ],
+            "warnings": list(table.warnings),
+        }
+        for table in cron_tables(facts, settings, (), now)
+    ]
