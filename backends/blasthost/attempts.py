@@ -52,7 +52,8 @@ def parse(lines: Iterable[str]) -> RunFact | None:
         owner=_line(texts.get("owner")),
         owner_alive=owner_state in ("live", "stopped"),
         owner_stopped=owner_state == "stopped",
-        started=_line(texts.get("started")),
+        # A started file that can't be read still says that it started.
+        started=_line(texts.get("started")) or ("?" if "started" in {*texts, *unread} else ""),
         finished=_object(texts.get("finished")),
         released="RELEASED" in flags,
         control=_line(texts.get("control")),

@@ -38,6 +38,8 @@ PAUSED = '{"v":1,"state":"paused","total":9,"accepted":4,"failed":0,"unknown":0}
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
+        (record(claim_json=CLAIM, started=""), Says.STARTED),  # damaged, and still a start
+        (record("none", "UNREAD started", claim_json=CLAIM), Says.STARTED),
         (record(), Says.CLAIMED),
         (record(claim_json=CLAIM), Says.CLAIMED),
         (record("live 7", claim_json=CLAIM), Says.CLAIMED),
