@@ -6,11 +6,10 @@ Pure: findings are returned or raised as values with text for people; nothing is
 import csv
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 MAX_LINE = 8 * 1024 * 1024  # bytes; a file without line breaks mustn't fill the memory
-MAX_FIELD = 131_072  # characters; the csv module's own default
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,40 +134,6 @@ class Reader:
         if len(self.columns) == 1 and (";" in self.columns[0] or "\t" in self.columns[0]):
             remedy = "the columns are divided by semicolons or tabs: export the file with commas"
         raise CsvError(Problem(f"there is no column {wanted!r}", remedy, 1, column=wanted))
-
-
-@dataclass
-class Scan:
-    """What a whole file holds. `problems` are the first few; `problem_count` counts them all."""
-
-    columns: tuple[str, ...] = ()
-    rows: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    problem_count: int = 0
-    digest: str = ""
-
-    def add(self, problem: Problem, keep: int) -> None:
-        self.problem_count += 1
-        if len(self.problems) < keep:
-            self.problems.append(problem)
-
-
-def scan(stream: BinaryIO, email_column: str = "email", keep: int = 20) -> Scan:
-    """Read a whole file and tell what is wrong with it; never raises for its content."""
-    found = Scan()
-    try:
-        reader = Reader(stream, email_column)
-        found.columns = reader.columns
-        for row in reader:
-            found.rows += 1
-            if isinstance(row, Problem):
-                found.add(row, keep)
-        found.digest = reader.digest()
-        if not found.rows:
-            found.add(Problem("there is a header but no recipient", "export the recipients again", 1), keep)
-    except CsvError as error:
-        found.add(error.problem, keep)
-    return found
 
 
 def _without_bom(first: bytes) -> bytes:

@@ -95,6 +95,13 @@ def test_given_missing_or_malformed_files_then_the_file_and_the_fault_are_named(
     assert ended.summary["rc"] == 65
 
 
+def test_given_a_table_without_recipients_then_that_is_said(host: Host) -> None:
+    host.campaign([])
+    ended = host.run("dry-run")
+    assert ended.rc == 1
+    assert "no recipient" in ended.summary["refused"][0]["why"]
+
+
 def test_given_a_text_template_then_it_is_the_text_part_unescaped(host: Host) -> None:
     host.campaign(csv=b"email,first_name\nann@example.com,Ann & Bo\n", html=HTML, text="Hi {{ first_name }}!\n")
     ended = host.run("dry-run")
