@@ -27,6 +27,7 @@ def test_it_is_expired_and_says_since_when(world: RealWorld) -> None:
     assert evidence["C"] == "–"
 
 
+@pytest.mark.slow
 def test_it_cannot_simply_be_sent(world: RealWorld) -> None:
     checks = world.command("preflight", SLUG, "--json")
     rehearsal = world.command("dry-run", SLUG, "--json").json

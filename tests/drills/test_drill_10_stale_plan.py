@@ -43,7 +43,9 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if number else ()) for number, name in enumerate(EDITS)]
+)
 def test_an_edit_after_the_dry_run_makes_the_plan_stale(world: RealWorld, name: str) -> None:
     path = world.campaign(SLUG) / name
     before = digest(path)

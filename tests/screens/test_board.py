@@ -249,6 +249,7 @@ async def test_sort_keys_walk_through_the_columns_and_back_to_the_boards_own_ord
         await until(pilot, lambda: slugs(app) == own)
 
 
+@pytest.mark.slow
 async def test_ten_thousand_campaigns_are_one_list(tmp_path: Path) -> None:
     night = Night(tmp_path)
     for number in range(10_000):
