@@ -73,7 +73,7 @@ def _missing_files(case: Case, status: str) -> Iterator[Finding]:
     if status in ("SENT", "CANCELLED"):
         return
     for o in case.carriers:
-        if o.says is Says.ABSENT:
+        if o.says is Says.ABSENT and o.observed_at is not None:  # never heard is not absent
             text = f"{o.source} has no folder for this campaign"
             yield Finding(code="missing-files", severity=Severity.BLOCK, text=text)
         elif o.content and o.content.missing:

@@ -1,5 +1,6 @@
 """Commands that only look: board, show, preflight, runs."""
 
+import difflib
 import sys
 from collections.abc import Sequence
 
@@ -20,7 +21,7 @@ from opsconsole.commands.common import (
 )
 from opsconsole.present import board_json, due_words, moved_words, verdict_json
 from opsconsole.schedule import say_instant, say_span
-from opsconsole.verdict import Group, Verdict
+from opsconsole.verdict import Group, Status, Verdict
 
 
 @click.command()
@@ -32,20 +33,53 @@ from opsconsole.verdict import Group, Verdict
 @guarded
 def board(session: Session, statuses: tuple[str, ...], text: str, last_known: bool, as_json: bool) -> None:
     """Every campaign and its status, those in trouble first."""
+    wanted = _wanted(statuses)
     if last_known:
         from opsconsole.wiring import remembered
 
-        shown = _narrowed(remembered(session.loaded()), statuses, text)
+        shown = _narrowed(remembered(session.loaded()), wanted, text)
         _print_board(shown, as_json)
         sys.exit(ATTENTION if shown.group(Group.ATTENTION) else FINE)
     with session.console() as console:
-        shown = _narrowed(console.board(), statuses, text)
+        known = console.board()
+        shown = _narrowed(known, wanted, text)
         _print_board(shown, as_json)
+        if not as_json:
+            _say_left_out(known, shown, wanted)
         check_attention(console, len(shown.group(Group.ATTENTION)))
 
 
-def _narrowed(board: Board, statuses: Sequence[str], text: str) -> Board:
-    wanted = {status.upper().replace("-", " ") for status in statuses}
+def _wanted(words: Sequence[str]) -> frozenset[str]:
+    """The statuses asked for. A word that is none must not read as `nobody is in trouble`."""
+    known = [str(status) for status in Status]
+    wanted = []
+    for word in words:
+        status = word.upper().replace("-", " ").replace("_", " ")
+        if status not in known:
+            close = difflib.get_close_matches(status, known, n=1)
+            hint = f" Did you mean {_spelled(close[0])!r}?" if close else ""
+            raise click.BadParameter(
+                f"there is no status {word!r}.{hint} Known are {', '.join(map(_spelled, known))}.",
+                param_hint="--status",
+            )
+        wanted.append(status)
+    return frozenset(wanted)
+
+
+def _spelled(status: str) -> str:
+    return status.lower().replace(" ", "-")
+
+
+def _say_left_out(board: Board, shown: Board, wanted: frozenset[str]) -> None:
+    """An empty answer tells that it is one, and what a blind source keeps from being judged."""
+    if not shown.verdicts:
+        say("No such campaign.")
+    blind = sum(v.status is Status.UNKNOWN for v in board.verdicts)
+    if blind and wanted and Status.UNKNOWN not in wanted:
+        say(f"{blind} UNKNOWN, not judged: a source that would know is out of reach.")
+
+
+def _narrowed(board: Board, wanted: frozenset[str], text: str) -> Board:
     verdicts = tuple(v for v in matching(board.verdicts, text) if not wanted or v.status in wanted)
     return Board(at=board.at, verdicts=verdicts, sources=board.sources)
 

@@ -9,14 +9,26 @@ from typing import Any
 
 import click
 
-from opsconsole.commands.common import ATTENTION, FINE, Session, guarded, json_option, say, say_json
+from opsconsole.commands.common import ATTENTION, FINE, USAGE, Session, guarded, json_option, say, say_json, stop
 from opsconsole.config import EXAMPLE, Loaded, default_path
+
+ROOM_MB = 20  # free space at the audit store below which doctor warns
 
 
 @guarded
 def open_screens(session: Session) -> None:
     """Open the screens on the configured environment; leaves with the app's exit code."""
+    need_terminal()
     sys.exit(run_screens(session.loaded(), session.read_only))
+
+
+def need_terminal() -> None:
+    """Leaves with 2 where screens can't work: without a terminal nothing ends them, a dumb one takes no keys."""
+    look = "Use the commands: `opsconsole board`, `opsconsole --help`."
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        stop(f"The screens need a terminal for input and output. {look}", USAGE)
+    if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+        stop(f"The screens don't work with TERM={os.environ.get('TERM', '')!r}; set it, or: {look}", USAGE)
 
 
 def run_screens(loaded: Loaded, read_only: bool) -> int:
@@ -73,6 +85,7 @@ def doctor(session: Session, as_json: bool) -> None:
                 lines.append({"what": "open intent", "ok": False, "says": says})
         except AuditUnavailable as error:
             lines.append({"what": "audit store", "ok": False, "says": str(error)})
+        lines.append(_room(loaded.data_dir))
         lines.append({"what": "sqlite", "ok": True, "says": sqlite3.sqlite_version})
         for source in console.board().sources:
             latency = f"{source.latency_ms:.0f} ms" if source.latency_ms is not None else "answers"
@@ -87,6 +100,20 @@ def doctor(session: Session, as_json: bool) -> None:
     for line in lines if not as_json else ():
         say(f"{'✓' if line['ok'] else '✖'} {line['what']:<16} {line['says']}")
     sys.exit(FINE if all(line["ok"] for line in lines) else ATTENTION)
+
+
+def _room(folder: Path) -> dict[str, Any]:
+    """Whether records and logs still fit: a store that verifies can still be one that takes no more."""
+    import shutil
+
+    try:
+        free = shutil.disk_usage(folder).free >> 20
+    except OSError as error:
+        return {"what": "disk", "ok": False, "says": f"{folder} can't be looked at: {error.strerror}"}
+    says = f"{free:,} MB free at {folder}"
+    if free < ROOM_MB:
+        return {"what": "disk", "ok": False, "says": f"{says}: free some; without a record nothing can be done"}
+    return {"what": "disk", "ok": True, "says": says}
 
 
 @click.group()
@@ -157,6 +184,8 @@ def demo(session: Session, no_screens: bool) -> None:
     from backends.embedded.world import DEMO_PACE, World
     from opsconsole.config import load
 
+    if not no_screens:
+        need_terminal()
     with World(pace=DEMO_PACE, live=True) as world:
         if no_screens:
             say("The demo's host, dashboard and mail sink are up. In another terminal:")
