@@ -82,6 +82,11 @@ class AuditScreen(ConsoleScreen):
 
     # Searching.
 
+    def action_perform(self, action_id: str) -> None:
+        super().action_perform(action_id)
+        if action_id == "refresh":
+            self.look()
+
     def look(self) -> None:
         self._say("looking …", DIM)
         text = self.query_one(SearchWords).value

@@ -78,15 +78,19 @@ class BoardScreen(ConsoleScreen):
         in_thread(self, lambda: arrange(board, *wish), arranged, name="arrange")
 
     def _show(self, found: tuple[Verdict, ...]) -> None:
-        tabs, heads = self.query_one(Tabs), self.query_one(Heads)
+        tabs, heads, before = self.query_one(Tabs), self.query_one(Heads), self.slug
+        same = (tabs.chosen, tabs.text) == (self._group, self._text)
         tabs.chosen, tabs.text, tabs.found = self._group, self._text, len(found)
         heads.sort, heads.reverse = self._sort, self._reverse
         self._table.show(found, self.ops.now(), self._nothing())
+        if same and before and self.slug != before and (gone := self.ops.get(before)):
+            on = f"The cursor is on {self.slug} now" if self.slug else "Nothing is left"
+            self.ops.tell(f"{before} is {gone.status} and left this list. {on}: look before you press.", "warning")
         self.freshen()
 
     def _nothing(self) -> str:
         if self._text:
-            return f"No campaign here has {self._text!r}. Escape clears the filter."
+            return f"No campaign here has '{self._text}'. Escape clears the filter."
         if not self.ops.board.sources:
             return "Asking every source for the first time…"
         return f"Nothing in {self._group or 'any source'}."

@@ -210,6 +210,8 @@ class CampaignScreen(ConsoleScreen):
         in_thread(self, work, done, failed, name=f"campaign-{part}")
 
     def paint(self) -> None:
+        if not self.query("#head"):  # a board that came before this screen was composed
+            return
         verdict = self.ops.get(self.slug)
         if verdict is None or not self.is_mounted:
             self.query_one("#head", Static).update(safe(f" No source knows {self.slug} now.", style=DIM))

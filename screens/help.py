@@ -49,7 +49,7 @@ def help_text(on: "ConsoleScreen") -> Table:
     """All keys of the screen, those that can do harm marked; what can't be done now says why."""
     page = Table.grid(padding=(0, 2))
     page.add_column(max_width=10, no_wrap=True)
-    page.add_column(max_width=16, no_wrap=True)
+    page.add_column(max_width=18, no_wrap=True)
     page.add_column(ratio=1)
     page.add_row(Text("Keys", "bold"), "", safe(" › ".join(on.crumbs) or "board", 100, "bold"))
     for heading, danger in (

@@ -101,7 +101,7 @@ def say_host(look: Look, policy: Policy, now: datetime) -> Text:
     _connection(text, look)
     facts = look.facts
     if look.trouble:
-        text.append_text(safe(f"✖ {look.trouble}\n", 800, DANGER))
+        text.append_text(safe(f"✖ {look.trouble}", 800, DANGER)).append("\n")
     if facts is None:
         return text.append("The host was not read yet.", CAUTION)
     _machine(text, facts, policy)

@@ -29,7 +29,7 @@ def perform(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
     if not ops.console_ready:
         ops.tell(ops.start_trouble or "The console is still starting; try again in a moment.", "warning")
     elif reason := ops.disabled_reason(action_id, slug):
-        ops.tell(reason, "warning")
+        ops.tell(f"{slug}: {reason}" if slug else reason, "warning")
     elif action_id in ("open", "preflight", "dry-run", "attach", "host", "audit"):
         _open(ops, action_id, slug)
     elif action_id == "refresh":
@@ -59,11 +59,20 @@ def notice(ops: "OpsConsoleApp", title: str, error: Exception) -> None:
     from screens.widgets.aside import Aside
 
     text = safe(title, 120, "bold #ff6b60").append("\n")
-    parts = (error.what, error.means, error.next_step) if isinstance(error, Trouble) else (str(error),)
+    from opsconsole.audit.records import AuditUnavailable
+
+    told = isinstance(
+        error, Trouble | AuditUnavailable
+    )  # these tell all there is; anything else is a fault of ours
+    parts = (
+        (error.what, error.means, error.next_step)
+        if isinstance(error, Trouble | AuditUnavailable)
+        else (str(error),)
+    )
     for part in parts:
         if part:
             text.append("\n").append_text(safe(part, 2000)).append("\n")
-    if not isinstance(error, Trouble):
+    if not told:
         text.append_text(Text(f"\n{type(error).__name__}; please report this.\n", "dim"))
     ops.push_screen(Aside(text.append("\nesc goes back", "dim"), danger=True))
 

@@ -32,7 +32,7 @@ class Tabs(Line):
         right = Text("/ to filter ", Style(dim=True), no_wrap=True)
         if self.text:
             right = Text.assemble(
-                ("filter ", "dim"), safe(self.text, 30, "bold"), f"  {self.found:,} found  esc clears "
+                ("  filter ", "dim"), safe(self.text, 30, "bold"), f"  {self.found:,} found  esc clears "
             )
         line.truncate(max(width - right.cell_len, 1), pad=True)
         return line.append_text(right)

@@ -236,6 +236,25 @@ async def test_an_action_the_console_refuses_is_told_in_full_and_stays_until_rea
         assert isinstance(app.screen, BoardScreen)
 
 
+async def test_a_full_disk_is_told_with_its_remedy_and_not_as_a_fault_to_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opsconsole.audit.records import AuditUnavailable
+
+    async with opened(believable(tmp_path)) as (app, pilot):
+
+        def full(*_: object, **__: object) -> None:
+            raise AuditUnavailable("The disk is full.", "Nothing can be recorded.", "Free some of it.")
+
+        monkeypatch.setattr(app.ops_console, "plan", full)
+        await pilot.press("slash", *"paul", "enter")
+        await until(pilot, lambda: app.screen.slug == "paul-simon-may12")  # type: ignore[attr-defined]
+        await pilot.press("S")
+        await until(pilot, lambda: isinstance(app.screen, Aside))
+        assert "Free some of it." in screen_text(app)
+        assert "please report" not in screen_text(app)
+
+
 async def test_an_error_in_a_thread_is_told_and_nothing_falls_over(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
 

@@ -165,6 +165,21 @@ async def test_the_cursor_stays_on_its_campaign_when_others_come_before_it(tmp_p
         assert app.screen.slug == before  # type: ignore[attr-defined]
 
 
+async def test_a_campaign_that_leaves_the_list_under_the_cursor_is_told(tmp_path: Path) -> None:
+    """Given a filtered list, when the campaign under the cursor leaves it, the next key must not surprise."""
+    night = believable(tmp_path)
+    async with opened(night) as (app, pilot):
+        await pilot.press("1")
+        await until(pilot, lambda: len(slugs(app)) == len(app.board.group(Group.ATTENTION)))
+        slug = app.screen.slug  # type: ignore[attr-defined]
+        assert not any("left this list" in text for text in toasts(app))
+        verdict = app.get(slug)
+        assert verdict is not None
+        night.knows(campaign(slug, when=due("2026-05-16 10:00"), rows=10))
+        await pilot.press("r")
+        await until(pilot, lambda: any(f"{slug} is PENDING and left this list" in text for text in toasts(app)))
+
+
 async def test_a_key_that_does_nothing_now_says_why(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
         assert app.screen.slug == "client-letter-r3"  # type: ignore[attr-defined]

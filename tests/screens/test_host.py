@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from opsconsole.ports import OutOfReach
 from screens.host import HostScreen
 from tests.screens.stage import NASTY, SLUG, Stage, screen_text, until
 
@@ -58,3 +59,17 @@ async def test_processes_from_outside_are_only_text(stage: Stage) -> None:
         text = screen_text(pilot)
         assert "[Sale] [/today] \\x1b[2Jgone" in text
         assert "\x1b" not in text
+
+
+async def test_a_host_never_reached_is_told_in_lines_not_in_escapes(stage: Stage) -> None:
+    def refused() -> None:
+        raise OutOfReach("blast-1 refused the connection")
+
+    stage.host.observe = refused  # type: ignore[assignment,method-assign]
+    stage.host.host_facts = lambda: None  # type: ignore[assignment,method-assign,return-value]
+    app = stage.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.console_ready and app.board.sources)
+        app.push_screen(HostScreen())
+        await until(pilot, lambda: "The host was not read yet." in screen_text(pilot))
+        assert "\\n" not in screen_text(pilot)
