@@ -1,4 +1,4 @@
-"""Commands in scripts (P9): `--version` and `board --last-known --json` beside a bare interpreter and plain click."""
+"""Commands in scripts (P9): `--version` and `board --last-known --json` beside a bare interpreter and click."""
 
 import os
 import statistics
