@@ -22,10 +22,12 @@ class Terminal:
     """A tmux server of our own on a private socket, with one window."""
 
     def __init__(self, world: RealWorld) -> None:
-        self._world, self._socket = world, f"opsconsole-{secrets.token_hex(4)}"
+        self._world, self._socket = world, ""
 
     def open(self) -> None:
-        """The program in a new window."""
+        """The program in a new window, of a server that isn't just ending with its last one."""
+        self.close()
+        self._socket = f"opsconsole-{secrets.token_hex(4)}"
         program = [sys.executable, "-m", "opsconsole.cli", "--config", str(self._world.config_path)]
         environment = ["-e", "TERM=tmux-256color", "-e", "COLORTERM=truecolor", "-e", "LANG=C.UTF-8"]
         self._tmux("new-session", "-d", "-x", "140", "-y", "45", *environment, f"exec {shlex.join(program)}")
@@ -56,7 +58,8 @@ class Terminal:
             time.sleep(0.2)
 
     def close(self) -> None:
-        subprocess.run(["tmux", "-L", self._socket, "kill-server"], capture_output=True)
+        if self._socket:
+            subprocess.run(["tmux", "-L", self._socket, "kill-server"], capture_output=True)
 
     def _tmux(self, *args: str) -> str:
         done = subprocess.run(["tmux", "-L", self._socket, *args], capture_output=True, check=True, timeout=20)
