@@ -94,9 +94,7 @@ class Console:
     def verdict(self, slug: str) -> Verdict:
         verdict = self._known(check_slug(slug))
         if verdict is None:
-            raise Refused(
-                f"No source knows a campaign {slug!r}.", "", "See `opsconsole board` for those there are."
-            )
+            raise self.watch.nobody_knows(slug)
         return verdict
 
     def _known(self, slug: str) -> Verdict | None:

@@ -36,6 +36,10 @@ class Refused(Trouble):
     """The system, or a safety rule, said no; nothing was done."""
 
 
+class NotThere(Refused):
+    """What was named doesn't exist: a slip of the hand rather than a rule."""
+
+
 class MaybeStarted(Trouble):
     """The reply to a start was lost. The run may be going: ask for its id, never start it again."""
 

@@ -3,6 +3,7 @@
 A slow source never delays another, and two looks at one source never overlap. Nothing here changes anything.
 """
 
+import difflib
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from opsconsole import snapshot
 from opsconsole.board import merge
 from opsconsole.observation import Report
-from opsconsole.ports import Source
+from opsconsole.ports import NotThere, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,13 @@ class Watch:
         """The sources that are being asked right now."""
         with self._lock:
             return frozenset(self._asking)
+
+    def nobody_knows(self, slug: str) -> NotThere:
+        """The error for a campaign no source has named, with the one that was probably meant."""
+        known = {o.slug for report in self.reports().values() for o in report.observations}
+        close = difflib.get_close_matches(slug, sorted(known), n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else "See `opsconsole board` for those there are."
+        return NotThere(f"No source knows a campaign {slug!r}.", "", hint)
 
     def on_change(self, listener: Callable[[str], None]) -> None:
         self._listeners.append(listener)

@@ -75,9 +75,10 @@ def test_a_wrong_command_is_2_with_the_one_that_was_meant(world: World) -> None:
 
 
 def test_a_campaign_nobody_knows_is_told_and_nothing_is_done(world: World) -> None:
-    result = call(world, "hold", "nosuch", "--reason", "x")
-    assert result.exit_code == 3
-    assert "No source knows a campaign 'nosuch'" in result.stderr
+    result = call(world, "hold", "paul-simon-may21", "--reason", "x")
+    assert result.exit_code == 2
+    assert "No source knows a campaign 'paul-simon-may21'" in result.stderr
+    assert "Did you mean 'paul-simon-may12'?" in result.stderr
 
 
 def test_a_name_that_can_be_no_campaign_is_2(world: World) -> None:

@@ -74,7 +74,7 @@ def dry_run(session: Session, slug: str, as_json: bool) -> None:
         else:
             counted = f"{result.audience:,}" if result.audience is not None else "nobody"
             word = "OK" if result.ok else "FAILED"
-            say(f"{word}: {counted} counted, {result.refused:,} refused. {result.summary}")
+            say(f"{word}: {counted} counted, {result.refused:,} refused.")
             for trouble in result.troubles:
                 say(f"  {trouble}")
             if plan:

@@ -58,7 +58,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         from opsconsole.audit.records import AuditUnavailable
         from opsconsole.campaign import BadSlug
-        from opsconsole.ports import MaybeStarted, OutOfReach, Refused, Trouble
+        from opsconsole.ports import MaybeStarted, NotThere, OutOfReach, Refused, Trouble
 
         try:
             return command(*args, **kwargs)
@@ -68,6 +68,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             stop(str(error), USAGE)
         except MaybeStarted as error:
             stop(f"MAY HAVE STARTED. {error}", REFUSED)
+        except NotThere as error:
+            stop(str(error), USAGE)
         except Refused as error:
             stop(str(error), REFUSED)
         except AuditUnavailable as error:

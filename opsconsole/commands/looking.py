@@ -123,7 +123,8 @@ def _print_verdict(verdict: Verdict, board: Board) -> None:
     now, zone = board.at, verdict.details.zone
     say(f"{verdict.status}  {verdict.slug}  {verdict.details.name}".rstrip())
     say(f"  {verdict.why}")
-    say(f"  due {due_words(verdict, now)}; last moved {moved_words(verdict, now)} ago")
+    moved = f"; last moved {moved_words(verdict, now)} ago" if verdict.moved else ""
+    say(f"  due {due_words(verdict, now)}{moved}")
     say(f"  subject: {verdict.details.subject or '–'}")
     for finding in verdict.findings:
         say(f"  {finding.severity:<6} {finding.code}: {finding.text}")
