@@ -3,6 +3,8 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
+# One more than the cores of a small machine: many tests wait for a clock, a line or a process.
+WORKERS ?= 3
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test full lint bench clean
@@ -17,10 +19,10 @@ demo: $(STAMP)
 	@$(VENV)/bin/opsconsole demo
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -n 2 -m "not slow"
+	$(VENV)/bin/python -m pytest -n $(WORKERS) -m "not slow"
 
 full: $(STAMP)
-	$(VENV)/bin/python -m pytest -n 2
+	$(VENV)/bin/python -m pytest -n $(WORKERS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
