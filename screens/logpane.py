@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
@@ -79,6 +80,7 @@ class LogPane(ScrollView, can_focus=True):
         self.post_message(self.Moved())
 
     _size_shown = 0
+    _sized = Size(0, 0)
     _widest = 0
 
     def go_to(self, line: int) -> None:
@@ -95,8 +97,14 @@ class LogPane(ScrollView, can_focus=True):
     def watch_scroll_y(self, old: float, new: float) -> None:
         super().watch_scroll_y(old, new)
         if round(old) != round(new):
-            self.following = new >= self.max_scroll_y
+            if self.size == self._sized:  # a pane that only changed its size was not scrolled by anybody
+                self.following = new >= self.max_scroll_y
             self.post_message(self.Moved())
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._sized = event.size
+        if self.following:
+            self.scroll_end(animate=False, force=True, immediate=True, x_axis=False)
 
     def action_follow(self) -> None:
         self.following = not self.following

@@ -29,9 +29,9 @@ def test_a_start_runs_to_its_end_and_leaves_its_record(session: HostSession, tre
     started = launcher(session, tree).start(plan, by="mara")
 
     assert started.fresh
-    assert started.state.says is Says.RUNNING
+    assert started.state.says in (Says.RUNNING, Says.ENDED)  # on a busy machine it may be through by now
     assert started.state.run_id == plan.run_id
-    assert started.state.can == {Verb.PAUSE, Verb.CANCEL}
+    assert started.state.can == ({Verb.PAUSE, Verb.CANCEL} if started.state.says is Says.RUNNING else set())
     state = ended(launcher(session, tree))
     assert state.word.rc == 0
     assert state.word.by == "mara"

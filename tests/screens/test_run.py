@@ -59,9 +59,9 @@ async def test_the_runners_json_is_shown_in_words_and_kept_as_it_came(stage: Sta
     async with stage.open() as pilot:
         pilot.app.push_screen(RunScreen(SLUG, None))
         await until(pilot, lambda: "run ended: 2,601 accepted, exit code 0" in screen_text(pilot))
+        await until(pilot, lambda: "550 no such user b•••@example.com (3 times)" in screen_text(pilot))
         text = screen_text(pilot)
         assert "17:52:03 UTC  sending 1,587 of 2,601 accepted, 3 failed, 40 s left" in text
-        assert "550 no such user b•••@example.com (3 times)" in text
         assert '"v"' not in text
     assert (stage.folder / "logs" / f"{SLUG}.1.log").read_bytes() == b"".join(lines)
 
