@@ -119,6 +119,10 @@ def policy(limits: Limits) -> Policy:
         clock_refuse=limits.clock_refuse,
         min_free_disk_mb=limits.min_free_disk_mb,
         min_free_memory_mb=limits.min_free_memory_mb,
+        four_eyes=limits.four_eyes,
+        approval_valid_for=duration(limits.approval_valid_for),
+        break_glass_valid_for=duration(limits.break_glass_valid_for),
+        unanchored_for=duration(limits.unanchored_for),
     )
 
 

@@ -59,6 +59,7 @@ class RunWord:
     waiting: bool = False  # not moving on purpose: outside its window, or waiting to try again
     rate: float | None = None  # messages per second
     eta_s: float | None = None
+    beat_at: datetime | None = None  # the supervisor's last sign of life
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,7 @@ class Observation:
     records: bool = False  # it is meant to be told the outcome
     own_runs: tuple[str, ...] | None = None  # run ids this console started; only its own store knows them
     open_intents: tuple[str, ...] = ()  # what was begun here and has no recorded end, in words
+    next_attempt: int = 1  # the attempt a new run would claim here; those before it were released
 
     @property
     def went_out(self) -> bool:

@@ -19,3 +19,7 @@ class Policy:
     clock_refuse: float = 30.0
     min_free_disk_mb: int = 200
     min_free_memory_mb: int = 100
+    four_eyes: bool = False  # a send needs an approval by somebody else than its planner, of this very content
+    approval_valid_for: timedelta = timedelta(hours=24)
+    break_glass_valid_for: timedelta = timedelta(minutes=15)
+    unanchored_for: timedelta = timedelta(minutes=10)  # so long may a copy of the audit head be waiting

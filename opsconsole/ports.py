@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any, Protocol, runtime_checkable
 
 from opsconsole.hostfacts import FolderFacts, HostFacts
-from opsconsole.observation import Counts, Report, RunWord, Says
+from opsconsole.observation import Counts, Hold, Report, RunWord, Says
 from opsconsole.plan import DryRun, Plan
 
 
@@ -90,6 +90,102 @@ class Followed:
 
     offset: int
     end: RunState | None
+
+
+class Fate(StrEnum):
+    """What a person decides of a recipient whose mail may or may not have been accepted."""
+
+    SENT = "sent"
+    RESEND = "resend"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """One recipient whose acceptance isn't known. `who` is masked; `why` is the journal's word, `maillog` the mail
+    log's ("" when it has none of this message)."""
+
+    row: int
+    who: str
+    message_id: str
+    why: str
+    maillog: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """What is on record of a run that may not have reached everybody, told by its journal and the mail log.
+
+    `unsent` were provably never handed over. `unknown` holds the first thousand of `unknown_total`. `maillog` says
+    which log was read, or why none was. `against` is why the rest can't be sent; "" when it can.
+    """
+
+    slug: str
+    run_id: str
+    attempt: int
+    counts: Counts
+    unsent: int
+    unknown: tuple[Unknown, ...]
+    unknown_total: int
+    maillog: str
+    against: str = ""
+
+
+@runtime_checkable
+class Doubts(Protocol):
+    """A carrier that keeps a journal of recipients, so that a broken run can be gone on with."""
+
+    def doubt(self, slug: str, attempt: int) -> Doubt:
+        """Looks only. Raises Trouble when the journal can't be read or believed."""
+        ...
+
+    def decide(self, slug: str, attempt: int, run_id: str, fates: Mapping[int, Fate], by: str) -> Doubt:
+        """Write a person's decision on unknown rows into the journal; what is left then."""
+        ...
+
+    def send_rest(self, slug: str, attempt: int, run_id: str, by: str) -> Started:
+        """Go on with this very run: the provably unsent and those to be sent again, nobody else.
+
+        Repeating is harmless: the journal and the lock decide. Raises MaybeStarted; any other Trouble says that
+        nothing was sent.
+        """
+        ...
+
+
+@runtime_checkable
+class Releases(Protocol):
+    """A carrier whose claims can be given back."""
+
+    def release(self, slug: str, attempt: int, run_id: str, by: str, reason: str) -> RunState:
+        """Give up a claim under which provably nothing was sent, so that another attempt may be made.
+
+        Raises Refused when that can't be proven. The claim's own record stays.
+        """
+        ...
+
+
+@runtime_checkable
+class HoldKeeper(Protocol):
+    """A carrier that obeys holds by itself, also when no console is running."""
+
+    def put_hold(self, scope: str, hold: Hold | None) -> None:
+        """Make (or with None take away) the mark that keeps everybody from sending `scope`: a slug, or `ALL`.
+
+        Repeating is harmless.
+        """
+        ...
+
+
+@runtime_checkable
+class AnchorKeeper(Protocol):
+    """A place away from the audit store where copies of its head are kept, one line each, for ever."""
+
+    def put_anchor(self, store: str, line: str) -> None:
+        """Add a line to what is kept for `store` (16 hex digits), synced. A line that is the last already stays."""
+        ...
+
+    def anchors(self, store: str, newest: int = 200) -> tuple[str, ...]:
+        """The newest lines kept for `store`, oldest first; none when there is nothing."""
+        ...
 
 
 @runtime_checkable

@@ -86,6 +86,10 @@ class Limits(Strict, frozen=True, kw_only=True):
     clock_refuse: float = 30.0
     min_free_disk_mb: int = 200
     min_free_memory_mb: int = 100
+    four_eyes: bool = False
+    approval_valid_for: str = "24 h"
+    break_glass_valid_for: str = "15 min"
+    unanchored_for: str = "10 min"
 
 
 Role = Literal["viewer", "operator", "approver", "admin"]

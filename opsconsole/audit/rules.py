@@ -1,0 +1,39 @@
+"""What the store itself enforces, whoever writes to it, and where copies of its head must go."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRules:
+    """`four_eyes`: environments in which the approver of a send isn't its planner.
+
+    `keepers`: by environment, the names of the places that keep copies of the head. A record that matters for a
+    send puts an outbox item for `anchor:NAME` in the same transaction.
+    """
+
+    four_eyes: frozenset[str] = frozenset()
+    keepers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+ANCHORED = frozenset(
+    {
+        "send",
+        "send-started",
+        "send-unclear",
+        "send-rest",
+        "settle",
+        "approve",
+        "break-glass",
+        "hold",
+        "release",
+        "release-claim",
+        "run-cancel",
+        "mark",
+        "close",
+        "cancel",
+        "reschedule",
+        "resolve",
+    }
+)
+"""Actions whose records matter for a send: after each the head is copied to the keepers."""
