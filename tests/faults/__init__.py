@@ -1,0 +1,1 @@
+"""Faults caused on purpose: each suite counts those that really fired."""
