@@ -13,7 +13,7 @@ def size(bounded: int, full: int) -> int:
 
 
 def seed() -> int:
-    """A seed for a suite that chooses at random, from OPSCONSOLE_FAULTS_SEED or new; printed so it can be had again."""
+    """For a suite that chooses at random: OPSCONSOLE_FAULTS_SEED or a new one; printed, so it can be had again."""
     told = os.environ.get("OPSCONSOLE_FAULTS_SEED")
     chosen = int(told) if told else random.SystemRandom().randrange(2**32)
     print(f"seed: OPSCONSOLE_FAULTS_SEED={chosen}")
