@@ -51,6 +51,7 @@ class BlastHost(Strict, frozen=True, kw_only=True):
     runner: str = "/usr/local/bin/mail-blast-runner"
     runner_kind: Literal["mail-blast-runner", "other"] = "other"  # ours claims a run also when cron starts it
     state_dir: str = "/var/lib/mail-blasts/runs"
+    anchors_append_only: bool = True  # as root, let the kernel keep the anchors beside state_dir from changing
     dry_run_args: list[str] = msgspec.field(
         default_factory=lambda: ["--campaign", "{slug}", "--mode", "dry-run", "--verbose"]
     )

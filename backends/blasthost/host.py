@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any
 
 from backends.blasthost import words
+from backends.blasthost.anchors import Anchors
 from backends.blasthost.errors import HostLost, HostTimeout
 from backends.blasthost.fetch import fetch
 from backends.blasthost.follow import follow
@@ -160,6 +161,16 @@ class BlastHostBackend:
         """With true instants, as far as the host's clock is known: these times go into the records."""
         facts = self._facts
         return replace(state, word=words.dated(state.word, facts, self._policy)) if facts else state
+
+    # -- AnchorKeeper --------------------------------------------------------------------------------------
+    def put_anchor(self, store: str, line: str) -> None:
+        self._anchors().put_anchor(store, line)
+
+    def anchors(self, store: str, newest: int = 200) -> tuple[str, ...]:
+        return self._anchors().anchors(store, newest)
+
+    def _anchors(self) -> Anchors:
+        return Anchors(self._session(), self.settings, self.name)
 
     # -- the parts -----------------------------------------------------------------------------------------
     def _open(self) -> tuple[HostSession, Probe]:

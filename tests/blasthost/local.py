@@ -84,6 +84,7 @@ class Tree:
             credentials=str(self.credentials),
             runner=str(self.runner),
             state_dir=str(self.state),
+            anchors_append_only=False,  # or nobody could clean up
             **others,  # type: ignore[arg-type]
         )
 

@@ -71,6 +71,7 @@ class BlastTree:
             "credentials": str(self.root / "credentials"),
             "runner": str(self.runner),
             "state_dir": str(self.runs),
+            "anchors_append_only": False,  # or nobody could clean up
         }
         return BlastHost(**{**values, **changes})
 
