@@ -7,7 +7,7 @@ VENV := .venv
 WORKERS ?= 3
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test full lint bench clean
+.PHONY: demo test full faults lint bench clean
 
 $(STAMP): pyproject.toml requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "opsconsole needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -23,6 +23,10 @@ test: $(STAMP)
 
 full: $(STAMP)
 	$(VENV)/bin/python -m pytest -n $(WORKERS)
+
+# Every case of the fault suites; without OPSCONSOLE_FAULTS=full they run a bounded part.
+faults: $(STAMP)
+	OPSCONSOLE_FAULTS=full $(VENV)/bin/python -m pytest -n $(WORKERS) tests/faults -rP
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
