@@ -5,12 +5,14 @@ hence a key that is not in the database, and anchors (copies of the head) kept e
 """
 
 import hashlib
+import hmac
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from opsconsole.audit.records import Record, canonical, utc_text
+from opsconsole.audit.records import CLOCK_EXPLAINED, Record, canonical, utc_moment, utc_text
 
 GENESIS = "0" * 64
 """`prev` of record 1, and the MAC of an empty store's head."""
@@ -19,8 +21,11 @@ Row = tuple[Any, ...]
 """seq, ref, then texts: utc operator session environment campaign run action phase reason detail prev mac."""
 
 _DOMAIN = b"opsconsole audit record 1\n"
+_STORE = b"opsconsole audit store 1\n"
 _LENGTHS = struct.Struct(">13I").pack  # fixed count, fixed width: no two rows have the same encoding
 _BLOCK = 64
+CLOCK_MAY_DIFFER = timedelta(seconds=2)
+_NAMED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,28 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """`checked` records are good, in order from 1; `first_bad_seq` and `why` name the first that isn't."""
+    """`checked` records are good, in order from 1; `first_bad_seq` and `why` name the first that isn't.
+
+    `regressions` are the seqs (the first thousand) of records that are older than the one before them by more than
+    CLOCK_MAY_DIFFER, and that nobody has explained since. Such a chain is whole, its times can't be trusted.
+    """
 
     ok: bool
     checked: int
     first_bad_seq: int | None
     why: str
     head: Anchor
+    regressions: tuple[int, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whole, and every record later than the one before it."""
+        return self.ok and not self.regressions
+
+
+def store_id(key: bytes) -> str:
+    """16 hex digits that name the store kept under this key, and tell nothing of the key."""
+    return hmac.new(key, _STORE, hashlib.sha256).hexdigest()[:16]
 
 
 class Sealer:
@@ -108,6 +128,8 @@ def verify_rows(rows: Iterable[Row], key: bytes, anchor: Anchor | None = None) -
     mac_of = Sealer(key).mac
     checked = 0
     last = GENESIS
+    before = ""
+    back: list[int] = []
     anchored = anchor is None or anchor == Anchor(0, GENESIS)
 
     def bad(seq: int, why: str) -> Verification:
@@ -131,14 +153,32 @@ def verify_rows(rows: Iterable[Row], key: bytes, anchor: Anchor | None = None) -
             if anchor.mac != mac:
                 return bad(expected, f"record {expected} isn't the one the anchor names: history was rewritten")
             anchored = True
-        last = mac
-        checked = expected
+        if row[8] == CLOCK_EXPLAINED:
+            back.clear()
+        elif row[2] < before and _went_back(before, row[2]):
+            back.append(expected)
+        last, before, checked = mac, row[2], expected
     if anchor is not None and not anchored:
         if anchor.seq < 1:
             return bad(1, "the anchor names no record that can exist: it was damaged or edited")
         missing = f"record {checked + 1} is missing"
         return bad(checked + 1, f"{missing}: the anchor names {anchor.seq}, the last one here is {checked}")
-    return Verification(True, checked, None, f"{checked} records, each in its place", Anchor(checked, last))
+    why = f"{checked} records, each in its place" + _say_back(back)
+    return Verification(True, checked, None, why, Anchor(checked, last), tuple(back[:_NAMED]))
+
+
+def _went_back(before: str, now: str) -> bool:
+    try:
+        return utc_moment(before) - utc_moment(now) > CLOCK_MAY_DIFFER
+    except ValueError:  # sealed by us all the same: an instant no clock gives
+        return True
+
+
+def _say_back(back: list[int]) -> str:
+    if not back:
+        return ""
+    more = f" (and before {len(back) - 1:,} more)" if len(back) > 1 else ""
+    return f"; the clock was set back before record {back[0]}{more}, and nobody has said why"
 
 
 def _wrong_type(seq: int) -> str:

@@ -13,6 +13,14 @@ from opsconsole.redact import JSON
 
 RESOLVED = "resolve"
 """The action of the note that closes an intent somebody resolved by looking."""
+CLOCK_EXPLAINED = "clock-explained"
+"""The action of the note by which somebody says why the clock went back; what is older counts no more."""
+
+NAMES_KEPT = frozenset(
+    {"operator", "operators", "approver", "approved_by", "planner", "planned_by", "requested_by", "confirmed_by"}
+    | {"by", "from", "reply_to", "sender"}
+)
+"""Keys of `detail` and payloads whose addresses are people at work and sender lines, not recipients."""
 
 
 class Phase(StrEnum):

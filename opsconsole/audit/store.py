@@ -17,6 +17,7 @@ from opsconsole.audit.chain import Row as RawRow
 from opsconsole.audit.database import NOTHING_SENT, as_it_is, database_path, guard, open_engine, raw_connection
 from opsconsole.audit.outbox import put_items
 from opsconsole.audit.records import (
+    NAMES_KEPT,
     RESOLVED,
     AuditUnavailable,
     Event,
@@ -38,12 +39,6 @@ GREATEST = 2**63 - 1
 """Keeps out what somebody put where a number belongs: SQLite sorts text after every number."""
 PAGE = 2000
 """Rows read in one go: long reads hold the file for a moment only, so an intent never waits for a verify."""
-
-NAMES_KEPT = frozenset(
-    {"operator", "operators", "approver", "approved_by", "planner", "planned_by", "requested_by", "confirmed_by"}
-    | {"from", "reply_to", "sender"}
-)
-"""Keys of `detail` whose addresses are people at work and sender lines, not recipients."""
 
 # The hot statements as text, their columns in the order of `chain.Row`: building them anew costs as much as a sync.
 _COLUMNS = "seq, ref, utc, operator, session, environment, campaign, run, action, phase, reason, detail, prev, mac"
