@@ -29,6 +29,7 @@ CALLS = {
     20: Call("writev", (FD,), writes=True),
     21: Call("access", (PATH,)),
     33: Call("dup2", (FD,)),
+    44: Call("sendto", (FD,)),
     59: Call("execve", (PATH,)),
     72: Call("fcntl", (FD,)),
     73: Call("flock", (FD,)),

@@ -1,8 +1,8 @@
 """Runs a command under ptrace, counts the file system calls of it and of all its children, and spoils one of them.
 
-    python -m tests.faults.tracer [--root-only] [--pipes] [--record] [--at N --fault FAULT] --log FILE PREFIX… -- COMMAND…
+    python -m tests.faults.tracer [OPTIONS] [--at N --fault FAULT] --log FILE PREFIX… -- COMMAND…
 
-Calls count when they touch a path below a PREFIX (or a pipe, with `--pipes`). strace could do this, but counts
+Calls count when they touch a path below a PREFIX (or, with `--pipes` and `--sockets`, such a thing). strace could do this, but counts
 `when=` in each process apart: the second `sync` of a shell script would never be reached. Here N counts over all.
 FAULT is `kill` (the calling process), `kill-session` (all of the first command's session), `kill-all`, or the name
 of an errno, which is what the call then gives without having been made. FILE gets a line of JSON for each call.
@@ -70,6 +70,7 @@ class Asked:
     fault: str = ""
     root_only: bool = False
     pipes: bool = False
+    sockets: bool = False
     record: bool = False
 
 
@@ -78,6 +79,7 @@ class Tracer:
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
+        self.prefixes = asked.prefixes + ("pipe:",) * asked.pipes + ("socket:",) * asked.sockets
         self.log = os.open(asked.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.count = 0
         self.known: set[int] = set()
@@ -232,7 +234,7 @@ class Tracer:
         """What a power cut needs to know: data, offsets, flags."""
         values = [registers[at] for at in ARGUMENTS]
         more: dict[str, Any] = {"args": values}
-        if call.name in ("write", "pwrite64"):
+        if call.name in ("write", "pwrite64", "sendto"):
             more["data"] = base64.b64encode(memory(pid, values[1], values[2])).decode()
         if call.name == "write":
             info = Path(f"/proc/{pid}/fdinfo/{values[0]}").read_text().split()
@@ -290,7 +292,7 @@ def session_of(pid: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    for flag in ("--root-only", "--pipes", "--record"):
+    for flag in ("--root-only", "--pipes", "--sockets", "--record"):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--at", type=int, default=0)
     parser.add_argument("--fault", default="")
