@@ -41,11 +41,15 @@ class Context:
     verdict: Verdict | None = None
     store_trouble: str = ""  # why the audit store can't be written; "" when it can
     carrier: bool = True  # a carrier for this campaign is configured
+    carrier_trouble: str = ""  # why its carrier may start no mail now; "" when it may
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One thing an operator can do. `rule` gives the reason against it for a verdict, "" when there is none."""
+    """One thing an operator can do. `rule` gives the reason against it for a verdict, "" when there is none.
+
+    `mails`: people may get mail by it, so holds and troubles of the carrier bind it.
+    """
 
     id: str
     key: str
@@ -56,6 +60,7 @@ class Action:
     role: Role = "viewer"
     needs_reason: bool = False
     about_campaign: bool = True
+    mails: bool = False
     command: str = ""
     rule: Callable[[Verdict], str] = lambda verdict: ""
 
@@ -80,7 +85,12 @@ def authorize(action: Action, context: Context) -> str:
         return f"{action.label} needs the role {action.role}; you are {context.role}."
     if context.store_trouble:
         return f"No record, no action: the audit store can't be written. {context.store_trouble}"
-    return ""
+    if not action.mails:
+        return ""
+    holds = [hold for o in context.verdict.observations for hold in o.holds] if context.verdict else []
+    if holds:
+        return f"It is on hold ({holds[0].scope}) by {holds[0].by or 'nobody known'}: {holds[0].reason}"
+    return context.carrier_trouble
 
 
 def _sendable(verdict: Verdict) -> str:
@@ -100,6 +110,33 @@ def _rehearsable(verdict: Verdict) -> str:
 
 def _has_run(verdict: Verdict) -> str:
     return "" if verdict.run else "No run of it is known."
+
+
+def _broken_off(verdict: Verdict) -> str:
+    """Against settling what is left of a run: only one that ended, or broke off, with somebody left has that."""
+    if verdict.closed:
+        return "It was closed: whoever is left gets nothing."
+    if verdict.status not in (Status.IN_DOUBT, Status.PARTIAL, Status.CONFLICT):
+        return f"It is {verdict.status}; this works only when a run broke off or ended with somebody left."
+    return _has_run(verdict)
+
+
+def _releasable(verdict: Verdict) -> str:
+    """Against giving a claim back: only a run that provably reached nobody may be followed by another."""
+    if verdict.status is Status.CLAIMED:
+        return ""
+    counts = verdict.run.counts if verdict.run else None
+    if verdict.status is not Status.FAILED:
+        return (
+            f"It is {verdict.status}; only a claim without a start, or an end that reached nobody, can be released."
+        )
+    if counts is None or counts.accepted or counts.unknown:
+        return "That the run reached nobody can't be proven, so its claim stays."
+    return ""
+
+
+def _not_yet_sent(verdict: Verdict) -> str:
+    return _not_started(verdict) or _not_done(verdict)
 
 
 def _not_started(verdict: Verdict) -> str:
@@ -173,6 +210,7 @@ ACTIONS: tuple[Action, ...] = (
         places=_ON_CAMPAIGN,
         danger=Danger.DESTRUCTIVE,
         role="operator",
+        mails=True,
         rule=_sendable,
         command="send",
     ),
@@ -204,6 +242,7 @@ ACTIONS: tuple[Action, ...] = (
         places=_ON_RUN,
         danger=Danger.CHANGE,
         role="operator",
+        mails=True,
         rule=_status(Status.PAUSED),
         command="resume",
     ),
@@ -288,8 +327,88 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.DESTRUCTIVE,
         role="operator",
         needs_reason=True,
-        rule=lambda v: _not_started(v) or _not_done(v),
+        rule=_not_yet_sent,
         command="call-off",
+    ),
+    Action(
+        id="doubt",
+        key="D",
+        label="who got it",
+        tooltip="What the journal, the mail log and every other source say of a broken run, side by side",
+        places=_ON_RUN,
+        rule=_has_run,
+        command="doubt",
+    ),
+    Action(
+        id="settle",
+        key="V",
+        label="settle unknown",
+        tooltip="Decide, for recipients of whom nobody knows, whether they got it; sends nothing",
+        places=_ON_RUN,
+        danger=Danger.DESTRUCTIVE,
+        role="operator",
+        rule=_broken_off,
+        command="settle",
+    ),
+    Action(
+        id="send-rest",
+        key="E",
+        label="send the rest",
+        tooltip="Go on with the same run: those who provably got nothing, and nobody else",
+        places=_ON_RUN,
+        danger=Danger.DESTRUCTIVE,
+        role="operator",
+        mails=True,
+        rule=_broken_off,
+        command="send-rest",
+    ),
+    Action(
+        id="close",
+        key="Z",
+        label="close",
+        tooltip="Leave it as it is: whoever is left gets nothing",
+        places=_ON_RUN,
+        danger=Danger.DESTRUCTIVE,
+        role="operator",
+        needs_reason=True,
+        rule=_broken_off,
+        command="close",
+    ),
+    Action(
+        id="release-claim",
+        key="K",
+        label="release claim",
+        tooltip="Give up a claim under which provably nothing was sent, so that it can be planned again",
+        places=_ON_RUN,
+        danger=Danger.DESTRUCTIVE,
+        role="operator",
+        needs_reason=True,
+        rule=_releasable,
+        command="release-claim",
+    ),
+    Action(
+        id="break-glass",
+        key="B",
+        label="break glass",
+        tooltip="Do without the second person for this content, for a short time; others are notified",
+        places=_ON_CAMPAIGN,
+        danger=Danger.DESTRUCTIVE,
+        role="admin",
+        needs_reason=True,
+        rule=_not_done,
+        command="break-glass",
+    ),
+    Action(
+        id="resolve",
+        key="",
+        label="resolve",
+        tooltip="Close an intent without an outcome, after somebody has looked",
+        places=frozenset(),
+        danger=Danger.CHANGE,
+        role="operator",
+        needs_reason=True,
+        about_campaign=False,
+        command="audit resolve",
     ),
     Action(
         id="host",

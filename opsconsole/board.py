@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from opsconsole.observation import Observation, Report, Says
+from opsconsole.observation import Hold, Observation, Report, Says
 from opsconsole.policy import Policy
 from opsconsole.verdict import Group, Status, Verdict, broken, judge
 
@@ -108,14 +108,21 @@ def _out_of_reach(o: Observation, since: datetime, trouble: str) -> Observation:
 def _words(
     reports: Mapping[str, Report], known: Mapping[str, Observation], slug: str, unheard: Collection[str]
 ) -> list[Observation]:
-    words = [_word(report, known.get(report.source), slug) for report in reports.values()]
+    words = [_word(report, known, slug, unheard) for report in reports.values()]
     never = timedelta(0)
     return words + [Observation(source=n, slug=slug, observed_at=None, fresh_for=never) for n in unheard]
 
 
-def _word(report: Report, said: Observation | None, slug: str) -> Observation:
-    word = said or _silence(report, slug)
-    return replace(word, holds=word.holds + report.holds) if report.holds else word
+def _word(report: Report, known: Mapping[str, Observation], slug: str, unheard: Collection[str]) -> Observation:
+    word = known.get(report.source) or _silence(report, slug)
+    binding = tuple(hold for hold in report.holds if _binds(hold, known, unheard))
+    return replace(word, holds=word.holds + binding) if binding else word
+
+
+def _binds(hold: Hold, known: Mapping[str, Observation], unheard: Collection[str]) -> bool:
+    """A hold on one carrier binds the campaigns it has, and any it may have as long as it never answered."""
+    kind, _, name = hold.scope.partition(":")
+    return kind != "host" or name in known or name in unheard
 
 
 def _silence(report: Report, slug: str) -> Observation:
@@ -165,6 +172,7 @@ _STATUSES = [
     Status.UNKNOWN,
     Status.EXPIRED,
     Status.ERROR,
+    Status.CLAIMED,
     Status.SENDING,
     Status.PAUSED,
     Status.DUE,

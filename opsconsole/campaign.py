@@ -52,6 +52,7 @@ class Approval:
     recipients: int | None = None
     digest: str = ""
     expires: datetime | None = None
+    alone: bool = False  # by break-glass: it needs no second person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,22 +83,35 @@ class Case:
         return self.details.expected_recipients
 
     @cached_property
+    def approvals(self) -> tuple[Approval, ...]:
+        """Those that count for this content now, newest first."""
+        return tuple(a for a in self._all_approvals if not self._against(a))
+
+    @cached_property
     def approval(self) -> Approval | None:
-        """The newest approval of any source; one without an instant counts as the oldest."""
-        found = [o.approval for o in self.observations if o.approval]
-        return max(found, key=lambda a: (a.at is not None, a.at or self.now, a.by), default=None)
+        """The newest that counts, else the newest of any source; one without an instant is the oldest."""
+        return next(iter((*self.approvals, *self._all_approvals)), None)
 
     @cached_property
     def approval_trouble(self) -> str:
         """Why there is no valid approval for this content; "" when there is one."""
-        approval = self.approval
-        if approval is None:
-            return "nobody has approved it"
+        return self._against(self.approval) if self.approval else "nobody has approved it"
+
+    @cached_property
+    def _all_approvals(self) -> tuple[Approval, ...]:
+        found = [a for o in self.observations for a in (o.approval, o.break_glass) if a]
+        return tuple(sorted(found, key=lambda a: (a.at is not None, a.at or self.now, a.by), reverse=True))
+
+    def _against(self, approval: Approval) -> str:
         by = f"the approval by {approval.by}"
         if approval.expires and approval.expires <= self.now:
             return f"{by} expired {self.say(approval.expires)}"
         if approval.digest and self.content and approval.digest != self.content.digest:
             return f"{by} was for other content ({approval.digest[:12]}, the host has {self.content.digest[:12]})"
+        if self.policy.four_eyes and not approval.digest:
+            return f"{by} names no content, and four eyes are asked for here: approve it in the console"
+        if self.policy.four_eyes and not approval.expires:
+            return f"{by} never expires, and four eyes are asked for here: approve it in the console"
         return ""
 
     @cached_property
@@ -122,6 +135,11 @@ class Case:
     def marked(self) -> Observation | None:
         """A person's word that it was executed."""
         return next((o for o in self.observations if o.decided and o.says is Says.SENT), None)
+
+    @cached_property
+    def closed(self) -> Observation | None:
+        """A person's word that it is left as it is."""
+        return next((o for o in self.observations if o.closed), None)
 
     @cached_property
     def cancelled(self) -> Observation | None:

@@ -1,163 +1,38 @@
 """The one object that screens and commands talk to.
 
 Every call that reaches another system blocks and is bounded: screens make it from threads of their own. Whoever
-calls, the same rules decide (actions.py, safety.py), and the same records are written.
+calls, the same rules decide (actions.py, safety.py), and the same records are written. What is only looked at, and
+the parts the console is made of, stand in looking.py.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opsconsole import actions
-from opsconsole.actions import Action, Context
-from opsconsole.board import Board, assemble, judge_one
 from opsconsole.campaign import check_slug
-from opsconsole.hostfacts import HostFacts
+from opsconsole.looking import Looking
 from opsconsole.plan import DryRun, Plan
-from opsconsole.policy import Policy
-from opsconsole.ports import (
-    Carrier,
-    Followed,
-    HostView,
-    Recorder,
-    Refused,
-    RunState,
-    Source,
-    Started,
-    Verb,
+from opsconsole.ports import Doubt, Fate, Followed, NotThere, Refused, RunState, Started, Trouble, Verb
+from opsconsole.safety import (
+    CONSEQUENCES,
+    Confirmation,
+    approval_for,
+    check_plan,
+    check_releaser,
+    confirm_decision,
+    confirm_send,
+    same_person,
 )
-from opsconsole.safety import CONSEQUENCES, Confirmation, check_plan, confirm_decision, confirm_send
-from opsconsole.settings import BlastHost, Environment, Role
-from opsconsole.verdict import Verdict
-from opsconsole.watch import Watch, Watched
 
 if TYPE_CHECKING:  # the audit store and the pre-flight are heavy; they are imported when first used
-    from opsconsole.audit.records import OutboxItem, Record
-    from opsconsole.audit.store import AuditStore
-    from opsconsole.decisions import Decisions
-    from opsconsole.delivery import Delivery
+    from opsconsole.audit.records import Record
+    from opsconsole.doubts import SideBySide
     from opsconsole.preflight.check import Result
-    from opsconsole.runs import Identity, Runs
-
-TIDY_EVERY_S = 5.0
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Console:
+class Console(Looking):
     """What the operator may see and do in one environment."""
-
-    def __init__(
-        self,
-        *,
-        environment: str,
-        settings: Environment,
-        policy: Policy,
-        role: Role,
-        read_only: bool,
-        local_zone: str,
-        identity: "Callable[[], Identity]",
-        watched: tuple[Watched, ...],
-        hosts: Mapping[str, BlastHost],
-        store: "Callable[[], AuditStore]",
-        watch: Watch,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self.environment, self.settings, self.policy = environment, settings, policy
-        self.role, self.read_only, self.local_zone = role, read_only or role == "viewer", local_zone
-        self.clock, self.watch = clock, watch
-        self._sources: dict[str, Source] = {w.source.name: w.source for w in watched}
-        self._carriers = {n: s for n, s in self._sources.items() if isinstance(s, Carrier)}
-        self._machines = {n: s for n, s in self._sources.items() if isinstance(s, HostView)}
-        self._recorders = {n: s for n, s in self._sources.items() if isinstance(s, Recorder)}
-        self._hosts, self._open_store, self._identity = hosts, store, identity
-        self._store_lock = threading.Lock()
-        self._opened: AuditStore | None = None
-        self._our_runs: Runs | None = None
-        self._tidying = threading.Lock()
-        self._tidied = False
-        self._closing = threading.Event()
-        self.store_trouble = ""
-        self.found_at_start: tuple[str, ...] = ()
-
-    # Looking.
-
-    def board(self) -> Board:
-        """The board from what is known now; asks nobody."""
-        reports, unheard = self.watch.heard()
-        return assemble(reports, self.policy, self.clock(), unheard)
-
-    def verdict(self, slug: str) -> Verdict:
-        verdict = self._known(check_slug(slug))
-        if verdict is None:
-            raise self.watch.nobody_knows(slug)
-        return verdict
-
-    def _known(self, slug: str) -> Verdict | None:
-        reports, unheard = self.watch.heard()
-        return judge_one(reports, slug, self.policy, self.clock(), unheard)
-
-    def refresh(self, names: tuple[str, ...] | None = None) -> Board:
-        """Ask every source (or these) again, look after what was left open, and give the new board."""
-        for machine in self._machines.values() if names is None else ():
-            machine.retry_now()
-        self.watch.refresh(names)
-        self.tidy()
-        return self.board()
-
-    def tidy(self) -> None:
-        """After a look: record ends nobody watched, and tell the others what waits for them."""
-        from opsconsole.audit.records import AuditUnavailable
-
-        if self.read_only or not self._tidying.acquire(blocking=False):
-            return
-        try:
-            before = self.store().head().seq
-            found = self._runs().reconcile()
-            if not self._tidied:  # later it finds this console's own runs, which nobody left open
-                self.found_at_start, self._tidied = found, True
-            told, _ = self._delivery().deliver()
-            self.store_trouble = ""
-            if told or self.store().head().seq != before:
-                self.watch.refresh(("console", *self._recorders) if told else ("console",))
-        except AuditUnavailable as error:  # looking goes on, under a banner
-            self.store_trouble = str(error)
-        finally:
-            self._tidying.release()
-
-    def _keep_tidy(self) -> None:
-        while not self._closing.wait(TIDY_EVERY_S):
-            with suppress(Exception):  # a fault in it comes up with the next look; this thread must not end of it
-                self.tidy()
-
-    def context(self, slug: str | None = None) -> Context:
-        verdict = self._known(slug) if slug else None
-        return Context(
-            role=self.role,
-            read_only=self.read_only,
-            verdict=verdict,
-            store_trouble=self.store_trouble,
-            carrier=bool(self._carriers),
-        )
-
-    def disabled_reason(self, action_id: str, slug: str | None = None) -> str:
-        return actions.BY_ID[action_id].disabled_reason(self.context(slug))
-
-    def host_names(self) -> tuple[str, ...]:
-        return tuple(self._machines)
-
-    def host_facts(self, name: str) -> HostFacts | None:
-        return self._machines[name].host_facts() if name in self._machines else None
-
-    def host_settings(self, name: str) -> BlastHost:
-        return self._hosts[name]
-
-    def connection(self, name: str) -> Mapping[str, Any]:
-        return self._machines[name].connection() if name in self._machines else {}
 
     # Rehearsing.
 
@@ -201,8 +76,13 @@ class Console:
 
     # Acting.
 
-    def confirmation(self, action_id: str, slug: str, plan: Plan | None = None) -> Confirmation:
-        """What must be read and typed before this action. Raises Refused when it is not allowed now."""
+    def confirmation(
+        self, action_id: str, slug: str, plan: Plan | None = None, rows: int | None = None
+    ) -> Confirmation:
+        """What must be read and typed before this action. Raises Refused when it is not allowed now.
+
+        `rows` is the number of recipients a settling is about; sending the rest asks the carrier for its own.
+        """
         action = self._require(action_id, slug)
         verdict = self.verdict(slug)
         where, danger = self.where(self.carrier_of(slug).name), self.settings.danger
@@ -218,7 +98,12 @@ class Console:
                 now=self.clock(),
                 local_zone=self.local_zone,
                 warnings=warnings,
+                approval=approval_for(verdict, plan.planned_by, self.policy),
             )
+        if action_id == "settle" and not rows:
+            raise Refused("No recipient was chosen.", "Nothing was decided.", "Choose rows, or all.")
+        if action_id == "send-rest":
+            rows = self._rest(slug).unsent
         return confirm_decision(
             action_id,
             f"{action.label.capitalize()}: {slug}",
@@ -227,7 +112,13 @@ class Console:
             environment=f"{self.environment} ({where})",
             danger=danger,
             needs_reason=action.needs_reason,
+            rows=rows,
         )
+
+    def note_refused_paste(self, slug: str, action_id: str, where: str) -> None:
+        """Record that a phrase was pasted instead of typed; `where` is the screen or the terminal's question."""
+        if not self.read_only:
+            self._runs().note(self.identity.event("refused-paste", slug, "", "", asked_for=action_id, where=where))
 
     def send(self, plan: Plan, typed: str, reason: str = "") -> Started:
         """Start the run of `plan`. Everything is looked at again first; the host looks once more itself."""
@@ -242,8 +133,9 @@ class Console:
         self._require("send", plan.slug)
         if obstacles := preflight_obstacles(self, verdict):
             raise Refused(obstacles, "Nothing was sent.")
+        approval = approval_for(verdict, plan.planned_by, self.policy)
         try:
-            return self._runs().start(plan, reason)
+            return self._runs().start(plan, reason, approval)
         finally:
             self.watch.refresh((plan.carrier, "console"))
 
@@ -278,7 +170,8 @@ class Console:
             self.watch.refresh((carrier.name, "console"))
 
     def decide(self, action_id: str, slug: str, reason: str, *, typed: str = "", local: str = "") -> "Record":
-        """Take a decision: hold, release, approve, mark, reschedule (with `local`, its new due time) or cancel."""
+        """Take a decision: hold, release, approve, mark, close, reschedule (with `local`, its new due time) or
+        cancel."""
         action = self._require(action_id, slug)
         if action.needs_reason and not reason.strip():
             raise Refused(
@@ -286,112 +179,151 @@ class Console:
             )
         if action.danger is actions.Danger.DESTRUCTIVE:
             self.confirmation(action_id, slug).check(typed, reason)
+            self.watch.refresh()
+            self._require(action_id, slug)
         verdict, decisions = self.verdict(slug), self._decisions()
         if action_id == "reschedule":
             record = decisions.reschedule(verdict, local, self.clock(), reason)
         elif action_id in ("hold", "release"):
             record = getattr(decisions, action_id)(slug, reason)
+        elif action_id == "approve":
+            self._refuse_own_plan(slug)
+            record = decisions.approve(verdict, reason, self.clock() + self.policy.approval_valid_for)
+        elif action_id == "close":
+            record = decisions.close(verdict, reason, self._left(slug))
         else:
             record = getattr(decisions, action_id)(verdict, reason)
-        self.watch.refresh(("console",))
-        self.tidy()
+        self._decided()
         return record
 
-    def hold_everything(self, release: bool, reason: str) -> "Record":
-        """Hold every campaign, or release that hold."""
-        from opsconsole.audit.words import EVERYTHING
+    def hold_scope(self, scope: str, release: bool, reason: str) -> "Record":
+        """Hold every campaign (`everything`) or those of one carrier (`host:NAME`), or release that hold."""
+        self._permit("release" if release else "hold", reason)
+        if scope != "everything" and scope.removeprefix("host:") not in self._carriers:
+            raise NotThere(f"There is no carrier {scope.removeprefix('host:')!r} here.", "Nothing was held.")
+        decisions = self._decisions()
+        record = decisions.release(scope, reason) if release else decisions.hold(scope, reason)
+        self._decided()
+        return record
 
-        action = actions.BY_ID["release" if release else "hold"]
+    def break_glass(self, slug: str, typed: str, reason: str) -> "Record":
+        """Do without the second person for this content, for break_glass_valid_for; others are notified."""
+        self._require("break-glass", slug)
+        self.confirmation("break-glass", slug).check(typed, reason)
+        record = self._decisions().break_glass(
+            self.verdict(slug), reason, self.clock(), self.policy.break_glass_valid_for
+        )
+        self._decided()
+        return record
+
+    def resolve(self, seq: int, reason: str) -> "Record":
+        """Close an intent without an outcome: somebody looked, and says in `reason` what they found."""
+        self._permit("resolve", reason)
+        store, here = self.store(), self.identity.environment
+        intent = next((r for r in store.unresolved(here) if r.seq == seq), None)
+        if intent is None:
+            raise NotThere(
+                f"Record {seq} is no open intent of {here}.", "Nothing was done.", "See `opsconsole audit`."
+            )
+        record = store.resolve(intent, self.identity.event("", intent.campaign, intent.run, reason))
+        self._decided()
+        return record
+
+    # When a run broke.
+
+    def doubt(self, slug: str) -> Doubt:
+        """What the journal and the mail log say of the newest run. Looks only."""
+        self._require("doubt", slug)
+        return self._mending().doubt(slug, self.carrier_of(slug).name)
+
+    def doubt_beside(self, slug: str) -> "SideBySide":
+        """The same beside what every other source says, and what can be done."""
+        from opsconsole.doubts import side_by_side
+
+        return side_by_side(self.doubt(slug), self.verdict(slug), self.clock())
+
+    def settle(self, slug: str, fates: Mapping[int, Fate], typed: str, reason: str) -> Doubt:
+        """Decide unknown recipients by row. `typed` is the slug and the number of rows. Gives what is left."""
+        self._require("settle", slug)
+        self.confirmation("settle", slug, rows=len(fates)).check(typed, reason)
+        carrier = self._looked_again("settle", slug)
+        mending = self._mending()
+        try:
+            return mending.settle(mending.doubt(slug, carrier), carrier, fates, reason)
+        finally:
+            self.watch.refresh((carrier, "console"))
+
+    def send_rest(self, slug: str, typed: str, reason: str) -> Started:
+        """Go on with the very run: the provably unsent and those decided to get it again, nobody else."""
+        self.confirmation("send-rest", slug).check(typed, reason)
+        carrier = self._looked_again("send-rest", slug)
+        self.confirmation("send-rest", slug).check(typed, reason)  # as many as at the first look
+        try:
+            return self._mending().send_rest(self._rest(slug), carrier, reason)
+        finally:
+            self.watch.refresh((carrier, "console"))
+
+    def release_claim(self, slug: str, typed: str, reason: str) -> RunState:
+        """Give up a claim under which provably nothing was sent. Not by who claimed it, but after break-glass."""
+        self.confirmation("release-claim", slug).check(typed, reason)
+        carrier = self._looked_again("release-claim", slug)
+        mending = self._mending()
+        state = mending.newest(slug, carrier)
+        check_releaser(self.identity.operator, state.word.by, self.verdict(slug))
+        try:
+            return mending.release_claim(state, carrier, reason)
+        finally:
+            self.watch.refresh((carrier, "console"))
+
+    def _looked_again(self, action_id: str, slug: str) -> str:
+        """Every source is asked once more, and the rules with it. Gives the carrier's name."""
+        self.watch.refresh()
+        self._require(action_id, slug)
+        return self.carrier_of(slug).name
+
+    def _rest(self, slug: str) -> Doubt:
+        doubt = self._mending().doubt(slug, self.carrier_of(slug).name)
+        if doubt.against:
+            raise Refused(doubt.against, "Nothing was sent.")
+        if not doubt.unsent:
+            raise Refused(
+                "Nobody is left who provably got nothing.", "Nothing was sent.", "Settle the unknown, or close it."
+            )
+        return doubt
+
+    def _left(self, slug: str) -> int | None:
+        """How many the newest run hasn't reached, as far as its journal tells."""
+        try:
+            doubt = self._mending().doubt(slug, self.carrier_of(slug).name)
+        except Trouble:
+            return None
+        return doubt.unsent + doubt.unknown_total + doubt.counts.failed
+
+    def _permit(self, action_id: str, reason: str) -> None:
+        action = actions.BY_ID[action_id]
         if refusal := actions.authorize(action, self.context()):
             raise Refused(refusal, "Nothing was done.")
         if not reason.strip():
-            raise Refused("A hold needs a reason.", "Nothing was done.", "Say in a few words why.")
-        decisions = self._decisions()
-        record = decisions.release(EVERYTHING, reason) if release else decisions.hold(EVERYTHING, reason)
+            raise Refused(f"{action.label.capitalize()} needs a reason.", "Nothing was done.", "Say why.")
+
+    def _refuse_own_plan(self, slug: str) -> None:
+        """With four eyes, who planned it can't approve it: somebody else has to."""
+        if not self.policy.four_eyes:
+            return
+        here, now = self.identity.environment, self.clock()
+        for record in self.store().search(campaign=slug, action="plan", environment=here, limit=1):
+            planned_lately = now - record.utc < self.policy.plan_valid_for
+            if planned_lately and same_person(record.operator, self.identity.operator):
+                raise Refused(
+                    f"{record.operator} planned it (record {record.seq}), and four eyes are asked for here",
+                    "It was not approved",
+                    "Somebody else must approve it",
+                )
+
+    def _decided(self) -> None:
         self.watch.refresh(("console",))
-        return record
+        self.tidy()
 
     def reveal(self, what: str, slug: str = "") -> None:
         """Record that personal data is being shown. Raises when it can't be recorded: then it isn't shown."""
         self.store().note(self.identity.event("reveal", slug, "", "", what=what))
-
-    def waiting(self) -> "list[OutboxItem]":
-        return self._delivery().waiting()
-
-    # Parts.
-
-    @property
-    def identity(self) -> "Identity":
-        return self._identity()
-
-    def store(self) -> "AuditStore":
-        """The audit store, opened when first asked for. Raises AuditUnavailable."""
-        with self._store_lock:
-            if self._opened is None:
-                try:
-                    self._opened = self._open_store()
-                except Exception as error:
-                    self.store_trouble = str(error)
-                    raise
-                self.store_trouble = ""
-            return self._opened
-
-    def carrier_of(self, slug: str) -> Carrier:
-        """The carrier that holds this campaign. Raises Refused when none does."""
-        verdict = self._known(slug)
-        for o in verdict.observations if verdict else ():
-            if o.source in self._carriers and o.says != "absent":
-                return self._carriers[o.source]
-        if len(self._carriers) == 1:
-            return next(iter(self._carriers.values()))
-        raise Refused(f"No carrier holds {slug}.", "It can't be sent from here.", "Look where its files are.")
-
-    def where(self, carrier: str) -> str:
-        """Where a carrier really is: read from the live connection, not from the configuration."""
-        return str(self.connection(carrier).get("identity") or carrier)
-
-    def start(self) -> None:
-        """Begin to watch: every source is asked now and then, and what was left open is looked after."""
-        self.watch.start()
-        threading.Thread(target=self._keep_tidy, name="tidy", daemon=True).start()
-
-    def close(self) -> None:
-        self._closing.set()
-        self.watch.stop()
-        for source in self._sources.values():
-            with suppress(Exception):  # a connection that can't be closed must not keep the console open
-                source.close()
-        if self._opened is not None:
-            self._opened.close()
-
-    def _require(self, action_id: str, slug: str) -> Action:
-        action = actions.BY_ID[action_id]
-        self.verdict(slug)
-        if reason := action.disabled_reason(self.context(slug)):
-            raise Refused(reason, "Nothing was done.")
-        return action
-
-    def machine(self, carrier: str) -> str:
-        """What identifies the machine behind a carrier, by its newest look; "" before the first."""
-        facts = self.host_facts(carrier)
-        return facts.machine_id or facts.host if facts else ""
-
-    def _runs(self) -> "Runs":
-        """One for all threads: it knows the starts that are under way here."""
-        from opsconsole.runs import Runs
-
-        with self._store_lock:
-            if self._our_runs is None:
-                destinations = tuple(self._recorders)
-                self._our_runs = Runs(self.store, self._carriers, self.identity, self.clock, destinations)
-            return self._our_runs
-
-    def _decisions(self) -> "Decisions":
-        from opsconsole.decisions import Decisions
-
-        return Decisions(self.store, self.identity, tuple(self._recorders))
-
-    def _delivery(self) -> "Delivery":
-        from opsconsole.delivery import Delivery
-
-        return Delivery(self.store, self._recorders, self.clock)

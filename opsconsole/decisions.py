@@ -1,55 +1,108 @@
-"""Decisions a person takes about a campaign: approve, hold, release, mark, reschedule, cancel.
+"""Decisions a person takes about a campaign: approve, hold, release, mark, close, reschedule, cancel, break-glass.
 
 Each is one record, with a reason, and is told to the dashboard through the outbox.
 """
 
+import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from opsconsole.audit.records import Outgoing, Record
 from opsconsole.audit.store import AuditStore
-from opsconsole.audit.words import EVERYTHING, GLOBAL
+from opsconsole.audit.words import HOST, hold_key
+from opsconsole.observation import Content
 from opsconsole.ports import Refused
 from opsconsole.runs import Identity
 from opsconsole.schedule import ScheduleError, resolve_due
 from opsconsole.verdict import Verdict
 
-STATUS_OF = {"mark": "sent", "cancel": "cancelled", "reschedule": "approved"}
+STATUS_OF = {"mark": "sent", "cancel": "cancelled", "reschedule": "approved", "close": "partial"}
 
 
 class Decisions:
     """Records decisions; authorizing them is the console's work, before it comes here."""
 
     def __init__(
-        self, store: Callable[[], AuditStore], identity: Identity, destinations: tuple[str, ...] = ()
+        self,
+        store: Callable[[], AuditStore],
+        identity: Identity,
+        destinations: tuple[str, ...] = (),
+        keepers: tuple[str, ...] = (),
+        notified: tuple[str, ...] = (),
     ) -> None:
         self._store, self._identity, self._destinations = store, identity, destinations
+        self._keepers, self._notified = keepers, notified
 
-    def approve(self, verdict: Verdict, reason: str) -> Record:
-        """Approve the content as it lies on the carrier now; the approval names its digest."""
-        content = next((o.content for o in verdict.observations if o.keeps_traces and o.content), None)
-        if content is None or not content.digest:
-            raise Refused(
-                "There is no content to approve.",
-                "The host was not read, or files are missing.",
-                "Look at its files.",
-            )
-        return self._record("approve", verdict, reason, digest=content.digest, recipients=content.rows)
+    def approve(self, verdict: Verdict, reason: str, expires: datetime) -> Record:
+        """Approve the content as it lies on the carrier now, until `expires`; the approval names its digest."""
+        content = _content(verdict)
+        detail = {"digest": content.digest, "recipients": content.rows, "expires": expires.isoformat()}
+        return self._record("approve", verdict, reason, **detail)
+
+    def break_glass(self, verdict: Verdict, reason: str, now: datetime, valid_for: timedelta) -> Record:
+        """Do without the second person, for this content, for so long. Everybody who is notified hears of it."""
+        content, operator, expires = _content(verdict), self._identity.operator, now + valid_for
+        detail = {"digest": content.digest, "recipients": content.rows, "expires": expires.isoformat()}
+        payload: dict[str, Any] = {
+            "severity": "critical",
+            "title": f"break-glass: {verdict.slug}",
+            "text": f"{operator} needs no second person for {verdict.slug} until {expires:%H:%M} UTC: {reason}",
+            "fields": {
+                "campaign": verdict.slug,
+                "environment": self._identity.environment,
+                "operator": operator,
+                "session": self._identity.session,
+                "recipients": content.rows,
+                "content": content.digest,
+                "reason": reason,
+                "until": expires.isoformat(),
+            },
+        }
+        key = f"break-glass:{verdict.slug}:{secrets.token_hex(8)}"
+        outbox = tuple(Outgoing(name, f"{name}:{key}", payload) for name in self._notified)
+        event = self._identity.event("break-glass", verdict.slug, "", reason, **detail)
+        return self._store().note(event, outbox=outbox)
 
     def hold(self, scope: str, reason: str) -> Record:
-        """Hold one campaign by its slug, or everything."""
-        return self._store().note(self._identity.event("hold", _campaign(scope), "", reason, scope=scope))
+        """Hold one campaign by its slug, one carrier as `host:NAME`, or `everything`."""
+        return self._holding("hold", scope, reason)
 
     def release(self, scope: str, reason: str) -> Record:
-        return self._store().note(self._identity.event("release", _campaign(scope), "", reason, scope=scope))
+        return self._holding("release", scope, reason)
+
+    def _holding(self, action: str, scope: str, reason: str) -> Record:
+        """The hosts hear of it through the outbox; what they are told is what the store says by then."""
+        event = self._identity.event(action, hold_key(scope), "", reason, scope=scope)
+        hosts = [host for host in self._keepers if not scope.startswith(HOST) or scope == f"{HOST}{host}"]
+        payload: dict[str, Any] = {"scope": scope, "released": action == "release"}
+        key = f"{scope}:{secrets.token_hex(8)}"
+        return self._store().note(
+            event, outbox=tuple(Outgoing(f"hold:{host}", f"hold:{host}:{key}", payload) for host in hosts)
+        )
 
     def mark(self, verdict: Verdict, reason: str) -> Record:
-        """It went out, on the evidence named in `reason`."""
-        return self._record("mark", verdict, reason, was=str(verdict.status), why=verdict.why)
+        """It went out, on the evidence named in `reason`. Whatever was open for it has ended with that."""
+        record = self._record("mark", verdict, reason, was=str(verdict.status), why=verdict.why)
+        self._resolve_open(verdict.slug, record)
+        return record
+
+    def close(self, verdict: Verdict, reason: str, left: int | None) -> Record:
+        """It stays as it is; `left` were not reached and get nothing (None: nobody knows how many)."""
+        run = verdict.run.run_id if verdict.run else ""
+        record = self._record("close", verdict, reason, was=str(verdict.status), run=run, left=left)
+        self._resolve_open(verdict.slug, record)
+        return record
 
     def cancel(self, verdict: Verdict, reason: str) -> Record:
         return self._record("cancel", verdict, reason, was=str(verdict.status), why=verdict.why)
+
+    def _resolve_open(self, slug: str, decision: Record) -> None:
+        store, identity = self._store(), self._identity
+        for intent in store.unresolved(identity.environment):
+            if intent.campaign == slug:
+                because = f"{decision.action} by {decision.operator} (record {decision.seq}): {decision.reason}"
+                store.resolve(intent, identity.event("", slug, intent.run, because))
 
     def reschedule(self, verdict: Verdict, local: str, now: datetime, reason: str) -> Record:
         """A new due time, as local text in the campaign's zone. Raises Refused for gaps, doubles and the past."""
@@ -78,7 +131,7 @@ class Decisions:
         payload = {
             "slug": verdict.slug,
             "run_id": key,
-            "status": STATUS_OF[action],
+            "status": "sent" if detail.get("left") == 0 else STATUS_OF[action],
             "decided": action,
             "reason": reason,
             "operator": self._identity.operator,
@@ -88,5 +141,12 @@ class Decisions:
         return tuple(Outgoing(name, key, payload) for name in self._destinations)
 
 
-def _campaign(scope: str) -> str:
-    return GLOBAL if scope == EVERYTHING else scope
+def _content(verdict: Verdict) -> Content:
+    content = next((o.content for o in verdict.observations if o.keeps_traces and o.content), None)
+    if content is None or not content.digest:
+        raise Refused(
+            "There is no content to approve.",
+            "The host was not read, or files are missing.",
+            "Look at its files.",
+        )
+    return content

@@ -46,7 +46,8 @@ def _already_started(case: Case, status: str) -> Iterator[Finding]:
         if o.says is Says.CLAIMED:
             run = o.run or RunWord()
             text = f"{o.source} holds a claim by {run.by or 'someone'} made {case.say(run.claimed_at)}".rstrip()
-            yield Finding(code="claimed", severity=Severity.BLOCK, text=text)
+            left = run.claimed_at is None or case.now - run.claimed_at >= case.policy.claim_left_after
+            yield Finding(code="claimed", severity=Severity.BLOCK, text=text, alarm=left and status == "CLAIMED")
 
 
 def _source_stale(case: Case, status: str) -> Iterator[Finding]:

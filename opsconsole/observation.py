@@ -148,6 +148,8 @@ class Observation:
     note: str = ""
     records: bool = False  # it is meant to be told the outcome
     own_runs: tuple[str, ...] | None = None  # run ids this console started; only its own store knows them
+    closed: bool = False  # decided: left as it is, whoever was not reached gets nothing
+    break_glass: Approval | None = None  # stands in for the second person
     open_intents: tuple[str, ...] = ()  # what was begun here and has no recorded end, in words
     next_attempt: int = 1  # the attempt a new run would claim here; those before it were released
 

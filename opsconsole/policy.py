@@ -12,6 +12,7 @@ class Policy:
     latest_start_after: timedelta = timedelta(hours=2)
     early_tolerance: timedelta = timedelta(seconds=60)
     stall_after: timedelta = timedelta(minutes=5)
+    claim_left_after: timedelta = timedelta(minutes=1)  # a claim without a start that is older needs somebody
     dry_run_valid_for: timedelta = timedelta(minutes=30)
     plan_valid_for: timedelta = timedelta(minutes=30)
     clock_show: float = 2.0

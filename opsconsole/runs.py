@@ -4,8 +4,8 @@ The audit store hears of a start before the carrier does, and of the end from th
 that could have sent mail is ever repeated here: when in doubt the carrier is asked (DESIGN §6.4, §6.5).
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from threading import Event as Flag
@@ -13,13 +13,29 @@ from typing import Any
 
 from opsconsole.audit.records import AuditUnavailable, Event, Outgoing, Phase, Record
 from opsconsole.audit.store import AuditStore
-from opsconsole.audit.words import SEND
+from opsconsole.audit.words import SEND, SEND_REST, SETTLE
+from opsconsole.campaign import Approval
 from opsconsole.observation import Says
-from opsconsole.plan import Plan
-from opsconsole.ports import Carrier, Followed, MaybeStarted, OutOfReach, Refused, RunState, Started, Trouble, Verb
+from opsconsole.plan import Plan, content_digest
+from opsconsole.ports import (
+    Carrier,
+    Doubts,
+    Followed,
+    MaybeStarted,
+    OutOfReach,
+    Refused,
+    RunState,
+    Started,
+    Trouble,
+    Verb,
+)
 from opsconsole.schedule import say_span
 
 ENDS = frozenset({Says.ENDED})
+LOOKED_AFTER = frozenset({SEND, SEND_REST, SETTLE, *(f"run-{verb}" for verb in Verb)})
+"""Actions whose open intents the carrier can be asked about."""
+SAME_INSTANT = timedelta(seconds=2)
+"""So far may two readings of one end lie apart, where the host's clock is corrected."""
 STARTING_FOR = timedelta(minutes=2)
 """So long a start by another console may be under way: its carrier's own time limits, and some more."""
 
@@ -62,29 +78,44 @@ class Runs:
     ) -> None:
         self._store, self._carriers, self._identity = store, carriers, identity
         self._clock, self._destinations = clock, destinations
-        self._starting: list[str] = []  # run ids, from before the intent until the carrier has answered
+        self._under_way: list[tuple[str, str]] = []
 
-    def start(self, plan: Plan, reason: str = "") -> Started:
-        """Record the intent, then start. Raises Trouble (nothing was sent) or MaybeStarted (ask, don't repeat)."""
-        store, identity = self._store(), self._identity
-        event = identity.event(
-            SEND, plan.slug, plan.run_id, reason, plan=plan.document(), digest=plan.digest, carrier=plan.carrier
-        )
-        self._starting.append(plan.run_id)
+    @contextmanager
+    def busy(self, action: str, about: str) -> Iterator[None]:
+        """From before an intent until its carrier has answered: this console's own work is not looked after."""
+        self._under_way.append((action, about))
         try:
-            intent = store.intent(event)
-            started = self._carriers[plan.carrier].start(plan, identity.operator)
-        except MaybeStarted as error:
-            self._note(identity.event("send-unclear", plan.slug, plan.run_id, error.what))
-            raise
-        except Trouble as error:
-            # Every other trouble promises that nothing was sent (ports.Carrier), so the intent has its outcome.
-            self._outcome(intent, identity.event(SEND, plan.slug, plan.run_id, str(error), result="not-started"))
-            raise
+            yield
         finally:
-            self._starting.remove(plan.run_id)
+            self._under_way.remove((action, about))
+
+    def start(self, plan: Plan, reason: str = "", approval: Approval | None = None) -> Started:
+        """Record the intent, then start. Raises Trouble (nothing was sent) or MaybeStarted (ask, don't repeat).
+
+        `approval` is the one the start rests on: the store holds the approver against the planner.
+        """
+        store, identity = self._store(), self._identity
+        detail = {
+            "plan": plan.document(),
+            "digest": plan.digest,
+            "carrier": plan.carrier,
+            "content": content_digest(plan.digests),
+            "approval": _approval(approval),
+        }
+        with self.busy(SEND, plan.run_id):
+            intent = store.intent(identity.event(SEND, plan.slug, plan.run_id, reason, **detail))
+            try:
+                started = self._carriers[plan.carrier].start(plan, identity.operator)
+            except MaybeStarted as error:
+                self.note(identity.event("send-unclear", plan.slug, plan.run_id, error.what))
+                raise
+            except Trouble as error:
+                # Every other trouble promises that nothing was sent (ports.Carrier): the intent has its outcome.
+                said = identity.event(SEND, plan.slug, plan.run_id, str(error), result="not-started")
+                self.record_outcome(intent, said)
+                raise
         joined = not started.fresh
-        self._note(identity.event("send-started", plan.slug, plan.run_id, joined=joined, attempt=plan.attempt))
+        self.note(identity.event("send-started", plan.slug, plan.run_id, joined=joined, attempt=plan.attempt))
         return started
 
     def follow(
@@ -101,37 +132,53 @@ class Runs:
         """Pause, resume or cancel a run, with a record before and after."""
         store, identity = self._store(), self._identity
         event = identity.event(f"run-{verb}", slug, "", reason, attempt=attempt, carrier=carrier)
-        intent = store.intent(event)
-        try:
-            state = self._carriers[carrier].signal(slug, attempt, verb)
-        except Trouble as error:
-            # A lost answer is none: whether the run was told isn't known.
-            result = "failed" if isinstance(error, Refused | OutOfReach) else "unclear"
-            self._outcome(intent, identity.event(f"run-{verb}", slug, "", str(error), result=result))
-            raise
-        done = identity.event(f"run-{verb}", slug, state.run_id, result="done", state=str(state.says))
-        self._outcome(intent, done)
+        with self.busy(f"run-{verb}", slug):
+            intent = store.intent(event)
+            try:
+                state = self._carriers[carrier].signal(slug, attempt, verb)
+            except Trouble as error:
+                # A lost answer is none: whether the run was told isn't known.
+                result = "failed" if isinstance(error, Refused | OutOfReach) else "unclear"
+                self.record_outcome(intent, identity.event(f"run-{verb}", slug, "", str(error), result=result))
+                raise
+            done = identity.event(f"run-{verb}", slug, state.run_id, result="done", state=str(state.says))
+            self.record_outcome(intent, done)
         return state
 
-    def _note(self, event: Event) -> None:
+    def note(self, event: Event) -> None:
+        """A record of what a carrier did; a store that fails by then must not hide it."""
         with suppress(AuditUnavailable):
             self._store().note(event)
 
-    def _outcome(self, intent: Record, event: Event) -> None:
+    def record_outcome(self, intent: Record, event: Event) -> None:
+        """As `note`; without it the intent stays open, and is looked after."""
         with suppress(AuditUnavailable):
             self._store().outcome(intent, event)
 
     def close(self, state: RunState) -> Record | None:
-        """Record the end of a run this console started, once, and put the news for others into the outbox."""
-        if state.says not in ENDS:
+        """Record the end of a run this console started or went on with, once, and put the news for others into
+        the outbox. The end of a rest is an outcome of the start as well: the newest word on the whole run."""
+        if state.says not in ENDS or not state.run_id:
             return None
-        store = self._store()
-        intent = self._open_intent(store, state.run_id)
-        if intent is None:
-            return None
-        detail = ended_detail(state)
-        event = self._identity.event(SEND, state.slug, state.run_id, **detail)
-        return store.outcome(intent, event, outbox=self._news(state, intent, detail))
+        store, detail = self._store(), ended_detail(state)
+        records = store.for_run(state.run_id)
+        answered = {r.ref for r in records if r.phase is Phase.OUTCOME}
+        intents = [r for r in records if r.phase is Phase.INTENT and r.action in (SEND, SEND_REST)]
+        rests = [
+            r for r in intents if r.action == SEND_REST and r.seq not in answered and ended_since(state, r.detail)
+        ]
+        start = next((r for r in intents if r.action == SEND), None)
+        told = [r for r in records if r.phase is Phase.OUTCOME and r.detail.get("ended_at") == detail["ended_at"]]
+        closed = None
+        if start is not None and (start.seq not in answered or (rests and not told)):
+            again = start.seq in answered
+            event = self._identity.event(SEND, state.slug, state.run_id, **detail)
+            closed = store.outcome(start, event, outbox=self._news(state, rests[-1] if again else start, again))
+        for rest in rests:
+            outbox = () if start is not None else self._news(state, rest, True)
+            event = self._identity.event(SEND_REST, state.slug, state.run_id, **detail)
+            closed = store.outcome(rest, event, outbox=outbox)
+        return closed
 
     def reconcile(self) -> tuple[str, ...]:
         """Look after every intent left open, by asking its carrier; says what was found. Repeats nothing.
@@ -140,25 +187,50 @@ class Runs:
         """
         found = []
         for intent in self._store().unresolved(self._identity.environment):
-            if intent.action == SEND and intent.run not in self._starting:
-                found.append(f"{intent.campaign}: {self._look_after(intent)}")
+            about = (intent.action, intent.campaign if intent.action.startswith("run-") else intent.run)
+            if intent.action in LOOKED_AFTER and about not in self._under_way:
+                found.append(f"{intent.campaign}: {self._asked(intent)}")
         return tuple(found)
 
-    def _look_after(self, intent: Record) -> str:
+    def _asked(self, intent: Record) -> str:
         carrier = self._carriers.get(str(intent.detail.get("carrier", "")))
         if carrier is None:
             return f"its carrier is not in this configuration; record {intent.seq} stays open"
-        plan = intent.detail.get("plan")
-        attempt = plan.get("attempt") if isinstance(plan, Mapping) else None
         try:
-            state = carrier.run_state(intent.campaign, attempt if isinstance(attempt, int) else None)
-            if state is None or state.run_id != intent.run:
-                age = self._clock() - intent.utc
-                if intent.session != self._identity.session and timedelta(0) <= age < STARTING_FOR:
-                    return f"{intent.operator} began it {say_span(age)} ago and may be starting it now"
-                state = carrier.give_up(intent.campaign, intent.run)
+            return self._look_after(intent, carrier)
         except Trouble as error:
             return f"can't be asked now ({error.what})"
+
+    def _look_after(self, intent: Record, carrier: Carrier) -> str:
+        attempt = attempt_of(intent)
+        state = carrier.run_state(intent.campaign, attempt)
+        if intent.action == SEND:
+            return self._look_after_start(intent, carrier, state)
+        if intent.action == SEND_REST and state is not None and state.says in ENDS:
+            if ended_since(state, intent.detail) and state.run_id == intent.run:
+                self.close(state)
+                return "the rest ended while nobody watched; its end is recorded now"
+        elif intent.action == SEND_REST and state is not None:
+            return f"it is {state.says} on {carrier.name}"
+        if waiting := self._may_be_under_way(intent):
+            return waiting
+        now = f"it is now {state.says}" if state else "there is no such run now"
+        detail: dict[str, Any] = {"result": "unclear", "state": str(state.says) if state else ""}
+        if intent.action == SETTLE and isinstance(carrier, Doubts) and attempt is not None:
+            doubt = carrier.doubt(intent.campaign, attempt)
+            now = f"the journal now has {doubt.unknown_total:,} unknown and {doubt.unsent:,} unsent"
+            detail |= {"unknown": doubt.unknown_total, "unsent": doubt.unsent}
+        note = f"what came of it is unclear: {now}"
+        self._store().outcome(
+            intent, self._identity.event(intent.action, intent.campaign, intent.run, note, **detail)
+        )
+        return note
+
+    def _look_after_start(self, intent: Record, carrier: Carrier, state: RunState | None) -> str:
+        if state is None or state.run_id != intent.run:
+            if waiting := self._may_be_under_way(intent):
+                return waiting
+            state = carrier.give_up(intent.campaign, intent.run)
         if state is None:
             note = "the carrier has no trace of this run and takes it no more: it was not started"
             event = self._identity.event(SEND, intent.campaign, intent.run, note, result="not-started")
@@ -169,17 +241,19 @@ class Runs:
             return "ended while nobody watched; its end is recorded now"
         return f"it is {state.says} on {carrier.name}"
 
-    def _open_intent(self, store: AuditStore, run_id: str) -> Record | None:
-        records = store.for_run(run_id)
-        closed = {r.ref for r in records if r.phase is Phase.OUTCOME}
-        return next(
-            (r for r in records if r.action == SEND and r.phase is Phase.INTENT and r.seq not in closed), None
-        )
+    def _may_be_under_way(self, intent: Record) -> str:
+        """Another console's work gets its time; "" when it had it."""
+        age = self._clock() - intent.utc
+        if intent.session != self._identity.session and timedelta(0) <= age < STARTING_FOR:
+            return f"{intent.operator} began it {say_span(age)} ago and may be starting it now"
+        return ""
 
-    def _news(self, state: RunState, intent: Record, detail: Mapping[str, Any]) -> tuple[Outgoing, ...]:
+    def _news(self, state: RunState, intent: Record, again: bool) -> tuple[Outgoing, ...]:
+        detail = ended_detail(state)
+        end = f"{state.run_id}:{detail['ended_at']}" if again else state.run_id
         payload = {
             "slug": state.slug,
-            "run_id": state.run_id,
+            "run_id": end,
             "status": detail["status"],
             "completed_at": detail["ended_at"],
             "counts": detail["counts"],
@@ -187,7 +261,34 @@ class Runs:
             "session": intent.session,
             "operator": intent.operator,
         }
-        return tuple(Outgoing(name, f"{state.run_id}:completion", payload) for name in self._destinations)
+        return tuple(Outgoing(name, f"{name}:{end}:completion", payload) for name in self._destinations)
+
+
+def attempt_of(intent: Record) -> int | None:
+    """The attempt an intent speaks of; None when it names none."""
+    plan = intent.detail.get("plan")
+    attempt = plan.get("attempt") if isinstance(plan, Mapping) else intent.detail.get("attempt")
+    return attempt if isinstance(attempt, int) else None
+
+
+def ended_since(state: RunState, detail: Mapping[str, Any]) -> bool:
+    """Whether this end came after the one that was there when the rest was to be sent."""
+    before, now = detail.get("before"), state.word.ended_at
+    if not isinstance(before, str) or now is None:
+        return True
+    return now - datetime.fromisoformat(before) > SAME_INSTANT
+
+
+def _approval(approval: Approval | None) -> dict[str, Any] | None:
+    if approval is None:
+        return None
+    return {
+        "by": approval.by,
+        "at": approval.at.isoformat() if approval.at else None,
+        "digest": approval.digest,
+        "reference": approval.reference,
+        "expires": approval.expires.isoformat() if approval.expires else None,
+    }
 
 
 def ended_detail(state: RunState) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from opsconsole.campaign import Details
-from opsconsole.plan import Actual, DryRun, Plan, compare, say_stale, short
+from opsconsole.campaign import Approval, Details
+from opsconsole.plan import Actual, Difference, DryRun, Plan, compare, say_stale, short
 from opsconsole.policy import Policy
 from opsconsole.ports import Refused
 from opsconsole.schedule import latest_start, say_clocks, say_distance, say_span
@@ -14,6 +14,11 @@ from opsconsole.verdict import Verdict
 CONSEQUENCES = {
     "mark": "record that it went out, on your word; the dashboard is told, and it can't be sent any more",
     "cancel": "record that it will not be sent; the dashboard is told. Its files and cron lines stay",
+    "settle": "write your decision into the host's journal; it sends nothing by itself",
+    "send-rest": "send to those who provably got nothing, and to those decided to get it again, under the same run",
+    "close": "leave it as it is: whoever is left gets nothing, and nothing more can be sent",
+    "release-claim": "give up the claim, if the host can prove that nobody was mailed; it can be planned again",
+    "break-glass": "do without the second person for this very content, for a short time; others are notified",
     "stop": "end the run for good: whoever has not been mailed yet gets nothing",
 }
 """What an action will do, where that is more than its tooltip says."""
@@ -72,6 +77,37 @@ def _changed(now_there: Mapping[str, str], rehearsed: Mapping[str, str]) -> str:
     return ", ".join(parts) + " changed" if parts else "the content changed"
 
 
+def approval_for(verdict: Verdict, planner: str, policy: Policy) -> Approval | None:
+    """The approval a send planned by `planner` rests on: the newest that counts, and with four eyes the newest by
+    somebody else. Raises Refused when there is none by anybody else."""
+    if not policy.four_eyes:
+        return next(iter(verdict.approvals), None)
+    found = next((a for a in verdict.approvals if a.alone or not same_person(a.by, planner)), None)
+    if found is None and verdict.approvals:
+        raise Refused(
+            f"{planner} approved it and plans it, and four eyes are asked for here",
+            "Nothing was sent",
+            "Somebody else must approve it, or plan it",
+        )
+    return found
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names are one operator's: spelling by case and space doesn't make two of them."""
+    return one.strip().casefold() == other.strip().casefold()
+
+
+def check_releaser(operator: str, claimer: str, verdict: Verdict) -> None:
+    """Raises Refused unless another than `claimer` gives the claim back, or glass was broken for it."""
+    if not same_person(operator, claimer) or any(a.alone for a in verdict.approvals):
+        return
+    raise Refused(
+        f"{claimer} made this claim, and a second person must release it",
+        "The claim stays",
+        "Ask somebody else, or an admin to break glass",
+    )
+
+
 def make_plan(
     verdict: Verdict,
     dry_run: DryRun | None,
@@ -81,12 +117,12 @@ def make_plan(
     host: str,
     operator: str,
     now: datetime,
-    attempt: int = 1,
 ) -> Plan:
     """Freeze what will be sent. Raises Refused with every reason when it can't be sent."""
     reasons = why_no_plan(verdict, dry_run, policy, now)
     if reasons or dry_run is None or dry_run.audience is None:
         raise Refused(" ".join(_sentence(reason) for reason in reasons), "No plan was made; nothing was sent.")
+    approval_for(verdict, operator, policy)
     details = verdict.details
     return Plan(
         slug=verdict.slug,
@@ -104,7 +140,7 @@ def make_plan(
         planned_by=operator,
         created_at=now,
         expires_at=now + policy.plan_valid_for,
-        attempt=attempt,
+        attempt=next_attempt(verdict, dry_run.carrier),
     )
 
 
@@ -117,12 +153,21 @@ def check_plan(
     repeated = dry_run.duplicates if dry_run else 0
     people = content.rows - repeated if content and content.rows_exact and content.rows is not None else None
     actual = Actual(digests=dict(content.digests) if content else None, audience=people, host=host)
-    if differences := compare(plan, actual, now):
+    differences = list(compare(plan, actual, now))
+    if (attempt := next_attempt(verdict, plan.carrier)) != plan.attempt:
+        differences.append(Difference("attempt", str(plan.attempt), str(attempt)))
+    if differences:
         reasons: tuple[str, ...] = (say_stale(differences), *verdict.obstacles)
     else:
         reasons = why_no_plan(verdict, dry_run, policy, now)
     if reasons:
         raise Refused(" ".join(_sentence(reason) for reason in reasons), "Nothing was sent.")
+    approval_for(verdict, plan.planned_by, policy)
+
+
+def next_attempt(verdict: Verdict, carrier: str) -> int:
+    """The attempt a new run would claim on this carrier: one more than those that were released."""
+    return next((o.next_attempt for o in verdict.observations if o.source == carrier), 1)
 
 
 def confirm_send(
@@ -134,6 +179,7 @@ def confirm_send(
     now: datetime,
     local_zone: str,
     warnings: tuple[str, ...],
+    approval: Approval | None = None,
 ) -> Confirmation:
     """What the operator reads and types before `plan` is sent. `where` is read from the live connection."""
     return Confirmation(
@@ -153,6 +199,7 @@ def confirm_send(
                 else "–",
             ),
             ("window", plan.window or "any time"),
+            ("approved", say_approval(approval, now)),
             ("dry run", f"{say_span(now - plan.dry_run_at)} ago, record {plan.dry_run_seq}"),
             ("plan", f"{short(plan.digest)}, good for {say_span(plan.expires_at - now)}"),
         ),
@@ -161,6 +208,15 @@ def confirm_send(
         danger=danger,
         warnings=warnings,
     )
+
+
+def say_approval(approval: Approval | None, now: datetime) -> str:
+    """`by ana, good for 23 h`, `by nobody else: glass was broken by mara, good for 12 min`."""
+    if approval is None:
+        return "by nobody"
+    until = f", good for {say_span(approval.expires - now)}" if approval.expires else ""
+    by = f"by nobody else: glass was broken by {approval.by}" if approval.alone else f"by {approval.by}"
+    return by + until
 
 
 def confirm_decision(
@@ -172,15 +228,20 @@ def confirm_decision(
     environment: str,
     danger: bool,
     needs_reason: bool,
+    rows: int | None = None,
 ) -> Confirmation:
-    """The confirmation of a destructive decision other than a send."""
-    number = f" {verdict.audience}" if verdict.audience is not None else ""
+    """The confirmation of a destructive decision other than a send. `rows` are the recipients it is about, where
+    that isn't all of them."""
+    about = verdict.audience if rows is None else rows
+    number = f" {about}" if about is not None else ""
+    concerned = (("it concerns", f"{rows:,} of them"),) if rows is not None else ()
     return Confirmation(
         action=action,
         title=title,
         lines=(
             ("campaign", f"{verdict.slug}  {verdict.details.name}".strip()),
             ("recipients", f"{verdict.audience:,}" if verdict.audience is not None else "not known"),
+            *concerned,
             ("it is", f"{verdict.status}: {verdict.why}"),
             ("environment", environment),
             ("this will", consequence),

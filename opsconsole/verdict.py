@@ -23,6 +23,7 @@ class Status(StrEnum):
     STALLED = "STALLED"
     PAUSED = "PAUSED"
     SENDING = "SENDING"
+    CLAIMED = "CLAIMED"
     PARTIAL = "PARTIAL"
     SENT = "SENT"
     FAILED = "FAILED"
@@ -47,6 +48,7 @@ class Group(StrEnum):
 GROUPS = {
     Status.PAUSED: Group.IN_FLIGHT,
     Status.SENDING: Group.IN_FLIGHT,
+    Status.CLAIMED: Group.IN_FLIGHT,
     Status.DUE: Group.UPCOMING,
     Status.PENDING: Group.UPCOMING,
     Status.HELD: Group.UPCOMING,
@@ -57,13 +59,14 @@ GROUPS = {
 
 NEXT_STEPS: dict[Status, tuple[str, ...]] = {
     Status.CONFLICT: ("hold", "mark", "cancel"),
-    Status.IN_DOUBT: ("attach", "mark", "hold"),
+    Status.IN_DOUBT: ("doubt", "settle", "send-rest", "close", "attach", "mark", "hold"),
     Status.STALLED: ("attach", "pause", "stop"),
     Status.PAUSED: ("attach", "resume", "stop"),
     Status.SENDING: ("attach", "pause", "stop"),
-    Status.PARTIAL: ("attach", "mark"),
+    Status.CLAIMED: ("attach", "release-claim", "hold"),
+    Status.PARTIAL: ("doubt", "settle", "send-rest", "close", "attach", "mark"),
     Status.SENT: ("attach",),
-    Status.FAILED: ("attach", "mark", "cancel"),
+    Status.FAILED: ("attach", "release-claim", "mark", "cancel"),
     Status.CANCELLED: ("reschedule",),
     Status.HELD: ("release", "cancel"),
     Status.UNKNOWN: ("refresh", "host", "hold"),
@@ -94,12 +97,15 @@ class Verdict:
     run: RunWord | None = None
     moved: datetime | None = None
     observations: tuple[Observation, ...] = ()
+    closed: bool = False  # somebody decided to leave it as it is
+    approvals: tuple[Approval, ...] = ()  # those that count now, newest first
 
     @property
     def group(self) -> Group:
-        """By status, but something done that can still do harm needs attention."""
-        group = GROUPS.get(self.status, Group.ATTENTION)
-        return Group.ATTENTION if group is Group.DONE and self._alarms else group
+        """By status, but something done that can still do harm, or a claim left behind, needs attention."""
+        group = Group.DONE if self.closed else GROUPS.get(self.status, Group.ATTENTION)
+        may_wait = group is Group.DONE or self.status is Status.CLAIMED
+        return Group.ATTENTION if may_wait and self._alarms else group
 
     @property
     def _alarms(self) -> bool:
@@ -122,7 +128,7 @@ def judge(slug: str, observations: Iterable[Observation], policy: Policy, now: d
     case = Case.of(slug, observations, policy, now)
     status, why = next((status, why) for status, rule in RULES if (why := rule(case)) is not None)
     findings = find(case, status)
-    steps = NEXT_STEPS[status]
+    steps = ("doubt", "attach") if case.closed and status is Status.PARTIAL else NEXT_STEPS[status]
     if any(finding.code in ("fires-again", "scheduled-twice") for finding in findings):
         steps = ("host", *steps)
     return Verdict(
@@ -138,6 +144,8 @@ def judge(slug: str, observations: Iterable[Observation], policy: Policy, now: d
         run=case.run,
         moved=case.moved,
         observations=case.observations,
+        closed=case.closed is not None and status in (Status.PARTIAL, Status.SENT),
+        approvals=case.approvals,
     )
 
 
@@ -185,7 +193,7 @@ def _denies(o: Observation) -> str:
 
 
 def _in_doubt(case: Case) -> str | None:
-    if case.marked:
+    if case.marked or case.closed:
         return None
     for o in case.observations:
         if o.says is Says.STARTED:
@@ -225,12 +233,24 @@ def _sending(case: Case) -> str | None:
     return f"running on {o.source} since {case.say(_started(o))}{counts}{note}"
 
 
+def _claimed(case: Case) -> str | None:
+    o = case.live(Says.CLAIMED)
+    if o is None or case.marked or case.cancelled:
+        return None
+    since = case.say(o.run.claimed_at) if o.run else ""
+    return f"claimed {since} {_by(o)} and not started: provably nothing was sent under this claim"
+
+
 def _partial(case: Case) -> str | None:
     if case.marked:
         return None
+    end = f"; closed {case.say(case.closed.since)} {_by(case.closed)}: {case.closed.note}" if case.closed else ""
     for o in case.observations:
         if o.says is Says.ENDED and o.went_out and (why := case.shortfall(o)):
-            return f"ended {case.say(o.since)} on {o.source}: {why}"
+            return f"ended {case.say(o.since)} on {o.source}: {why}{end}"
+        if o.says is Says.STARTED and case.closed:
+            counts = f" {say_counts(o.run.counts)} by its log" if o.run and o.run.counts else " how far isn't known"
+            return f"broke off on {o.source}:{counts}{end}"
     return None
 
 
@@ -353,6 +373,7 @@ RULES: tuple[tuple[Status, Rule], ...] = (
     (Status.STALLED, _stalled),
     (Status.PAUSED, _paused),
     (Status.SENDING, _sending),
+    (Status.CLAIMED, _claimed),
     (Status.PARTIAL, _partial),
     (Status.SENT, _sent),
     (Status.FAILED, _failed),

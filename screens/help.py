@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from opsconsole.actions import Action, Danger, offered
+from opsconsole.actions import Action, Danger
 from opsconsole.verdict import Status
 from screens.safe import safe
 from screens.widgets.aside import Aside
@@ -29,6 +29,7 @@ MEANINGS = {
     Status.CONFLICT: "sources contradict each other about whether it went out",
     Status.IN_DOUBT: "a run started and has no end: it may have been sent",
     Status.STALLED: "running, and nothing moves",
+    Status.CLAIMED: "a run was claimed and never started: provably nobody was mailed",
     Status.PARTIAL: "ended, and counts disagree or some failed",
     Status.FAILED: "tried, and nobody was mailed",
     Status.OVERDUE: "approved, past its time, never started",
@@ -57,11 +58,11 @@ def help_text(on: "ConsoleScreen") -> Table:
         ("Change", Danger.CHANGE),
         ("For good", Danger.DESTRUCTIVE),
     ):
-        chosen = [action for action in offered(on.PLACE) if action.danger is danger]
+        chosen = [action for action in on.offered if action.danger is danger]
         if chosen:
             _heading(page, heading, ABOUT[danger])
         for action in chosen:
-            _action(page, action, on.ops.disabled_reason(action.id, on.slug))
+            _action(page, action, on.disabled_reason(action.id))
     if on.KEYS:
         _heading(page, "Here", "on this screen")
         for key, label in on.KEYS:

@@ -92,7 +92,7 @@ class HoldsScreen(ConsoleScreen):
             if answer is not None:
                 in_thread(
                     self,
-                    lambda: self.console.hold_everything(release, answer[0]),
+                    lambda: self.console.hold_scope("everything", release, answer[0]),
                     lambda _: self.ops.tell(f"{'Released' if release else 'Held'}: everything. Recorded."),
                     lambda error: self.ops.tell(error, "error"),
                 )

@@ -455,7 +455,7 @@ def test_a_due_time_that_makes_no_sense_is_refused(store: AuditStore, local: str
 def test_an_approval_names_the_content_it_is_for(store: AuditStore) -> None:
     decisions = decided(store)
     plain = dashboard(approval=None)
-    decisions.approve(verdict(plain, host()), "checked with legal")
+    decisions.approve(verdict(plain, host()), "checked with legal", NOW + timedelta(hours=24))
     assert verdict(plain, host(), words(store)).status is Status.OVERDUE
     content = host().content
     assert content is not None
@@ -473,7 +473,7 @@ def test_what_was_decided_in_another_environment_counts_there_alone(
     staging = Identity("mara", "s-9", "staging")
     elsewhere = Decisions(lambda: store, staging, ())
     elsewhere.hold("everything", "provider down")
-    elsewhere.approve(verdict(dashboard(approval=None), host()), "only a rehearsal")
+    elsewhere.approve(verdict(dashboard(approval=None), host()), "only a rehearsal", NOW + timedelta(hours=24))
     elsewhere.mark(verdict(dashboard(), host()), "sent to the testers")
     report = ConsoleSource(lambda: store, lambda: NOW, "prod").observe()
     assert (report.observations, report.holds) == ((), ())

@@ -11,11 +11,18 @@ from opsconsole.campaign import Approval, Details
 from opsconsole.observation import Counts, Evidence, Hold, Mark, Observation, Report, RunWord, Says
 from opsconsole.schedule import Due
 
-SEND = "send"
-DECISIONS = ("mark", "cancel", "reschedule")
+SEND, SEND_REST, SETTLE, RELEASE_CLAIM = "send", "send-rest", "settle", "release-claim"
+DECISIONS = ("mark", "cancel", "reschedule", "close")
 EVERYTHING = "everything"
 """The scope of a hold on all campaigns; no slug, since records of it carry it under `scope`."""
+HOST = "host:"
+"""Begins the scope of a hold on one carrier."""
 GLOBAL = "*"
+
+
+def hold_key(scope: str) -> str:
+    """What a hold's records carry as their campaign: the slug, `host:NAME`, or `*` for everything."""
+    return GLOBAL if scope == EVERYTHING else scope
 
 
 Words = tuple[tuple[Observation, ...], tuple[Hold, ...]]
@@ -58,27 +65,32 @@ class ConsoleSource:
         store, here = self._store(), self._environment
         decided = store.last_by_campaign(DECISIONS, here)
         approved = store.last_by_campaign(("approve",), here)
+        alone = store.last_by_campaign(("break-glass",), here)
+        released = _released(store, here)
         held = store.last_by_campaign(("hold", "release"), here)
         last = store.last_by_campaign((SEND,), here)
-        sends = {slug: _last_run(store, record, here) for slug, record in last.items()}
+        runs = {slug: _last_run(store, record, here, released) for slug, record in last.items()}
+        sends = {slug: record for slug, record in runs.items() if record is not None}
         unresolved: dict[str, list[Record]] = {}
         for intent in store.unresolved(here):
             unresolved.setdefault(intent.campaign, []).append(intent)
-        everywhere = _hold(held.pop(GLOBAL, None), EVERYTHING)
-        slugs = {*decided, *approved, *held, *sends, *unresolved} - {GLOBAL, ""}
+        everywhere = [hold_of(held.pop(GLOBAL, None), EVERYTHING)]
+        everywhere += [hold_of(held.pop(key), key) for key in sorted(held) if key.startswith(HOST)]
+        slugs = {*decided, *approved, *alone, *held, *last, *unresolved} - {GLOBAL, ""}
         words = tuple(
             observation(
                 slug,
                 now,
                 decision=decided.get(slug),
                 approval=approved.get(slug),
-                holds=tuple(h for h in (_hold(held.get(slug), slug),) if h),
+                alone=alone.get(slug),
+                holds=tuple(h for h in (hold_of(held.get(slug), slug),) if h),
                 send=sends.get(slug),
                 open_intents=tuple(unresolved.get(slug, ())),
             )
             for slug in sorted(slugs)
         )
-        return words, (everywhere,) if everywhere else ()
+        return words, tuple(hold for hold in everywhere if hold)
 
 
 _FRESH = timedelta(hours=24)  # the store is ours: it is as true as when it was last read
@@ -90,12 +102,13 @@ def observation(
     *,
     decision: Record | None = None,
     approval: Record | None = None,
+    alone: Record | None = None,
     holds: tuple[Hold, ...] = (),
     send: Record | None = None,
     open_intents: tuple[Record, ...] = (),
 ) -> Observation:
     """The store's word on one campaign, from the newest record of each kind."""
-    says, decided, since, run, note = Says.NOTHING, False, None, None, ""
+    says, decided, since, run, note, closed = Says.NOTHING, False, None, None, "", False
     details = Details()
     if send is not None:
         run = _run(send)
@@ -103,7 +116,14 @@ def observation(
         if _ended(send):
             says = Says.ENDED
     newest = decision is not None and (send is None or decision.seq > send.seq)
-    if decision is not None and decision.action == "reschedule":
+    if decision is not None and decision.action == "close":
+        # The end of a run begun before it, recorded later, opens nothing again.
+        closed = send is None or (send.ref or send.seq) < decision.seq
+        if closed:
+            decided, since, note = True, decision.utc, decision.reason
+            run = replace(run or RunWord(), by=decision.operator)
+            says = Says.SENT if decision.detail.get("left") == 0 else says
+    elif decision is not None and decision.action == "reschedule":
         decided, details = True, _rescheduled(decision)
         # A new due time gives a new chance to a run that reached nobody; it takes back no mail.
         if newest and not (says is Says.ENDED and _reached(run)):
@@ -124,6 +144,8 @@ def observation(
         run=run,
         details=details,
         approval=_approval(approval),
+        break_glass=_approval(alone),
+        closed=closed,
         holds=holds,
         note=note,
         own_runs=(send.run,) if send is not None else (),
@@ -142,12 +164,22 @@ def _reached(run: RunWord | None) -> bool:
     return counts is None or counts.accepted > 0 or counts.unknown > 0
 
 
-def _last_run(store: AuditStore, newest: Record, environment: str) -> Record:
-    """The newest record of a send that was more than refused: a start that came to nothing hides no earlier run."""
-    if newest.phase is not Phase.OUTCOME or _ended(newest):
+def _released(store: AuditStore, environment: str) -> frozenset[str]:
+    """The runs whose claims were given back: provably nobody was mailed by them."""
+    if not store.last_by_campaign((RELEASE_CLAIM,), environment):
+        return frozenset()
+    records = store.search(action=RELEASE_CLAIM, environment=environment, limit=10_000)
+    return frozenset(record.run for record in records if record.detail.get("result") == "released")
+
+
+def _last_run(store: AuditStore, newest: Record, environment: str, released: frozenset[str]) -> Record | None:
+    """The newest record of a send that was more than refused: a start that came to nothing hides no earlier run,
+    and a run that was released is none."""
+    if newest.run not in released and (newest.phase is not Phase.OUTCOME or _ended(newest)):
         return newest
     earlier = store.search(campaign=newest.campaign, action=SEND, environment=environment)
-    return next((record for record in earlier if _ended(record)), newest)
+    runs = [record for record in earlier if record.run not in released]
+    return next((record for record in runs if _ended(record)), runs[0] if runs else None)
 
 
 def _run(send: Record) -> RunWord:
@@ -196,10 +228,12 @@ def _approval(record: Record | None) -> Approval | None:
         recipients=_int(record.detail.get("recipients")),
         digest=str(record.detail.get("digest", "")),
         expires=_instant(record.detail.get("expires")),
+        alone=record.action == "break-glass",
     )
 
 
-def _hold(record: Record | None, scope: str) -> Hold | None:
+def hold_of(record: Record | None, scope: str) -> Hold | None:
+    """The hold that the newest hold or release of a scope leaves; None when nothing holds it."""
     if record is None or record.action != "hold":
         return None
     return Hold(scope=scope, by=record.operator, at=record.utc, reason=record.reason)

@@ -105,7 +105,7 @@ def approve(session: Session, slug: str, reason: str, as_json: bool) -> None:
 
 def _everything(session: Session, release: bool, reason: str) -> None:
     with session.console() as console:
-        record = console.hold_everything(release, reason)
+        record = console.hold_scope("everything", release, reason)
         say(
             f"Recorded as {record.seq}. {'The hold on everything is off.' if release else 'Everything is on hold.'}"
         )

@@ -29,6 +29,7 @@ LOOKS: dict[Status, tuple[str, Style]] = {
     Status.FAILED: ("✗", DANGER),
     Status.OVERDUE: ("▲", DANGER),
     Status.ERROR: ("!", DANGER),
+    Status.CLAIMED: ("◌", CAUTION),
     Status.UNKNOWN: ("?", CAUTION),
     Status.EXPIRED: ("▽", CAUTION),
     Status.SENDING: ("▶", BUSY),

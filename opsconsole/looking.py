@@ -1,0 +1,251 @@
+"""What the console knows: sources, verdicts, the store, and what is looked after by itself. Acts on no campaign."""
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from opsconsole import actions
+from opsconsole.actions import Action, Context
+from opsconsole.board import Board, assemble, judge_one
+from opsconsole.campaign import check_slug
+from opsconsole.hostfacts import HostFacts
+from opsconsole.policy import Policy
+from opsconsole.ports import Carrier, HoldKeeper, HostView, Recorder, Refused, Source
+from opsconsole.settings import BlastHost, Environment, Role
+from opsconsole.verdict import Verdict
+from opsconsole.watch import Watch, Watched
+
+if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
+    from opsconsole.audit.records import OutboxItem
+    from opsconsole.audit.store import AuditStore
+    from opsconsole.decisions import Decisions
+    from opsconsole.delivery import Delivery
+    from opsconsole.mending import Mending
+    from opsconsole.runs import Identity, Runs
+
+TIDY_EVERY_S = 5.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Looking:
+    """What may be seen in one environment. `recorders` are told of things besides the sources that want to be.
+
+    `carrier_trouble` says, by carrier, why no mail may be started on it now; who knows it sets it.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: str,
+        settings: Environment,
+        policy: Policy,
+        role: Role,
+        read_only: bool,
+        local_zone: str,
+        identity: "Callable[[], Identity]",
+        watched: tuple[Watched, ...],
+        hosts: Mapping[str, BlastHost],
+        store: "Callable[[], AuditStore]",
+        watch: Watch,
+        clock: Callable[[], datetime] = utc_now,
+        recorders: Mapping[str, Recorder] | None = None,
+    ) -> None:
+        self.environment, self.settings, self.policy = environment, settings, policy
+        self.role, self.read_only, self.local_zone = role, read_only or role == "viewer", local_zone
+        self.clock, self.watch = clock, watch
+        self._sources: dict[str, Source] = {w.source.name: w.source for w in watched}
+        self._carriers = {n: s for n, s in self._sources.items() if isinstance(s, Carrier)}
+        self._machines = {n: s for n, s in self._sources.items() if isinstance(s, HostView)}
+        self._recorders = {n: s for n, s in self._sources.items() if isinstance(s, Recorder)}
+        self._keepers = {n: s for n, s in self._carriers.items() if isinstance(s, HoldKeeper)}
+        self._also_told = dict(recorders or {})
+        self._hosts, self._open_store, self._identity = hosts, store, identity
+        self._store_lock = threading.Lock()
+        self._opened: AuditStore | None = None
+        self._our_runs: Runs | None = None
+        self._tidying = threading.Lock()
+        self._tidied = False
+        self._closing = threading.Event()
+        self.store_trouble = ""
+        self.carrier_trouble: dict[str, str] = {}
+        self.found_at_start: tuple[str, ...] = ()
+
+    def board(self) -> Board:
+        """The board from what is known now; asks nobody."""
+        reports, unheard = self.watch.heard()
+        return assemble(reports, self.policy, self.clock(), unheard)
+
+    def verdict(self, slug: str) -> Verdict:
+        verdict = self._known(check_slug(slug))
+        if verdict is None:
+            raise self.watch.nobody_knows(slug)
+        return verdict
+
+    def _known(self, slug: str) -> Verdict | None:
+        reports, unheard = self.watch.heard()
+        return judge_one(reports, slug, self.policy, self.clock(), unheard)
+
+    def refresh(self, names: tuple[str, ...] | None = None) -> Board:
+        """Ask every source (or these) again, look after what was left open, and give the new board."""
+        for machine in self._machines.values() if names is None else ():
+            machine.retry_now()
+        self.watch.refresh(names)
+        self.tidy()
+        return self.board()
+
+    def tidy(self) -> None:
+        """After a look: record ends nobody watched, and tell the others what waits for them."""
+        from opsconsole.audit.records import AuditUnavailable
+
+        if self.read_only or not self._tidying.acquire(blocking=False):
+            return
+        try:
+            before = self.store().head().seq
+            found = self._runs().reconcile()
+            if not self._tidied:  # later it finds this console's own runs, which nobody left open
+                self.found_at_start, self._tidied = found, True
+            told, _ = self._delivery().deliver()
+            self.store_trouble = ""
+            if told or self.store().head().seq != before:
+                self.watch.refresh(("console", *self._recorders) if told else ("console",))
+        except AuditUnavailable as error:  # looking goes on, under a banner
+            self.store_trouble = str(error)
+        finally:
+            self._tidying.release()
+
+    def _keep_tidy(self) -> None:
+        while not self._closing.wait(TIDY_EVERY_S):
+            with suppress(Exception):  # a fault in it comes up with the next look; this thread must not end of it
+                self.tidy()
+
+    def context(self, slug: str | None = None) -> Context:
+        verdict = self._known(slug) if slug else None
+        return Context(
+            role=self.role,
+            read_only=self.read_only,
+            verdict=verdict,
+            store_trouble=self.store_trouble,
+            carrier=bool(self._carriers),
+            carrier_trouble=self._carrier_trouble(verdict),
+        )
+
+    def _carrier_trouble(self, verdict: Verdict | None) -> str:
+        """Of the carrier this campaign would be sent by; of every one that has it, when that isn't clear."""
+        names = {o.source for o in verdict.observations if o.says != "absent"} if verdict else set()
+        there = self._carriers.keys() & (names & self._carriers.keys() or self._carriers.keys())
+        return " ".join(why for name, why in sorted(dict(self.carrier_trouble).items()) if why and name in there)
+
+    def disabled_reason(self, action_id: str, slug: str | None = None) -> str:
+        return actions.BY_ID[action_id].disabled_reason(self.context(slug))
+
+    def host_names(self) -> tuple[str, ...]:
+        return tuple(self._machines)
+
+    def host_facts(self, name: str) -> HostFacts | None:
+        return self._machines[name].host_facts() if name in self._machines else None
+
+    def host_settings(self, name: str) -> BlastHost:
+        return self._hosts[name]
+
+    def connection(self, name: str) -> Mapping[str, Any]:
+        return self._machines[name].connection() if name in self._machines else {}
+
+    # Parts.
+
+    def waiting(self) -> "list[OutboxItem]":
+        return self._delivery().waiting()
+
+    def untold_holds(self) -> tuple[str, ...]:
+        """A sentence for each host that doesn't know yet of a hold, or of its release, that is recorded here."""
+        from opsconsole.holding import say_untold
+
+        return say_untold(self.waiting())
+
+    @property
+    def identity(self) -> "Identity":
+        return self._identity()
+
+    def store(self) -> "AuditStore":
+        """The audit store, opened when first asked for. Raises AuditUnavailable."""
+        with self._store_lock:
+            if self._opened is None:
+                try:
+                    self._opened = self._open_store()
+                except Exception as error:
+                    self.store_trouble = str(error)
+                    raise
+                self.store_trouble = ""
+            return self._opened
+
+    def carrier_of(self, slug: str) -> Carrier:
+        """The carrier that holds this campaign. Raises Refused when none does."""
+        verdict = self._known(slug)
+        for o in verdict.observations if verdict else ():
+            if o.source in self._carriers and o.says != "absent":
+                return self._carriers[o.source]
+        if len(self._carriers) == 1:
+            return next(iter(self._carriers.values()))
+        raise Refused(f"No carrier holds {slug}.", "It can't be sent from here.", "Look where its files are.")
+
+    def where(self, carrier: str) -> str:
+        """Where a carrier really is: read from the live connection, not from the configuration."""
+        return str(self.connection(carrier).get("identity") or carrier)
+
+    def start(self) -> None:
+        """Begin to watch: every source is asked now and then, and what was left open is looked after."""
+        self.watch.start()
+        threading.Thread(target=self._keep_tidy, name="tidy", daemon=True).start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self.watch.stop()
+        for source in self._sources.values():
+            with suppress(Exception):  # a connection that can't be closed must not keep the console open
+                source.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    def _require(self, action_id: str, slug: str) -> Action:
+        action = actions.BY_ID[action_id]
+        self.verdict(slug)
+        if reason := action.disabled_reason(self.context(slug)):
+            raise Refused(reason, "Nothing was done.")
+        return action
+
+    def machine(self, carrier: str) -> str:
+        """What identifies the machine behind a carrier, by its newest look; "" before the first."""
+        facts = self.host_facts(carrier)
+        return facts.machine_id or facts.host if facts else ""
+
+    def _runs(self) -> "Runs":
+        """One for all threads: it knows the starts that are under way here."""
+        from opsconsole.runs import Runs
+
+        with self._store_lock:
+            if self._our_runs is None:
+                destinations = tuple(self._recorders)
+                self._our_runs = Runs(self.store, self._carriers, self.identity, self.clock, destinations)
+            return self._our_runs
+
+    def _mending(self) -> "Mending":
+        from opsconsole.mending import Mending
+
+        return Mending(self.store, self._carriers, self.identity, self.clock, self._runs())
+
+    def _decisions(self) -> "Decisions":
+        from opsconsole.decisions import Decisions
+
+        notified = tuple(name for name in self._also_told if name.startswith("notify:"))
+        return Decisions(self.store, self.identity, tuple(self._recorders), tuple(self._keepers), notified)
+
+    def _delivery(self) -> "Delivery":
+        from opsconsole.delivery import Delivery
+        from opsconsole.holding import hold_marks
+
+        marks = hold_marks(self._keepers, self.store, self.identity.environment)
+        return Delivery(self.store, {**self._recorders, **self._also_told, **marks}, self.clock)
