@@ -26,9 +26,9 @@ _MAC = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """The head of `store` (16 hex digits) at `utc`, the instant of record `seq`, as one keeper has it.
+    """The head of `store` (16 hex digits), as it was copied to one keeper at `utc`.
 
-    `machine` is the keeper's machine when it was written, "" when that wasn't known.
+    `after` is the newest seq it had acknowledged by then, `machine` is the keeper's machine when it was written, "" when that wasn't known.
     """
 
     store: str

@@ -84,8 +84,7 @@ class Tree:
             credentials=str(self.credentials),
             runner=str(self.runner),
             state_dir=str(self.state),
-            anchors_append_only=False,  # or nobody could clean up
-            **others,  # type: ignore[arg-type]
+            **{"anchors_append_only": False, **others},  # type: ignore[arg-type] # or nobody could clean up
         )
 
     def campaign(self, slug: str, *, data: bytes = b"email\na@example.com\n", **metadata: object) -> Path:

@@ -3,6 +3,7 @@
 import shutil
 
 PACKAGES = {
+    "chattr": "e2fsprogs",
     "cron": "cron",
     "faketime": "faketime",
     "postconf": "postfix",
