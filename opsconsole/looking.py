@@ -131,10 +131,10 @@ class Looking:
             verdict=verdict,
             store_trouble=self.store_trouble,
             carrier=bool(self._carriers),
-            carrier_trouble=self._carrier_trouble(verdict),
+            carrier_trouble=self.why_no_mail(verdict),
         )
 
-    def _carrier_trouble(self, verdict: Verdict | None) -> str:
+    def why_no_mail(self, verdict: Verdict | None) -> str:
         """Of the carrier this campaign would be sent by; of every one that has it, when that isn't clear."""
         names = {o.source for o in verdict.observations if o.says != "absent"} if verdict else set()
         there = self._carriers.keys() & (names & self._carriers.keys() or self._carriers.keys())
@@ -159,6 +159,11 @@ class Looking:
 
     def waiting(self) -> "list[OutboxItem]":
         return self._delivery().waiting()
+
+    @property
+    def notified(self) -> tuple[str, ...]:
+        """The destinations that hear of what others must know at once, such as broken glass."""
+        return tuple(name for name in self._also_told if name.startswith("notify:"))
 
     def untold_holds(self) -> tuple[str, ...]:
         """A sentence for each host that doesn't know yet of a hold, or of its release, that is recorded here."""
@@ -240,8 +245,7 @@ class Looking:
     def _decisions(self) -> "Decisions":
         from opsconsole.decisions import Decisions
 
-        notified = tuple(name for name in self._also_told if name.startswith("notify:"))
-        return Decisions(self.store, self.identity, tuple(self._recorders), tuple(self._keepers), notified)
+        return Decisions(self.store, self.identity, tuple(self._recorders), tuple(self._keepers), self.notified)
 
     def _delivery(self) -> "Delivery":
         from opsconsole.delivery import Delivery
