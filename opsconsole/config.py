@@ -95,6 +95,8 @@ def parse(text: str, file: str) -> Settings:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{file}: this is not TOML: {error}."]) from error
+    except RecursionError:
+        raise ConfigError([f"{file}: this is nested too deeply to be a configuration."]) from None
     problems = [f"{file}:{_line(text, place)}: {problem}" for place, problem in _problems(document, Settings, ())]
     if not problems:
         try:

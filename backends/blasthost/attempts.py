@@ -1,17 +1,24 @@
 """One attempt's record on the host: from the lines of remote/common.sh `tell` to a RunFact, and to a RunState."""
 
 import base64
-import binascii
 import json
+import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opsconsole.hostfacts import RunFact
 from opsconsole.observation import Counts, RunWord, Says
 from opsconsole.ports import RunState, Verb
 from opsconsole.runlog import Progress, Reader
+from opsconsole.schedule import say_span
 from opsconsole.settings import Patterns
+
+SILENT_AFTER = timedelta(seconds=60)  # twelve signs of life missed
+
+# Up to here a number of seconds is still an instant, whatever a host says.
+_NUMBER = re.compile(r"[0-9]{1,11}", re.ASCII)
 
 
 def parse(lines: Iterable[str]) -> RunFact | None:
@@ -21,19 +28,21 @@ def parse(lines: Iterable[str]) -> RunFact | None:
     texts: dict[str, bytes] = {}
     unread: list[str] = []
     flags: set[str] = set()
-    size = mtime = 0
+    size = mtime = beat = read = 0
     tail = b""
     for line in lines:
         kind, *words = line.split(" ")
         match kind, words:
-            case "RUN", [number, state, *_]:
+            case "RUN", [number, state, *_] if _NUMBER.fullmatch(number):
                 attempt, owner_state = int(number), state
             case "FILE", [name, content]:
                 texts[name] = _decode(content)
             case "UNREAD", [name]:
                 unread.append(name)
-            case "OUT", [length, seconds, content]:
+            case "OUT", [length, seconds, content] if _NUMBER.fullmatch(length) and _NUMBER.fullmatch(seconds):
                 size, mtime, tail = int(length), int(seconds), _decode(content)
+            case "BEAT", [seconds, now]:
+                beat, read = int(seconds), int(now)
             case (("RELEASED" | "BUSY" | "ABANDONED"), []):
                 flags.add(kind)
     if attempt is None:
@@ -52,21 +61,26 @@ def parse(lines: Iterable[str]) -> RunFact | None:
         owner=_line(texts.get("owner")),
         owner_alive=owner_state in ("live", "stopped"),
         owner_stopped=owner_state == "stopped",
-        # A started file that can't be read still says that it started.
-        started=_line(texts.get("started")) or ("?" if "started" in {*texts, *unread} else ""),
-        finished=_object(texts.get("finished")),
+        # A started file that can't be read still says that it started, and so does an end that can't.
+        started=_line(texts.get("started")) or ("?" if {"started", "finished"} & {*texts, *unread} else ""),
+        finished=_object(texts.get("finished")) or None,
         released="RELEASED" in flags,
         control=_line(texts.get("control")),
         capabilities=_object(texts.get("runner.json")) or {},
         out_size=size,
         out_mtime_ns=mtime * 10**9,
         out_tail=tail.decode("utf-8", "replace"),
+        beat_ns=beat * 10**9,
+        read_ns=read * 10**9,
         trouble="; ".join(troubles),
     )
 
 
 def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
-    """What the record says: an end beats all, a live owner goes on, a start without either is in doubt."""
+    """What the record says: an end beats all, a live owner goes on, a start without either is in doubt.
+
+    A released attempt says nothing any more, unless somebody is at work in it all the same.
+    """
     progress = _progress(fact, patterns)
     says = _says(fact, progress)
     word = RunWord(
@@ -83,7 +97,10 @@ def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
         waiting=_waiting(progress),
         rate=progress.rate,
         eta_s=progress.eta_s,
+        beat_at=datetime.fromtimestamp(fact.beat_ns / 1e9, UTC) if fact.beat_ns else None,
     )
+    if fact.read_ns:
+        word = with_beat(word, says, datetime.fromtimestamp(fact.read_ns / 1e9, UTC))
     return RunState(
         slug=slug,
         run_id=word.run_id,
@@ -93,6 +110,14 @@ def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
         out_size=fact.out_size,
         can=_CAN.get(says, frozenset()),
     )
+
+
+def with_beat(word: RunWord, says: Says, host_now: datetime) -> RunWord:
+    """Says so when the supervisor of a running send is silent. It may be slow, or its disk full: it isn't dead."""
+    if says is not Says.RUNNING or word.beat_at is None or host_now - word.beat_at <= SILENT_AFTER:
+        return word
+    said = f"its supervisor gave no sign of life for {say_span(host_now - word.beat_at)}"
+    return replace(word, note=f"{word.note}; {said}" if word.note else said)
 
 
 def _moved_at(fact: RunFact, progress: Progress) -> datetime | None:
@@ -123,6 +148,8 @@ def instant(text: str) -> datetime | None:
 
 
 def _says(fact: RunFact, progress: Progress) -> Says:
+    if fact.released and not (fact.owner_alive and fact.finished is None):
+        return Says.NOTHING
     if fact.finished is not None:
         return Says.ENDED
     if not fact.started:
@@ -145,6 +172,8 @@ def _progress(fact: RunFact, patterns: Patterns) -> Progress:
 
 def _note(fact: RunFact, progress: Progress) -> str:
     words = ["released"] if fact.released else []
+    if not fact.claim and not fact.trouble:
+        words.append("by whom it was claimed can't be told")
     if fact.finished is None and progress.state:
         words.append(progress.state)
     if fact.trouble:
@@ -178,7 +207,7 @@ def _word(document: Mapping[str, Any], key: str) -> str:
 def _decode(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # of binascii, or of a text that isn't ASCII
         return b""
 
 

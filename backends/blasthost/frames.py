@@ -19,6 +19,8 @@ _START_SHELL = "exec {} -s\n"
 _START_PYTHON = "exec {} -I -S -c 'import sys;b=sys.stdin.buffer;exec(b.read(int(b.readline())))'\n"
 
 _NOISE_CAP = 64 * 1024
+_DIGITS = 10
+GARBLED = 255  # the exit status of an end that tells none: a failure, whatever the script did
 
 _SHELL = b"""\
 printf '\\000%%s HELLO\\n' %(nonce)s; printf '\\000%%s HELLO\\n' %(nonce)s >&2
@@ -114,8 +116,8 @@ class FrameReader:
         at = data.find(self._end)
         if at >= 0:
             digits, newline, _ = data[at + len(self._end) :].partition(b"\n")
-            if newline:
-                self.rc = int(digits)
+            if newline or len(digits) > _DIGITS:
+                self.rc = int(digits) if digits.isdigit() and len(digits) <= _DIGITS else GARBLED
             else:
                 self._held = data[at:]
             return data[:at]

@@ -208,5 +208,5 @@ def from_json(lines: Iterable[str]) -> Iterator[Record]:
                 mac=str(line["mac"]),
                 ref=line["ref"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"line {number} of the export is not an audit record: {error!r}") from None
