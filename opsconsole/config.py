@@ -14,7 +14,7 @@ import msgspec
 
 from opsconsole.policy import Policy
 from opsconsole.schedule import ScheduleError, load_zone
-from opsconsole.settings import Environment, Limits, Settings
+from opsconsole.settings import Environment, Limits, Notify, Settings
 
 EXAMPLE = """\
 # opsconsole configuration. Every key: `opsconsole config keys`. Check it with `opsconsole doctor`.
@@ -228,12 +228,24 @@ def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
                         (*here, "patterns", pattern.name),
                         f"patterns.{pattern.name} is no regular expression: {error}",
                     )
+        for told, notify in environment.notify.items():
+            yield from _notify(told, notify, (*place, "notify", told))
         if environment.dashboard is not None:
             there = (*place, "dashboard")
             for span in ("fresh_for", "refresh_every", "timeout"):
                 yield from _span(environment.dashboard, span, there)
             if not environment.dashboard.url.startswith(("http://", "https://")):
                 yield (*there, "url"), "dashboard.url must begin with https:// or http://"
+
+
+def _notify(name: str, table: Notify, place: Place) -> Iterator[tuple[Place, str]]:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
+        yield place, f"{name!r} can't name a notification: use a-z, 0-9, dot, dash"
+    needed = ("url",) if table.kind == "webhook" else ("host", "sender", "to")
+    for key in needed:
+        if not getattr(table, key):
+            yield place, f"{_dotted(place)}: kind {table.kind!r} needs the key {key!r}"
+    yield from _span(table, "timeout", place)
 
 
 def _span(table: msgspec.Struct, key: str, place: Place) -> Iterator[tuple[Place, str]]:

@@ -58,6 +58,12 @@ class BlastHost(Strict, frozen=True, kw_only=True):
     send_args: list[str] = msgspec.field(
         default_factory=lambda: ["--campaign", "{slug}", "--mode", "send", "--log-delivery", "--notify-completion"]
     )
+    rest_args: list[str] = msgspec.field(
+        default_factory=lambda: [
+            "--campaign", "{slug}", "--mode", "resume", "--log-delivery", "--notify-completion"
+        ]
+    )  # fmt: skip
+    mail_log: list[str] = msgspec.field(default_factory=lambda: ["/var/log/mail.log"])  # what became of a message
     patterns: Patterns = Patterns()
     fresh_for: str = "90 s"
     refresh_every: str = "15 s"
@@ -71,6 +77,22 @@ class Dashboard(Strict, frozen=True, kw_only=True):
     token: SecretFrom | None = None
     fresh_for: str = "90 s"
     refresh_every: str = "20 s"
+    timeout: str = "10 s"
+
+
+class Notify(Strict, frozen=True, kw_only=True):
+    """Who is told of sends and of what needs eyes: by a `webhook` (its `url`), or by `email` (the rest)."""
+
+    kind: Literal["webhook", "email"]
+    url: SecretFrom | None = None  # the address of a webhook is a secret: whoever has it can post
+    host: str = ""  # of the mail server
+    port: int = 0  # 0 is the usual one: 587 with starttls, 465 with tls, 25 with none
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    ca_file: str = ""  # "" trusts what the system trusts
+    user: str = ""
+    password: SecretFrom | None = None
+    sender: str = ""
+    to: list[str] = []
     timeout: str = "10 s"
 
 
@@ -103,6 +125,7 @@ class Environment(Strict, frozen=True, kw_only=True):
     danger: bool = True  # production: confirmations name it loudly
     blasthost: dict[str, BlastHost] = {}
     dashboard: Dashboard | None = None
+    notify: dict[str, Notify] = {}
     policy: Limits = Limits()
 
 

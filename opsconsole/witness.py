@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from opsconsole.audit import anchored
+from opsconsole.audit import anchored, tidings
 from opsconsole.audit.anchors import Contradiction, Kind, Line, compare, parse, place, seal
 from opsconsole.audit.chain import Anchor, store_id
 from opsconsole.audit.outbox import Outbox
@@ -19,7 +19,6 @@ from opsconsole.audit.records import AuditUnavailable, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.policy import Policy
 from opsconsole.ports import AnchorKeeper, OutOfReach, Refused, Trouble
-from opsconsole.redact import JSON
 from opsconsole.runs import Identity
 
 NOTHING_SENT = "Nothing was sent."
@@ -52,7 +51,8 @@ class Witness:
     """One for a console; safe for several threads.
 
     `machine` tells what identifies a keeper's machine, "" when not known yet; `connected` gives a value that
-    changes with each new connection to it; `told` names the outbox destinations that hear of a store that isn't whole.
+    changes with each new connection to it; `told` names the outbox destinations that hear of a store that isn't
+    whole.
     """
 
     def __init__(
@@ -323,14 +323,10 @@ class Witness:
         self._said.add(why)
         store, identity = self._store(), self._identity()
         head = store.head()
-        payload: dict[str, JSON] = {
-            "action": "chain-trouble",
-            "environment": identity.environment,
-            "operator": identity.operator,
-            "reason": why,
-            "seq": head.seq,
-            "mac": head.mac,
-        }
+        said = tidings.message(
+            tidings.CRITICAL, "the audit store isn't whole", environment=identity.environment, reason=why
+        )
+        payload = {**said, **tidings.head(head.seq, head.mac)}
         for destination in self._told:
             with suppress(AuditUnavailable):
                 Outbox(store).put(destination, f"{destination}:chain-trouble:{why}", payload)

@@ -1,0 +1,92 @@
+"""What other people are told of a record, in words, with the audit head: a message kept is an anchor too. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from opsconsole.audit.records import Outgoing, Phase, Record
+from opsconsole.redact import JSON
+
+INFO, WARNING, CRITICAL = "info", "warning", "critical"
+PREFIX = "notify:"
+"""The destinations that are told: `notify:NAME`."""
+
+
+def tidings(record: Record, names: Iterable[str]) -> tuple[Outgoing, ...]:
+    """One item for each of `names` (without the prefix); none when nobody needs to hear of this record."""
+    said = _say(record)
+    if said is None:
+        return ()
+    severity, what = said
+    payload = message(
+        severity,
+        what,
+        campaign=record.campaign,
+        environment=record.environment,
+        run=record.run,
+        reason=record.reason,
+    )
+    fields = {**payload["fields"], "operator": record.operator, "session": record.session}  # type: ignore[dict-item]
+    payload = {**payload, "fields": fields, **head(record.seq, record.mac)}
+    return tuple(Outgoing(f"{PREFIX}{name}", f"{PREFIX}{name}:{record.mac}", payload) for name in names)
+
+
+def message(
+    severity: str, what: str, *, campaign: str = "", environment: str = "", run: str = "", reason: str = ""
+) -> dict[str, JSON]:
+    """`severity`, `title` (one line), `text` (for people) and `fields` (for machines)."""
+    where = f"{environment}: " if environment else ""
+    about = f"{campaign}: " if campaign else ""
+    because = f": {reason}" if reason else ""
+    fields = {"campaign": campaign, "environment": environment, "run": run, "reason": reason}
+    return {
+        "severity": severity,
+        "title": f"{where}{about}{what}",
+        "text": f"{where}{about}{what}{because}",
+        "fields": {name: value for name, value in fields.items() if value},
+    }
+
+
+def head(seq: int, mac: str) -> dict[str, JSON]:
+    """How a message carries the audit head."""
+    return {"audit": {"seq": seq, "mac": mac}}
+
+
+def _say(record: Record) -> tuple[str, str] | None:
+    detail, by = record.detail, record.operator
+    match record.action, record.phase:
+        case "send-started", Phase.NOTE if not detail.get("joined"):
+            return INFO, f"a send started, by {by}"
+        case "send-unclear", Phase.NOTE:
+            return CRITICAL, f"a send by {by} may have started: its answer was lost"
+        case "send" | "send-rest", Phase.OUTCOME if detail.get("result") == "ended":
+            whole = detail.get("status") == "sent"
+            return (INFO if whole else WARNING), f"the send ended {detail.get('status')}{_counts(detail)}"
+        case "settle", Phase.OUTCOME if detail.get("result") == "done":
+            return WARNING, f"{by} decided who is unknown{_left(detail)}"
+        case "release-claim", Phase.OUTCOME if detail.get("result") in ("released", "done"):
+            return WARNING, f"{by} gave the claim back: another attempt may be made"
+        case "close", Phase.NOTE:
+            return WARNING, f"{by} closed it as it is: whoever is left gets nothing"
+        case "break-glass", Phase.NOTE:
+            return CRITICAL, f"{by} does without a second person until {_clock(detail.get('expires'))}"
+        case "host-accepted", Phase.NOTE:
+            return WARNING, f"{by} accepted {detail.get('host')} as it is, after it lost or changed its records"
+    return None
+
+
+def _counts(detail: Mapping[str, Any]) -> str:
+    counts = detail.get("counts")
+    if not isinstance(counts, Mapping):
+        return f" (exit code {detail.get('rc')}, no counts)"
+    words = [f"{counts.get('accepted', 0):,} accepted"]
+    words += [f"{counts[name]:,} {name}" for name in ("failed", "unknown", "deferred") if counts.get(name)]
+    total = counts.get("total")
+    return f": {', '.join(words)}" + (f" of {total:,}" if isinstance(total, int) else "")
+
+
+def _left(detail: Mapping[str, Any]) -> str:
+    return f": {detail.get('unsent', 0)} unsent and {detail.get('unknown', 0)} unknown are left"
+
+
+def _clock(value: Any) -> str:
+    return f"{value[11:16]} UTC" if isinstance(value, str) and len(value) > 16 else "further notice"
