@@ -12,9 +12,9 @@ from opsconsole.case import say_counts
 from opsconsole.commands.common import (
     ATTENTION,
     FINE,
-    REFUSED,
-    USAGE,
     Session,
+    ask_twice,
+    confirm_option,
     guarded,
     json_option,
     masked,
@@ -22,6 +22,7 @@ from opsconsole.commands.common import (
     say_json,
     slug_argument,
     stop,
+    tell_waiting,
 )
 from opsconsole.observation import Says
 from opsconsole.plan import Plan, short
@@ -30,7 +31,6 @@ from opsconsole.present import say_event
 
 if TYPE_CHECKING:
     from opsconsole.console import Console
-    from opsconsole.safety import Confirmation
 
 
 class _Printer:
@@ -95,7 +95,7 @@ def _plan_or_why(console: "Console", slug: str) -> tuple[Plan | None, str]:
 @click.command()
 @slug_argument
 @click.option("--plan", "digest", required=True, help="The plan's digest, as the dry run named it.")
-@click.option("--confirm", "typed", default="", help='Without a terminal: "<slug> <count>", exactly.')
+@confirm_option
 @click.option("--reason", default="", help="Why, where a finding is overridden.")
 @click.option("--detach", is_flag=True, help="Don't follow the log; the run goes on by itself.")
 @json_option
@@ -107,7 +107,7 @@ def send(session: Session, slug: str, digest: str, typed: str, reason: str, deta
         plan = console.plan_of(slug, digest)
         confirmation = console.confirmation("send", slug, plan)
         if not typed:
-            typed = _ask_twice(confirmation)
+            typed = ask_twice(console, slug, confirmation)
         started = console.send(plan, typed, reason)
         verb = "started" if started.fresh else "was running already; attached"
         if not as_json:
@@ -118,21 +118,7 @@ def send(session: Session, slug: str, digest: str, typed: str, reason: str, deta
                     {"slug": slug, "run_id": plan.run_id, "fresh": started.fresh, "state": str(started.state.says)}
                 )
             return
-        _follow(console, slug, plan.attempt, as_json)
-
-
-def _ask_twice(confirmation: "Confirmation") -> str:
-    """Two steps on a terminal; without one, nothing is assumed."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        stop(f'Not on a terminal: give --confirm "{confirmation.phrase}" to mean it. Nothing was done.', USAGE)
-    say(confirmation.title)
-    for label, text in confirmation.lines:
-        say(f"  {label:<12} {text}")
-    for warning in confirmation.warnings:
-        say(f"  warning      {warning}")
-    if not click.confirm("Go on?", default=False):
-        stop("Nothing was done.", REFUSED)
-    return str(click.prompt(f"Type {confirmation.phrase!r} to go ahead", default="", show_default=False))
+        follow(console, slug, plan.attempt, as_json)
 
 
 @click.command()
@@ -148,33 +134,31 @@ def attach(session: Session, slug: str, attempt: int | None, offset: int, as_jso
         state = console.run_state(slug, attempt)
         if state is None:
             raise Refused(f"No run of {slug} is known to its carrier.", "", "See `opsconsole show`.")
-        _follow(console, slug, state.attempt, as_json, offset)
+        follow(console, slug, state.attempt, as_json, offset)
 
 
-def _follow(console: "Console", slug: str, attempt: int, as_json: bool, offset: int = 0) -> None:
+def follow(console: "Console", slug: str, attempt: int, as_json: bool, offset: int = 0) -> None:
     followed = console.follow(slug, attempt, offset, _Printer(as_json), threading.Event())
     end = followed.end
     if end is None:
         stop("The log ended, but not the run. Attach again.", ATTENTION)
-        return
     if as_json:
-        say_json(_state_json(end))
+        say_json(state_json(end))
     else:
-        _say_state(end)
-        for item in console.waiting():
-            say(f"{item.destination}: {item.says(console.clock())}")
+        say_state(end)
+        tell_waiting(console)
     counts = end.word.counts
     whole = end.word.rc == 0 and (counts is None or not (counts.failed or counts.unknown))
     sys.exit(FINE if whole and end.says is Says.ENDED else ATTENTION)
 
 
-def _say_state(state: RunState) -> None:
+def say_state(state: RunState) -> None:
     counts = f", {say_counts(state.word.counts)}" if state.word.counts else ""
     rc = f", exit code {state.word.rc}" if state.word.rc is not None else ""
     say(f"{state.slug} run {state.run_id or state.attempt}: {state.says}{counts}{rc}")
 
 
-def _state_json(state: RunState) -> dict[str, object]:
+def state_json(state: RunState) -> dict[str, object]:
     word = state.word
     return {
         "slug": state.slug,
@@ -212,7 +196,7 @@ def resume(session: Session, slug: str, as_json: bool) -> None:
 @click.command()
 @slug_argument
 @click.option("--reason", required=True, help="Why, in a few words; recorded.")
-@click.option("--confirm", "typed", default="", help='Without a terminal: "<slug> <count>", exactly.')
+@confirm_option
 @json_option
 @click.pass_obj
 @guarded
@@ -220,7 +204,7 @@ def cancel(session: Session, slug: str, reason: str, typed: str, as_json: bool) 
     """End a run for good. Whoever is left gets nothing. Asks twice. (To call a campaign off: call-off.)"""
 
     def end(console: "Console") -> RunState:
-        phrase = typed or _ask_twice(console.confirmation("stop", slug))
+        phrase = typed or ask_twice(console, slug, console.confirmation("stop", slug))
         return console.signal(slug, "stop", phrase, reason)
 
     _signal(session, slug, as_json, end)
@@ -230,6 +214,6 @@ def _signal(session: Session, slug: str, as_json: bool, act: "Callable[[Console]
     with session.console() as console:
         state = act(console)
         if as_json:
-            say_json(_state_json(state))
+            say_json(state_json(state))
         else:
-            _say_state(state)
+            say_state(state)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -16,6 +16,7 @@ from opsconsole.redact import mask_addresses, redact, visible
 
 if TYPE_CHECKING:
     from opsconsole.console import Console
+    from opsconsole.safety import Confirmation
 
 FINE, ATTENTION, USAGE, REFUSED, UNREACHED = range(5)
 
@@ -85,7 +86,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def stop(text: str, code: int) -> None:
+def stop(text: str, code: int) -> NoReturn:
     """Say why on stderr and leave with `code`."""
     for line in redact(text).splitlines() or [""]:
         click.echo(visible(line), err=True)
@@ -105,6 +106,38 @@ def masked(line: str) -> str:
     return mask_addresses(redact(line))
 
 
+def ask_twice(console: "Console", slug: str, confirmation: "Confirmation") -> str:
+    """What was typed at the second of two steps on a terminal; without one, nothing is assumed.
+
+    A pasted phrase is refused, and that is recorded.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        stop(f'Not on a terminal: give --confirm "{confirmation.phrase}" to mean it. Nothing was done.', USAGE)
+    from opsconsole.commands.keys import Pasted, typed_phrase
+
+    say(confirmation.title)
+    for label, text in confirmation.lines:
+        say(f"  {label:<12} {text}")
+    for warning in confirmation.warnings:
+        say(f"  warning      {warning}")
+    if not click.confirm("Go on?", default=False):
+        stop("Nothing was done.", REFUSED)
+    try:
+        return typed_phrase(f"Type {confirmation.phrase!r} to go ahead: ")
+    except Pasted:
+        console.note_refused_paste(slug, confirmation.action, "terminal")
+        stop("That was pasted, or came as fast as if it were. Nothing was done. Type it yourself.", REFUSED)
+
+
+def tell_waiting(console: "Console") -> None:
+    """What others haven't heard yet of what was done, in words."""
+    for line in console.untold_holds():
+        say(line)
+    for item in console.waiting():
+        if not item.destination.startswith("hold:"):
+            say(f"{item.destination}: {item.says(console.clock())}")
+
+
 def check_attention(console: "Console", found: int) -> None:
     """Leave with 4 when a source is out of reach, 1 when something needs attention, else 0."""
     if any(not source.fresh for source in console.board().sources):
@@ -113,5 +146,8 @@ def check_attention(console: "Console", found: int) -> None:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+confirm_option = click.option(
+    "--confirm", "typed", default="", help='Without a terminal: "<slug> <count>", exactly as it asks.'
+)
 reason_option = click.option("--reason", required=True, help="Why, in a few words; recorded.")
 slug_argument = click.argument("slug")

@@ -1,13 +1,25 @@
-"""Commands that record a decision: mark, reschedule, call-off, hold, release, approve."""
+"""Commands that record a decision: mark, close, reschedule, call-off, hold, release, approve."""
+
+from typing import TYPE_CHECKING
 
 import click
 
-from opsconsole.commands.acting import _ask_twice
-from opsconsole.commands.common import Session, guarded, json_option, reason_option, say, say_json, slug_argument
-
-confirm_option = click.option(
-    "--confirm", "typed", default="", help='Without a terminal: "<slug> <count>", exactly.'
+from opsconsole.commands.common import (
+    Session,
+    ask_twice,
+    confirm_option,
+    guarded,
+    json_option,
+    reason_option,
+    say,
+    say_json,
+    slug_argument,
+    tell_waiting,
 )
+
+if TYPE_CHECKING:
+    from opsconsole.audit.records import Record
+    from opsconsole.console import Console
 
 
 def _decide(
@@ -17,27 +29,49 @@ def _decide(
 
     with session.console() as console:
         if BY_ID[action].danger is Danger.DESTRUCTIVE and not typed:
-            typed = _ask_twice(console.confirmation(action, slug))
+            typed = ask_twice(console, slug, console.confirmation(action, slug))
         record = console.decide(action, slug, reason, typed=typed, local=local)
-        verdict = console.verdict(slug)
-        if as_json:
-            say_json({"slug": slug, "record": record.seq, "status": str(verdict.status), "why": verdict.why})
-        else:
-            say(f"Recorded as {record.seq}. {slug} is now {verdict.status}: {verdict.why}")
-            for item in console.waiting():
-                say(f"{item.destination}: {item.says(console.clock())}")
+        tell_decision(console, record, slug, as_json)
 
 
-@click.command()
-@slug_argument
-@reason_option
-@confirm_option
-@json_option
-@click.pass_obj
-@guarded
-def mark(session: Session, slug: str, reason: str, typed: str, as_json: bool) -> None:
-    """Record that a campaign went out, on the evidence you name. Sends nothing. Asks twice."""
-    _decide(session, "mark", slug, reason, as_json, typed)
+def tell_decision(console: "Console", record: "Record", slug: str, as_json: bool) -> None:
+    """The record, what the campaign is now, and who hasn't heard of it yet."""
+    verdict = console.verdict(slug)
+    if as_json:
+        said = {"slug": slug, "record": record.seq, "status": str(verdict.status), "why": verdict.why}
+        say_json({**said, "untold": console.untold_holds()})
+        return
+    say(f"Recorded as {record.seq}. {slug} is now {verdict.status}: {verdict.why}")
+    tell_waiting(console)
+
+
+def _confirmed(action: str, name: str, says: str) -> click.Command:
+    """A decision that is asked for twice."""
+
+    @click.command(name, help=says)
+    @slug_argument
+    @reason_option
+    @confirm_option
+    @json_option
+    @click.pass_obj
+    @guarded
+    def command(session: Session, slug: str, reason: str, typed: str, as_json: bool) -> None:
+        _decide(session, action, slug, reason, as_json, typed)
+
+    return command
+
+
+mark = _confirmed(
+    "mark", "mark", "Record that a campaign went out, on the evidence you name. Sends nothing. Asks twice."
+)
+close = _confirmed(
+    "close",
+    "close",
+    "Leave a broken run as it is: whoever is left gets nothing. Its alarms end. Asks twice.",
+)
+call_off = _confirmed(
+    "cancel", "call-off", "Decide that a campaign will not be sent. Asks twice. (To end a run: cancel.)"
+)
 
 
 @click.command()
@@ -52,46 +86,6 @@ def reschedule(session: Session, slug: str, due: str, reason: str, as_json: bool
     _decide(session, "reschedule", slug, reason, as_json, local=due)
 
 
-@click.command("call-off")
-@slug_argument
-@reason_option
-@confirm_option
-@json_option
-@click.pass_obj
-@guarded
-def call_off(session: Session, slug: str, reason: str, typed: str, as_json: bool) -> None:
-    """Decide that a campaign will not be sent. Asks twice. (To end a run: cancel.)"""
-    _decide(session, "cancel", slug, reason, as_json, typed)
-
-
-@click.command()
-@slug_argument
-@reason_option
-@json_option
-@click.pass_obj
-@guarded
-def hold(session: Session, slug: str, reason: str, as_json: bool) -> None:
-    """Nobody may send SLUG (or `everything`) until it is released."""
-    if slug == "everything":
-        _everything(session, False, reason)
-    else:
-        _decide(session, "hold", slug, reason, as_json)
-
-
-@click.command()
-@slug_argument
-@reason_option
-@json_option
-@click.pass_obj
-@guarded
-def release(session: Session, slug: str, reason: str, as_json: bool) -> None:
-    """Take the hold off SLUG (or `everything`)."""
-    if slug == "everything":
-        _everything(session, True, reason)
-    else:
-        _decide(session, "release", slug, reason, as_json)
-
-
 @click.command()
 @slug_argument
 @reason_option
@@ -103,9 +97,36 @@ def approve(session: Session, slug: str, reason: str, as_json: bool) -> None:
     _decide(session, "approve", slug, reason, as_json)
 
 
-def _everything(session: Session, release: bool, reason: str) -> None:
+@click.command()
+@click.argument("scope")
+@reason_option
+@json_option
+@click.pass_obj
+@guarded
+def hold(session: Session, scope: str, reason: str, as_json: bool) -> None:
+    """Nobody may send SCOPE until it is released: a campaign, `host:NAME`, or `everything`."""
+    _hold(session, scope, False, reason, as_json)
+
+
+@click.command()
+@click.argument("scope")
+@reason_option
+@json_option
+@click.pass_obj
+@guarded
+def release(session: Session, scope: str, reason: str, as_json: bool) -> None:
+    """Take the hold off SCOPE: a campaign, `host:NAME`, or `everything`."""
+    _hold(session, scope, True, reason, as_json)
+
+
+def _hold(session: Session, scope: str, free: bool, reason: str, as_json: bool) -> None:
+    if scope != "everything" and not scope.startswith("host:"):
+        _decide(session, "release" if free else "hold", scope, reason, as_json)
+        return
     with session.console() as console:
-        record = console.hold_scope("everything", release, reason)
-        say(
-            f"Recorded as {record.seq}. {'The hold on everything is off.' if release else 'Everything is on hold.'}"
-        )
+        record = console.hold_scope(scope, free, reason)
+        if as_json:
+            say_json({"scope": scope, "record": record.seq, "held": not free, "untold": console.untold_holds()})
+            return
+        say(f"Recorded as {record.seq}. {f'The hold on {scope} is off' if free else f'On hold: {scope}'}.")
+        tell_waiting(console)
