@@ -28,7 +28,8 @@ _MAC = re.compile(r"[0-9a-f]{64}")
 class Line:
     """The head of `store` (16 hex digits), as it was copied to one keeper at `utc`.
 
-    `after` is the newest seq it had acknowledged by then, `machine` is the keeper's machine when it was written, "" when that wasn't known.
+    `after` is the newest seq it had acknowledged by then, `machine` what identifies its machine, "" when that
+    wasn't known.
     """
 
     store: str
