@@ -68,6 +68,9 @@ class RunFact:
     out_size: int = 0
     out_mtime_ns: int = 0
     out_tail: str = ""
+    released_ns: int = 0  # when the attempt was released; 0 when that isn't known
+    beat_ns: int = 0  # the supervisor's last sign of life; 0 when it gives none
+    read_ns: int = 0  # the host's clock when this was read; 0 when that isn't known
     trouble: str = ""
 
 

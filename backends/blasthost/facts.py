@@ -26,6 +26,7 @@ from opsconsole.settings import BlastHost
 
 _QUEUED = re.compile(r"in (\d+) Requests?")
 _RECENT_NS = 2 * 10**9
+GREATEST = 2**63  # of what a kernel tells in signed numbers
 _KINDS = {str(kind): kind for kind in Kind}
 
 
@@ -48,6 +49,10 @@ def file_fact(
     sha256, rows, exact, why = digest or (None, None, True, "")
     if sha256 is not None and (len(sha256) != 64 or sha256.strip("0123456789abcdef")):
         raise ValueError("a digest that isn't one")
+    if any(not -GREATEST <= int(number) < 2 * GREATEST for number in (device, inode)):
+        raise ValueError("a number that no file has")
+    if any(not -GREATEST <= int(number) < GREATEST for number in (size, mtime, ctime, rows or 0)):
+        raise ValueError("a number that no file has")
     return FileFact(
         path=path,
         kind=_KINDS[kind],
@@ -97,8 +102,9 @@ def run_fact(raw: Mapping[str, Any]) -> RunFact:
         owner=text_of(texts.get("owner", "")).strip(),
         owner_alive=bool(raw["life"][0]),
         owner_stopped=bool(raw["life"][1]),
-        # A started file that can't be read still says that it started.
-        started=text_of(texts.get("started", "")).strip() or ("?" if stats["started"][0] != Kind.MISSING else ""),
+        # A started file that can't be read still says that it started, and so does an end that can't.
+        started=text_of(texts.get("started", "")).strip()
+        or ("?" if {stats["started"][0], stats["finished"][0]} != {Kind.MISSING} else ""),
         finished=finished,
         released=stats["released"][0] == Kind.FILE,
         control=text_of(texts.get("control", "")).strip(),
@@ -106,6 +112,8 @@ def run_fact(raw: Mapping[str, Any]) -> RunFact:
         out_size=int(raw["out"][1]),
         out_mtime_ns=int(raw["out"][2]),
         out_tail=text_of(raw.get("tail", "")),
+        released_ns=int(stats["released"][2]),
+        beat_ns=int(raw["beat"][2]),
         trouble=trouble,
     )
 
@@ -123,7 +131,7 @@ class Reading:
             return _broken(slug, str(raw["bad"]))
         try:
             return self._folder(slug, raw)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
             return _broken(slug, f"the host's answer about it can't be read ({type(error).__name__})")
 
     def _folder(self, slug: str, raw: Mapping[str, Any]) -> FolderFacts:
@@ -196,7 +204,7 @@ def host_facts(
             foreign=tuple(map(str, raw["foreign"])),
             troubles=_troubles(raw, settings),
         )
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise BadAnswer(f"a part of it has the wrong shape ({type(error).__name__}: {error!s:.80})") from error
 
 

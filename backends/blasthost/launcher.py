@@ -78,9 +78,9 @@ class Launcher:
         fact = attempts.parse(lines)
         if answer == "REFUSED":
             other = attempts.run_state(plan.slug, fact, self.settings.patterns) if fact else None
-            raise refusals.refused(self.host, plan, lines, values, other, fact)
+            raise refusals.refused(self.host, plan.slug, plan.run_id, lines, values, other, fact)
         if answer == "FAILED" and fact:
-            raise refusals.not_started(self.host, plan, fact)
+            raise refusals.not_started(self.host, plan.slug, fact)
         if answer in ("STARTED", "EXISTS") and fact:
             return self._started(plan, fact, fresh=answer == "STARTED")
         why = Trouble(f"The launcher on {self.host} ended with {done.rc} and no answer.")
@@ -161,6 +161,8 @@ class Launcher:
                 break
             except HostError:
                 continue
+            if answer == "FAILED" and fact:
+                raise refusals.not_started(self.host, plan.slug, fact)
             if fact:
                 return self._started(plan, fact, fresh=True)
             if answer == "ABSENT":
@@ -176,13 +178,14 @@ class Launcher:
         )
 
     def _ask(self, slug: str, run_id: str, void: str) -> tuple[str, RunFact | None]:
-        """EXISTS and the run's record; ABSENT once what `void` names, a start or a run, is made void; or ""."""
+        """EXISTS, or FAILED when it will never start, and the run's record; ABSENT once what `void` names, a start or
+        a run, is made void; or ""."""
         home = f"{self.state_dir}/{slug}"
         done = self.session.run(script("settle"), home, run_id, void, timeout=ASK_LIMIT)
         lines = done.stdout.decode("utf-8", "replace").splitlines()
         fact = attempts.parse(lines)
-        if "EXISTS" in lines and fact:
-            return "EXISTS", fact
+        if fact and lines[-1] in ("EXISTS", "FAILED start"):
+            return lines[-1].split(" ")[0], fact
         return ("ABSENT", None) if "ABSENT" in lines and not done.rc else ("", None)
 
     def _arguments(self, plan: Plan, launch: str) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT
 from opsconsole.hostfacts import RunFact
-from opsconsole.plan import Difference, Plan, say_stale, short
+from opsconsole.plan import Difference, say_stale, short
 from opsconsole.ports import Refused, RunState, Trouble, Verb
 
 NOTHING = "Nothing was started."
@@ -16,7 +16,13 @@ _FILES = {"template": TEMPLATE, "text": TEXT, "data": DATA, "metadata": METADATA
 
 
 def refused(
-    host: str, plan: Plan, lines: Sequence[str], values: Sequence[str], other: RunState | None, fact: RunFact | None
+    host: str,
+    slug: str,
+    run_id: str,
+    lines: Sequence[str],
+    values: Sequence[str],
+    other: RunState | None,
+    fact: RunFact | None,
 ) -> Refused:
     """`values` are the words behind REFUSED: a code and what belongs to it; `other` the run in the way, if any."""
     code, *rest = [*values, ""]
@@ -32,28 +38,29 @@ def refused(
             )
         case "holds-unreadable":
             return Refused(
-                f"Whether {plan.slug} is held can't be told: {first} on {host} can't be read.",
+                f"Whether {slug} is held can't be told: {first} on {host} can't be read.",
                 f"That counts as held. {NOTHING}",
                 "Make it a folder that the console's account can read.",
             )
         case "other" if other:
             return Refused(
-                f"{describe(plan.slug, other, fact)} on {host}.",
+                f"{describe(slug, other, fact)} on {host}.",
                 NOTHING,
                 "Look at that run; another attempt is possible only after it was released.",
             )
         case "attempt-used" | "attempt-gap":
             why = "was used before" if code == "attempt-used" else "does not follow a released one"
-            return Refused(f"Attempt {first} of {plan.slug} {why}.", NOTHING, "Make a new plan.")
+            return Refused(f"Attempt {first} of {slug} {why}.", NOTHING, "Make a new plan.")
         case "lock":
             return Refused(
-                f"Something on {host} still holds the lock of {plan.slug}: a run, or what is left of one.",
+                f"{f'Process {first}' if first else 'Something'} on {host} still holds the lock of {slug}: "
+                "another run, or what is left of one.",
                 NOTHING,
                 "Look at the host's processes; the lock is free when the last of them is gone.",
             )
         case "process":
             return Refused(
-                f"Process {first} on {host} is sending {plan.slug} right now, outside the console.",
+                f"Process {first} on {host} is sending {slug} right now, outside the console.",
                 NOTHING,
                 "Look at it on the host screen.",
             )
@@ -87,20 +94,45 @@ def refused(
             )
         case "void":
             return Refused(
-                f"Run {plan.run_id} of {plan.slug} was given up before its start reached {host}.",
+                f"Run {run_id} of {slug} was given up before its start reached {host}.",
                 NOTHING,
                 "Make a new plan.",
+            )
+        case "none":
+            return Refused(
+                f"There is no attempt {first} of {slug} on {host}.", NOTHING, "Look at the host's records."
+            )
+        case "released":
+            return Refused(f"Attempt {first} of {slug} was released.", NOTHING, "Make a new plan for the next one.")
+        case "unstarted" if other:
+            return Refused(
+                f"{describe(slug, other, fact)} on {host}: there is no rest to send, as nothing was begun.",
+                NOTHING,
+                "Release the claim, and make a new plan.",
+            )
+        case "mode":
+            return Refused(
+                f"The runner that is installed on {host} doesn't know --mode {first}.", NOTHING, "Install ours."
             )
     return Refused(f"{host} refused the start ({' '.join(values)[:200]!a}).", NOTHING)
 
 
-def not_started(host: str, plan: Plan, fact: RunFact) -> Trouble:
+def not_started(host: str, slug: str, fact: RunFact) -> Trouble:
     """The claim stands, and it is certain that no runner was started under it."""
     why = f": {fact.trouble}" if fact.trouble else ""
     return Trouble(
-        f"{plan.slug} was claimed on {host} (attempt {fact.attempt}), but its supervisor did not start{why}.",
+        f"{slug} was claimed on {host} (attempt {fact.attempt}), but its supervisor did not start{why}.",
         "Nothing was sent, and nothing will be: the claim stands and keeps everybody else from sending.",
-        "Mend the cause, release the attempt, and make a new plan.",
+        f"Mend the cause, let a second person release it (opsconsole release-claim {slug}), and make a new plan.",
+    )
+
+
+def rest_not_started(host: str, slug: str, fact: RunFact) -> Trouble:
+    why = f": {fact.trouble}" if fact.trouble else ""
+    return Trouble(
+        f"The supervisor for the rest of {slug} (attempt {fact.attempt}) did not come up on {host}{why}.",
+        "Nothing more was sent, and this start can't come late.",
+        "Mend the cause, and send the rest again.",
     )
 
 

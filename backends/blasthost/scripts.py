@@ -5,10 +5,20 @@ from functools import cache
 from importlib.resources import files
 
 
+# What each script uses besides common.sh.
+_NEEDS = {
+    "launch": ("checks", "coming"),
+    "rest": ("checks", "coming"),
+    "settle": ("coming",),
+    "settle_rest": ("coming",),
+    "journal": ("checks",),
+}
+
+
 @cache
 def script(name: str) -> str:
     """remote/NAME.sh with the shared functions before it and the call of its main behind it."""
-    return f'{_text("common")}\n{_text(name)}\nmain "$@"\n'
+    return f'{_whole(name)}\nmain "$@"\n'
 
 
 @cache
@@ -20,7 +30,11 @@ def supervisor() -> str:
 def with_texts(name: str, texts: dict[str, str]) -> str:
     """remote/NAME.sh with a function for each of `texts` that prints it, whatever it holds."""
     functions = "\n".join(_printer(function, text) for function, text in texts.items())
-    return f'{_text("common")}\n{functions}\n{_text(name)}\nmain "$@"\n'
+    return f'{functions}\n{_whole(name)}\nmain "$@"\n'
+
+
+def _whole(name: str) -> str:
+    return "\n".join(map(_text, ("common", *_NEEDS.get(name, ()), name)))
 
 
 def _printer(function: str, text: str) -> str:

@@ -79,7 +79,10 @@ class Sweep:
         return (
             [self.files.get(path) for path in (slug, *(f"{slug}/{name}" for name in FILES))],
             self.logs.get(f"{slug}.log"),
-            [(self.life.get(at), [self.runs.get(f"{at}/{name}") for name in (*RUN_FILES, "out")]) for at in where],
+            [
+                (self.life.get(at), [self.runs.get(f"{at}/{name}") for name in (*RUN_FILES, "out", "beat")])
+                for at in where
+            ],
             (slug in self.denied_runs, self.unseen_runs, self.instead["files"], self.instead["logs"]),
         )
 
@@ -347,6 +350,7 @@ def _run(slug: str, attempt: int, swept: Sweep, texts: Mapping[tuple[str, str], 
         if text is None:
             trouble = trouble or f"{name} can't be read"
     life = swept.life.get(where, "")
-    run = {"n": attempt, "stats": stats, "life": [bool(life), life == "stopped"], "out": out, "trouble": trouble}
+    run = {"n": attempt, "stats": stats, "life": [bool(life), life == "stopped"], "trouble": trouble}
+    run |= {"out": out, "beat": swept.runs.get(f"{where}/beat", silent)}
     tail = texts.get(("R", f"{where}/out"), b"")
     return {**run, "texts": contents, "tail": tail[-TAIL:].decode("latin-1")}

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from backends.blasthost.attempts import instant, run_state
+from backends.blasthost.attempts import instant, run_state, with_beat
 from backends.blasthost.crontriggers import Tables, host_zone, read_tables
 from backends.blasthost.evidence import evidence
 from opsconsole.campaign import DATA, FILES, METADATA, REQUIRED_FILES, Details, MetadataError, parse_metadata
-from opsconsole.hostfacts import FolderFacts, HoldFact, HostFacts, Kind, ProcessFact
+from opsconsole.hostfacts import FolderFacts, HoldFact, HostFacts, Kind, ProcessFact, RunFact
 from opsconsole.observation import Content, Hold, Observation, Report, RunWord, Says
 from opsconsole.plan import content_digest
 from opsconsole.policy import Policy
@@ -120,7 +120,8 @@ class _Saying:
         if process is not None and says not in _LIVE:
             says, word = Says.RUNNING, self._foreign(process, told)
         elif told.word is not None:
-            word = dated(told.word, self.facts, self.policy)
+            word = with_beat(told.word, says, datetime.fromtimestamp(self.facts.epoch, UTC))
+            word = dated(word, self.facts, self.policy)
         trouble = _unread(folder)
         blind = bool(trouble) and says not in _STARTED
         triggers = self.tables.triggers.get(folder.slug, ())
@@ -145,6 +146,7 @@ class _Saying:
                 folder, told.details, says, word, triggers, self.tables.unread, trouble, zone, self.now
             ),
             clock_offset=self.facts.clock_offset,
+            next_attempt=_next_attempt(folder),
         )
 
     def _told(self, folder: FolderFacts) -> Told:
@@ -184,7 +186,7 @@ def dated(word: RunWord, facts: HostFacts, policy: Policy) -> RunWord:
     """The host's own times as true instants; an offset too small to show is left alone."""
     if abs(facts.clock_offset) - facts.clock_error < policy.clock_show:
         return word
-    names = ("claimed_at", "started_at", "ended_at", "progress_at")
+    names = ("claimed_at", "started_at", "ended_at", "progress_at", "beat_at")
     off = timedelta(seconds=facts.clock_offset)
     moved: dict[str, Any] = {n: at - off for n in names if (at := getattr(word, n)) is not None}
     return replace(word, **moved)
@@ -194,7 +196,10 @@ def tell(folder: FolderFacts, patterns: Patterns, zone: Any) -> Told:
     """What the campaign's files alone tell: its details, and whether and how it ran."""
     details = _details(folder)
     log = last_send(folder.log_tail.encode(), patterns, whole=_whole(folder)) if folder.log_tail else None
-    states = [run_state(folder.slug, run, patterns) for run in folder.runs if not run.released]
+    all_states = [run_state(folder.slug, run, patterns) for run in folder.runs]
+    states = [state for state in all_states if state.says is not Says.NOTHING]
+    if log is not None and any(_wrote(run, log, zone) for run in folder.runs if run.released):
+        log = None
     # An attempt that was only claimed says nothing about the ones before it.
     ran = next((state for state in reversed(states) if state.says in _STARTED), None)
     if ran is not None:
@@ -205,8 +210,26 @@ def tell(folder: FolderFacts, patterns: Patterns, zone: Any) -> Told:
     if states:
         return Told(folder, patterns, details, Says.CLAIMED, states[-1].word, log)
     says = Says.ABSENT if folder.folder is Kind.MISSING else Says.NOTHING
-    released = run_state(folder.slug, folder.runs[-1], patterns).word if folder.runs else None
-    return Told(folder, patterns, details, says, released, log)
+    return Told(folder, patterns, details, says, all_states[-1].word if all_states else None, log)
+
+
+def _wrote(released: RunFact, log: Progress, zone: Any) -> bool:
+    """Whether the send that the run log tells of last is this released attempt's, and so says nothing either.
+
+    Only the log's own times can tell: one without them may be of a send that nobody released.
+    """
+    claimed, first = instant(str(released.claim.get("at", ""))), _aware(log.first_stamp, zone)
+    given_up = datetime.fromtimestamp(released.released_ns / 1e9, UTC)
+    last = _aware(log.last_stamp, zone)
+    if claimed is None or first is None or last is None or not released.started:
+        return False
+    return claimed - timedelta(seconds=2) <= first <= last <= given_up
+
+
+def _next_attempt(folder: FolderFacts) -> int:
+    """The newest attempt's number, or the one behind it when it was released."""
+    newest = max(folder.runs, key=lambda run: run.attempt, default=None)
+    return 1 if newest is None else newest.attempt + newest.released
 
 
 def _log_word(log: Progress, folder: FolderFacts, zone: Any) -> tuple[Says, RunWord]:
@@ -274,7 +297,8 @@ def _unread(folder: FolderFacts) -> str:
     log = folder.log
     if log is not None and (log.kind in (Kind.DENIED, Kind.ERROR) or (log.there and log.trouble)):
         return f"{log.path} can't be read: {log.trouble or log.kind}"
-    return next((f"attempt {run.attempt}: {run.trouble}" for run in folder.runs if run.trouble), "")
+    runs = (run for run in folder.runs if run.trouble and not run.released)
+    return next((f"attempt {run.attempt}: {run.trouble}" for run in runs), "")
 
 
 def _sending(processes: tuple[ProcessFact, ...], settings: BlastHost) -> dict[str, ProcessFact]:

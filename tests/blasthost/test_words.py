@@ -152,7 +152,7 @@ def test_the_times_of_a_run_go_into_the_records_as_true_instants(monkeypatch):
 UNREAD = [
     folder(trouble="the run state can't be read: Permission denied"),
     replace(folder(), log=replace(GONE, kind=Kind.DENIED)),
-    folder(runs=(run(released=True, trouble="claim.json can't be read"),)),
+    folder(runs=(run(trouble="claim.json can't be read"),)),
     FolderFacts(slug="c", folder=Kind.ERROR, trouble="broken"),
 ]
 

@@ -51,6 +51,11 @@ encode() {
     base64 | tr -d '\n'
 }
 
+# released FOLDER: a person gave this attempt up. Nothing but a plain file says so.
+released() {
+    [ -f "$1/released" ] && [ ! -L "$1/released" ]
+}
+
 # tell FOLDER: everything that is on record of one attempt; contents travel encoded, so they can't look like records.
 # The owner is looked at before `finished` is read: an owner that is gone has then written all it ever will.
 tell() {
@@ -63,9 +68,10 @@ tell() {
             echo "UNREAD $part"
         fi
     done
-    [ ! -e "$1/released" ] || echo RELEASED
+    ! released "$1" || echo RELEASED
     [ ! -e "$1/busy" ] || echo BUSY
     [ ! -e "$1/abandoned" ] || echo ABANDONED
+    [ ! -e "$1/beat" ] || echo "BEAT $(stat -c %Y "$1/beat") $(date +%s)"
     [ ! -s "$1/err" ] || echo "FILE err $(tail -c 1024 <"$1/err" | encode)"
     [ ! -r "$1/out" ] || echo "OUT $(stat -c '%s %Y' "$1/out") $(tail -c 16384 <"$1/out" | encode)"
 }

@@ -110,8 +110,8 @@ def run_stats(base: str, attempts: "List[str]", boot: str) -> "Iterator[Dict[str
                 if kind_of_error(error) != "missing":
                     trouble = "owner can't be read: %s" % error.strerror
         stats = {name: look(os.path.join(folder, name)) for name in RUN_FILES}
-        out = look(os.path.join(folder, "out"))
-        yield {"n": int(attempt), "stats": stats, "life": life, "out": out, "trouble": trouble}
+        out, beat = look(os.path.join(folder, "out")), look(os.path.join(folder, "beat"))
+        yield {"n": int(attempt), "stats": stats, "life": life, "out": out, "beat": beat, "trouble": trouble}
 
 
 def run_contents(base: str, attempt: str, run: "Dict[str, Any]") -> None:
@@ -153,7 +153,9 @@ def campaign(slug: str, boot: str, now: int, listed: "Any", known: "Any", seen: 
     runs = list(run_stats(base, attempts, boot))
     changes = [max(x.st_mtime_ns, x.st_ctime_ns) for x in every[1:] if isinstance(x, os.stat_result)]
     for run in runs:
-        changes += [max(x[2], x[3]) for x in [run["out"]] + list(run["stats"].values()) if x[0] == "file"]
+        changes += [
+            max(x[2], x[3]) for x in [run["out"], run["beat"]] + list(run["stats"].values()) if x[0] == "file"
+        ]
     settled = all(abs(now - changed) > QUIET for changed in changes)
     mark = short("|".join([slug, trouble] + [sign(found) for found in every] + [repr(run) for run in runs]))
     if settled and mark in seen:

@@ -83,7 +83,7 @@ life() {
 
 runs() {
     attempts "$@" | while read -r d; do
-        for f in claim.json plan.json owner started finished released control runner.json out; do echo "$d/$f"; done
+        for f in claim.json plan.json owner started finished released control runner.json out beat; do echo "$d/$f"; done
     done
 }
 

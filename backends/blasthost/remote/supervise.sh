@@ -1,23 +1,63 @@
 # Lives as long as the run: holds the lock, records the start before it happens and the end after it did.
-# Arguments: RUN_FOLDER LOCK COMMAND…; fd 9 is the lock, and the command inherits it, so that it is free only when
-# the last of them is gone. A handler, not '', for the signals: what is ignored here would be ignored there.
+# Arguments: RUN_FOLDER LOCK LAUNCH BY COMMAND…; LAUNCH is - for the start, else names this start of the rest, and BY is
+# a JSON text of who wants it. Fd 9 is the lock, and the command inherits it, so that it is free only when the last of
+# them is gone. A handler, not '', for the signals: what is ignored here would be ignored there.
 trap ':' HUP INT TERM
-folder=$1 lock=$2
-shift 2
+folder=$1 lock=$2 launch=$3 by=$4
+shift 4
 cd /
 mask=$(umask)
 umask 027
-exec 9>>"$lock" || exit 74
-flock -n 9 || {
-    : >"$folder/busy"
-    exit 75
-}
+# The launcher hands the lock over by fd 9. Where that was closed on the way, the launcher lets go in a moment.
+if [ ! "/proc/$$/fd/9" -ef "$lock" ] || ! flock -n 9; then
+    exec 9>>"$lock" || exit 74
+    tries=0
+    until flock -n 9; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 20 ] || { [ "$launch" != - ] || : >"$folder/busy"; exit 75; }
+        sleep 0.1
+    done
+fi
 # Whoever gave this start up said so while holding the lock.
-[ ! -e "$folder/released" ] && [ ! -e "$folder/abandoned" ] || exit 75
+[ ! -e "$folder/released" ] || exit 75
+if [ "$launch" = - ]; then
+    [ ! -e "$folder/abandoned" ] && [ ! -e "$folder/started" ] || exit 75
+else
+    [ ! -e "${folder%/*}/.void-$launch" ] && [ -e "$folder/started" ] || exit 75
+fi
 mine=$(stat_of $$)
 echo "$$ ${mine#* } $(boot_id)" | put "$folder" owner || exit 74
+
 # Not on the disk, not started: a start that nobody could prove later must not happen.
-utc | put "$folder" started || exit 74
+begin() {
+    utc | put "$folder" started
+}
+
+# A former end is put aside once there is an owner: in every moment it is ended, running, or in doubt.
+begin_again() {
+    old='' count=1
+    if [ -e "$folder/finished" ]; then
+        while [ -e "$folder/finished.$count" ]; do count=$((count + 1)); done
+        old=$folder/finished.$count
+        mv "$folder/finished" "$old" && keep "$folder" || return
+    fi
+    { cat "$folder/resumed" 2>/dev/null; echo "{\"at\":\"$(utc)\",\"launch\":\"$launch\",\"by\":$by}"; } |
+        put "$folder" resumed && return
+    [ -z "$old" ] || mv "$old" "$folder/finished"
+    return 74
+}
+
+# beat: a sign of life every five seconds, for as long as process $$ is the one that began at its start.
+beat() {
+    while now=$(stat_of $$) && [ "${now#* }" = "${mine#* }" ]; do
+        case $now in [ZX]*) return ;; esac
+        touch "$folder/beat"
+        sleep 5
+    done
+}
+
+if [ "$launch" = - ]; then begin || exit 74; else begin_again || exit 74; fi
+(trap ':' HUP INT TERM; beat) </dev/null >/dev/null 2>&1 9>&- &
 umask "$mask"
 "$@" >>"$folder/out" 2>&1 </dev/null
 rc=$?
