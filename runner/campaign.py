@@ -91,14 +91,14 @@ def content_digest(campaign: Campaign) -> str:
     return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()
 
 
-def stale_parts(plan: dict[str, object], digests: dict[str, str | None], audience: int) -> Iterator[str]:
-    """What of a plan is no longer true, each with both values."""
+def stale_parts(plan: dict[str, object], digests: dict[str, str | None], audience: int | None) -> Iterator[str]:
+    """What of a plan is no longer true, each with both values; `audience` None when it wasn't counted."""
     planned = plan.get("digests")
     for part in ("template", "text", "data", "metadata"):
         was = planned.get(part) if isinstance(planned, dict) else None
         if was != digests.get(part):
             yield f"{part} was {was} in the plan, is {digests.get(part)} now"
-    if plan.get("audience") != audience:
+    if audience is not None and plan.get("audience") != audience:
         yield f"audience was {plan.get('audience')} in the plan, is {audience} now"
 
 

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import socket
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import BUSY, HELD, JOURNAL, Refused
+
+_LOCK_SECONDS = 1.0
+_END_SECONDS = 300.0  # how long a full disk may keep the end of a run from being written down
 
 
 @dataclass(frozen=True)
@@ -29,9 +34,11 @@ def refuse_if_held(holds: Path, slug: str) -> None:
     """Raises Refused (77) when nobody may send; a hold that can't be looked at counts as one."""
     for name, what in (("ALL", "everything"), (slug, slug)):
         try:
-            os.stat(holds / name)
+            os.lstat(holds / name)
         except FileNotFoundError:
-            continue
+            if not os.path.lexists(holds) or holds.is_dir():
+                continue
+            raise Refused(HELD, f"whether {what} is held can't be told: {holds} leads nowhere: held") from None
         except OSError as error:
             raise Refused(
                 HELD, f"whether {what} is held can't be told ({holds / name}: {error.strerror}): held"
@@ -40,18 +47,26 @@ def refuse_if_held(holds: Path, slug: str) -> None:
 
 
 def lock(slug_dir: Path) -> int:
-    """Take the campaign's lock for the life of this process; the descriptor is kept open. Raises Refused (75)."""
+    """Take the campaign's lock for the life of this process; the descriptor is kept open. Raises Refused (75).
+
+    It is waited for a moment: somebody may only be writing down a decision, or about to be refused.
+    """
     try:
         slug_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(slug_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise Refused(JOURNAL, f"{slug_dir / 'lock'} can't be opened: {error.strerror}") from None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        raise Refused(BUSY, f"another run of this campaign is going{_by(latest(slug_dir))}") from None
-    return fd
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except OSError:
+            if time.monotonic() < end:
+                time.sleep(0.05)
+                continue
+            os.close(fd)
+            raise Refused(BUSY, f"another run of this campaign is going{_by(latest(slug_dir))}") from None
 
 
 def latest(slug_dir: Path) -> Path | None:
@@ -123,15 +138,43 @@ def record_start(run: RunDir, now: datetime) -> None:
         return
     with suppress(FileNotFoundError):
         os.replace(run.path / "finished", run.path / "finished.before")
-    stat = Path("/proc/self/stat").read_text()
-    ticks = stat.rpartition(")")[2].split()[19]  # field 22, counted after the name, which may hold spaces
-    durable_write(run.path / "owner", f"{os.getpid()} {ticks} {boot_id()}\n")
+    durable_write(run.path / "owner", f"{os.getpid()} {_born('self')} {boot_id()}\n")
     durable_write(run.path / "started", f"{now.isoformat()}\n")
 
 
-def record_end(run: RunDir, rc: int, counts: dict[str, int] | None, now: datetime) -> None:
-    if not run.supervised:
-        durable_write(run.path / "finished", json.dumps({"rc": rc, "at": now.isoformat(), "counts": counts}) + "\n")
+def record_end(
+    run: RunDir, rc: int, counts: dict[str, int] | None, now: datetime, complain: Callable[[str], None]
+) -> None:
+    """Write down how it ended. A full disk may be freed again, and without its end a run is in doubt: so wait."""
+    if run.supervised:
+        return None
+    end, told = time.monotonic() + _END_SECONDS, False
+    while True:
+        try:
+            text = json.dumps({"rc": rc, "at": now.isoformat(), "counts": counts})
+            return durable_write(run.path / "finished", text + "\n")
+        except OSError as error:
+            if time.monotonic() > end:
+                raise
+            if not told:
+                told = True
+                complain(f"{run.path / 'finished'} can't be written ({error.strerror}): waiting for room")
+            time.sleep(1.0)
+
+
+def alive(path: Path) -> bool:
+    """Is the process that owns this attempt still going? A pid alone proves nothing: it is used again."""
+    try:
+        pid, ticks, boot = (path / "owner").read_text().split()
+        return boot == boot_id() and int(pid) > 0 and _born(pid) == ticks
+    except (OSError, ValueError):
+        return False
+
+
+def _born(pid: str) -> str:
+    """The start of a process in clock ticks: field 22, counted after the name, which may hold spaces."""
+    state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return "" if state in ("Z", "X") else fields[18]
 
 
 def boot_id() -> str:

@@ -8,15 +8,17 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runner.errors import CANCELLED, OK, Refused
+from runner.errors import CANCELLED, JOURNAL, OK, Refused
 
 if TYPE_CHECKING:
     from runner.output import Output
 
-MODES = ("dry-run", "send", "resume", "list-unknown")
+LOOKS = ("list-unknown", "reconcile")
+MODES = ("dry-run", "send", "resume", *LOOKS, "resolve")
 _TICK_SECONDS = 0.25
+_LOOK_SECONDS = 60.0  # an answer somebody waits for may take long to write over a slow line
 
 
 def version() -> str:
@@ -57,6 +59,16 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rate", type=_positive, metavar="N", help="mails a second, at most")
     made.add_argument("--batch-size", type=_positive_int, default=0, metavar="N")
     made.add_argument("--batch-pause", type=_positive, default=0.0, metavar="SECONDS")
+    made.add_argument(
+        "--maillog",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="the mail server's log to look for unknown recipients in; again for each rotated one, .gz too",
+    )
+    made.add_argument("--sent", metavar="ROWS", help="resolve: take these unknown rows (3,7,10-12 or all) for sent")
+    made.add_argument("--resend", metavar="ROWS", help="resolve: let these unknown rows be sent again by a resume")
+    made.add_argument("--by", metavar="NAME", help="resolve: who decided it")
     made.add_argument("--version", action="version", version=version())
     made.add_argument("--capabilities", action="store_true", help="say as JSON what this runner can do")
     return made
@@ -75,20 +87,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
     if not args.campaign or not args.mode:
         made.error("--campaign and --mode are required")
+    if args.mode == "resolve" and not ((args.sent or args.resend) and args.by and args.by.strip()):
+        made.error("--mode resolve needs --sent or --resend, and --by")
     output = Output()
     try:
         return _run(args, output, born)
     except Refused as error:
-        output.complain(str(error))
-        failed = {"v": 1, "summary": True, "mode": args.mode, "rc": error.code, "error": str(error), "counts": None}
-        output.line(json.dumps(failed))
-        return error.code
+        return _failed(output, args.mode, error.code, str(error))
+    except OSError as error:  # a file of ours: a full disk, a folder that went away
+        return _failed(output, args.mode, JOURNAL, f"{error.filename or 'a file'}: {error.strerror}. Stopped there")
     finally:
-        output.close()
+        output.close(patience=_LOOK_SECONDS if args.mode in LOOKS or args.mode == "resolve" else 2.0)
+
+
+def _failed(output: "Output", mode: str, rc: int, why: str) -> int:
+    output.complain(why)
+    output.line(json.dumps({"v": 1, "summary": True, "mode": mode, "rc": rc, "error": why, "counts": None}))
+    return rc
 
 
 def _run(args: argparse.Namespace, output: "Output", born: float) -> int:
-    from runner import launch, settings
+    from runner import doubt, launch, settings
     from runner.campaign import check_slug
     from runner.control import Control
     from runner.dryrun import rehearse
@@ -97,23 +116,13 @@ def _run(args: argparse.Namespace, output: "Output", born: float) -> int:
 
     chosen = settings.from_args(args, os.environ)
     check_slug(chosen.slug)
-    if chosen.mode == "list-unknown":
-        rows, lines, rc = launch.list_unknown(chosen)
-        for line in lines:
-            output.line(line)
-        output.line(
-            json.dumps(
-                {
-                    "v": 1,
-                    "summary": True,
-                    "mode": chosen.mode,
-                    "rc": rc,
-                    "unknown_total": len(rows),
-                    "rows": rows[:1000],
-                }
-            )
-        )
-        return rc
+    if chosen.mode in LOOKS:
+        return _tell(output, *doubt.report(chosen, doubt.standing(chosen, doubt.attempt(chosen))))
+    if chosen.mode == "resolve":
+        from runner.resolve import parse_rows, resolve
+
+        decided = resolve(chosen, parse_rows(args.sent), parse_rows(args.resend), args.by, datetime.now(UTC))
+        return _tell(output, *doubt.report(chosen, decided))
     control = Control()
     control.catch_signals()
     starting = Progress(Counts())
@@ -129,11 +138,7 @@ def _run(args: argparse.Namespace, output: "Output", born: float) -> int:
 
     tick(0)
     if chosen.mode == "dry-run":
-        lines, summary = rehearse(chosen, tick=tick, now=datetime.now(UTC))
-        for line in lines:
-            output.line(line)
-        output.line(json.dumps(summary))
-        return int(summary["rc"])
+        return _tell(output, *rehearse(chosen, tick=tick, now=datetime.now(UTC)))
     result = launch.send(
         chosen, control, output, tick=tick, capabilities=capabilities(), version=version(), born=born
     )
@@ -153,6 +158,13 @@ def _run(args: argparse.Namespace, output: "Output", born: float) -> int:
         closing["error"] = result.reason
     output.line(json.dumps(closing))
     return result.rc
+
+
+def _tell(output: "Output", lines: list[str], summary: dict[str, Any]) -> int:
+    for line in lines:
+        output.line(line)
+    output.line(json.dumps(summary))
+    return int(summary["rc"])
 
 
 def _positive(text: str) -> float:

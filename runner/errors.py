@@ -4,6 +4,7 @@ from typing import Final
 
 OK: Final = 0
 SOME_FAILED: Final = 1
+USAGE: Final = 2
 BAD_DATA: Final = 65
 JOURNAL: Final = 70
 BUSY: Final = 75

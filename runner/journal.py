@@ -9,6 +9,7 @@ Append-only text, one writer, one record a line, fields divided by one space:
     F row key code reply           refused for good (code 0: refused by us, nothing was sent)
     D row key attempt due code reply   refused for now; `due` in Unix seconds
     U row key why                  unknown: never sent again by itself
+    R row key fate instant by      a person's decision on an unknown row: `sent` (taken for accepted) or `resend`
     S state
 
 `content` is one digest of all that a mail says; `key` is the recipient key in hexadecimal, `-` when the row has
@@ -28,8 +29,11 @@ from runner.address import mask_text
 from runner.errors import JOURNAL, Refused
 
 PENDING, CLAIMED, CLAIMED_BEFORE_BOOT, BEGUN, DEFERRED, ACCEPTED, FAILED, UNKNOWN, SKIPPED = range(9)
-SENDABLE = frozenset({PENDING, CLAIMED, DEFERRED})
+TAKEN_FOR_SENT, RESEND = 9, 10
+SENDABLE = frozenset({PENDING, CLAIMED, DEFERRED, RESEND})
 DOUBTFUL = frozenset({BEGUN, CLAIMED_BEFORE_BOOT, UNKNOWN})
+FATES = {"sent": TAKEN_FOR_SENT, "resend": RESEND}
+_CLAIMABLE = SENDABLE | {CLAIMED_BEFORE_BOOT}
 _KEY = re.compile(r"[0-9a-f]{16}|-")
 
 
@@ -81,6 +85,10 @@ class Journal:
     def unknown(self, row: int, key: str, why: str) -> None:
         self._put(f"U {row} {key} {_one_line(why)}")
 
+    def decided(self, row: int, key: str, fate: str, at: str, by: str) -> None:
+        """`fate` is one of FATES; the row's fate must be unknown, or no replay believes the journal any more."""
+        self._put(f"R {row} {key} {fate} {at} {_one_line(by)}")
+
     def state(self, state: str) -> None:
         self._put(f"S {state}")
 
@@ -121,7 +129,9 @@ class Replay:
     boot_id: str = ""
     states: bytearray = field(default_factory=bytearray)
     attempts: dict[int, tuple[int, float]] = field(default_factory=dict)  # deferred rows: tries made, due
-    keys: dict[int, str] = field(default_factory=dict)  # of rows whose fate isn't known
+    keys: dict[int, str] = field(default_factory=dict)  # of rows whose fate isn't known or was taken for sent
+    begun: dict[int, tuple[int, str]] = field(default_factory=dict)  # of unknown rows: the try, the Message-ID
+    whys: dict[int, str] = field(default_factory=dict)  # of rows written down as unknown
     claims: bool = False
     torn: int = 0  # bytes dropped from the end
 
@@ -133,6 +143,25 @@ class Replay:
         for row, state in enumerate(self.states):
             if state in DOUBTFUL:
                 yield row
+
+    def nameless(self) -> Iterator[int]:
+        """Rows that may have been mailed, and to whom the journal doesn't say."""
+        for row, state in enumerate(self.states):
+            if (state in DOUBTFUL or state == TAKEN_FOR_SENT) and self.keys.get(row, "-") == "-":
+                yield row
+
+    def why(self, row: int) -> str:
+        """What is on record of an unknown row, for people."""
+        told = f": {self.whys[row]}" if row in self.whys else ", no answer recorded"
+        if row in self.begun:
+            return f"handed over at attempt {self.begun[row][0]}{told}"
+        return "claimed before the machine restarted; what came of it was not on the disk"
+
+    def settle(self, row: int) -> None:
+        """Its fate is known: forget what was kept of it while it wasn't."""
+        self.keys.pop(row, None)
+        self.begun.pop(row, None)
+        self.whys.pop(row, None)
 
 
 def replay(path: Path, boot_id: str, *, repair: bool = False, on_done: "array[int] | None" = None) -> Replay:
@@ -153,7 +182,7 @@ def replay(path: Path, boot_id: str, *, repair: bool = False, on_done: "array[in
                     break
                 try:
                     _apply(found, line.decode().rstrip("\n").split(" "), boot_id, on_done)
-                except (ValueError, IndexError, UnicodeDecodeError):
+                except (ValueError, LookupError, UnicodeDecodeError):
                     raise JournalError(f"{path}: record {number} is damaged; an operator must decide") from None
                 good += len(line)
         found.torn = size - good
@@ -180,7 +209,7 @@ def _apply(found: Replay, record: list[str], boot_id: str, on_done: "array[int] 
         if not 1 <= first <= last <= found.identity.rows:
             raise ValueError("no such rows")
         for row in range(first, last + 1):
-            if found.states[row] in (PENDING, CLAIMED, CLAIMED_BEFORE_BOOT, DEFERRED):
+            if found.states[row] in _CLAIMABLE:
                 found.states[row] = state
         return
     if kind == "S":
@@ -191,21 +220,32 @@ def _apply(found: Replay, record: list[str], boot_id: str, on_done: "array[int] 
     if kind == "B":
         found.states[row] = BEGUN
         found.keys[row] = key
+        found.begun[row] = (int(record[3]), record[4])
+        found.whys.pop(row, None)
     elif kind == "D":
         found.states[row] = DEFERRED
         found.attempts[row] = (int(record[3]), float(record[4]))
-        found.keys.pop(row, None)
+        found.settle(row)
     elif kind == "A":
         found.states[row] = ACCEPTED
-        found.keys.pop(row, None)
+        found.settle(row)
         if on_done is not None:
             on_done.append(int(key, 16))
     elif kind == "F":
         found.states[row] = FAILED
-        found.keys.pop(row, None)
+        found.settle(row)
     elif kind == "U":
         found.states[row] = UNKNOWN
         found.keys[row] = key
+        found.whys[row] = " ".join(record[3:])
+    elif kind == "R":
+        if found.states[row] not in DOUBTFUL:
+            raise ValueError("a decision on a row that was not in doubt")
+        found.states[row] = FATES[record[3]]
+        found.settle(row)
+        if record[3] == "sent":
+            found.keys[row] = key
+        found.attempts.pop(row, None)  # what a person sends again gets all its tries
     else:
         raise ValueError("unknown record")
 

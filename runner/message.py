@@ -16,6 +16,7 @@ from runner.template import RowTimeout, Source, Template, TemplateError, row_gua
 
 HTML_FILE = "blast_template.html"
 TEXT_FILE = "blast_template.txt"
+METADATA_NAME = "blast_metadata.json"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAILBOX = re.compile(r'\s*(?:"?([^"<>]*?)"?\s*<([^<>\s]+)>|([^<>\s"]+))\s*')
 _NOT_URL = re.compile(r"[^\x21-\x7e]|[<>]")
@@ -102,8 +103,8 @@ class Composer:
 
     def build(self, mail: Rendered, to: Address, now: datetime) -> Mail:
         """Encode a rendered mail. `now` is an aware instant. Raises RowRefused."""
-        ident = hashlib.sha256(f"{self._slug}|{to.hexkey}".encode()).hexdigest()[:32]
-        message_id = f"<{ident}@{mail.from_addr.rpartition('@')[2].lower()}>"
+        ident = _ident(self._slug, to)
+        message_id = _message_id(ident, mail.from_addr)
         text = mail.text if mail.text is not None else plaintext.from_html(mail.html)
         try:
             parts = (("plain", quoted_printable(text)), ("html", quoted_printable(mail.html)))
@@ -135,6 +136,24 @@ class Composer:
         return Mail(mail.from_addr, message_id, mail.subject, text, body.replace(b"\r\n.", b"\r\n..") + b".\r\n")
 
 
+class MessageIds:
+    """The Message-IDs of a campaign's mails, without building the mails. Raises TemplateError."""
+
+    def __init__(self, slug: str, metadata: Metadata, columns: Sequence[str]) -> None:
+        self._slug = slug
+        self._columns = tuple(columns)
+        self._from = Template(Source(metadata.from_, f"{METADATA_NAME} from"))
+
+    def of(self, row: Sequence[str], to: Address) -> str:
+        """The Message-ID of the mail this row becomes; "" when it can become none."""
+        try:
+            with row_guard():
+                sender = self._from.render(dict(zip(self._columns, row, strict=True)))
+            return _message_id(_ident(self._slug, to), _mailbox("from", sender)[1])
+        except (TemplateError, RowTimeout, RowRefused):
+            return ""
+
+
 def sources(metadata: Metadata, html: str, text: str | None) -> list[Source | None]:
     """All templates of a campaign, in the Composer's order; None where there is none."""
     headers = {
@@ -146,7 +165,7 @@ def sources(metadata: Metadata, html: str, text: str | None) -> list[Source | No
     return [
         Source(html, HTML_FILE, html=True),
         Source(text, TEXT_FILE) if text is not None else None,
-        *(Source(value, f"blast_metadata.json {key}") if value else None for key, value in headers.items()),
+        *(Source(value, f"{METADATA_NAME} {key}") if value else None for key, value in headers.items()),
     ]
 
 
@@ -154,6 +173,15 @@ def quoted_printable(text: str) -> bytes:
     """Text with any line ends as quoted-printable with CRLF; raises UnicodeEncodeError for a lone surrogate."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n").encode()
     return binascii.b2a_qp(plain, istext=True).replace(b"\n", b"\r\n")
+
+
+def _ident(slug: str, to: Address) -> str:
+    """The same for the same person in every attempt, so that a mail sent again can be told."""
+    return hashlib.sha256(f"{slug}|{to.hexkey}".encode()).hexdigest()[:32]
+
+
+def _message_id(ident: str, from_addr: str) -> str:
+    return f"<{ident}@{from_addr.rpartition('@')[2].lower()}>"
 
 
 def _mailbox(name: str, value: str) -> tuple[str, str]:

@@ -15,8 +15,8 @@ _RATE_SECONDS = 10.0
 class Counts:
     """`total` is every recipient once: accepted, failed, unknown, and those still to come.
 
-    `deferred` wait for another try; `duplicates` are further rows of the same address and `earlier` were
-    mailed by an earlier attempt: neither is part of `total`.
+    `accepted` holds the `decided` too, those a person took for sent. `deferred` wait for another try. `duplicates`
+    are further rows of the same address and `earlier` were mailed by an earlier attempt; neither is in `total`.
     """
 
     total: int = 0
@@ -26,6 +26,7 @@ class Counts:
     unknown: int = 0
     duplicates: int = 0
     earlier: int = 0
+    decided: int = 0
 
     @property
     def processed(self) -> int:

@@ -43,6 +43,7 @@ class Settings:
     notify: bool = False
     run_dir: Path | None = None
     run_id: str | None = None
+    maillogs: tuple[Path, ...] = ()
 
     @property
     def holds_dir(self) -> Path:
@@ -87,6 +88,7 @@ def from_args(args: argparse.Namespace, env: Mapping[str, str]) -> Settings:
         notify=args.notify_completion,
         run_dir=run_dir,
         run_id=env.get("MAIL_BLAST_RUN_ID") or None,
+        maillogs=tuple(map(Path, args.maillog)),
         **paths,
     )
 

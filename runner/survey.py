@@ -102,6 +102,27 @@ def survey(
     return found
 
 
+def skim(campaign: Campaign, on_row: Callable[[Row, Address], None]) -> Survey:
+    """The rows and their addresses alone, nothing rendered: enough to tell who is who. Raises CsvError."""
+    found = Survey()
+    buckets = [array("I") for _ in range(_BUCKETS)]
+    reader = campaign.reader()
+    for row in reader:
+        address = check(row.values[reader.email_index]) if isinstance(row, Row) else None
+        key = 0
+        if isinstance(row, Row) and isinstance(address, Address):
+            key = address.key
+            buckets[key >> 58].append(row.number)
+            on_row(row, address)
+        found.states.append(PENDING)
+        found.keys.append(key)
+    found.rows = reader.rows
+    campaign.digests["data"] = reader.digest()
+    _mark_duplicates(found, buckets)
+    found.audience = sum(1 for key in found.keys if key) - found.duplicates
+    return found
+
+
 def blocks(campaign: Campaign, surveyed: Survey) -> Iterator[list[Row]]:
     """The rows again, in the survey's blocks. Raises Refused when they aren't the rows that were surveyed."""
     changed = Refused(BAD_DATA, "the data file was changed while it was being sent; stopped before the change")

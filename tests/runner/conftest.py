@@ -34,6 +34,11 @@ class Ended:
         return self.json[-1]
 
     @property
+    def unknown(self) -> list[int]:
+        """The rows a look lists as unknown."""
+        return [told["row"] for told in self.summary["rows"]]
+
+    @property
     def states(self) -> list[str]:
         return [line["state"] for line in self.json if "state" in line]
 

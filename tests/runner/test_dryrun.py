@@ -113,7 +113,7 @@ def test_capabilities_are_one_json_line(capsys: pytest.CaptureFixture[str]) -> N
     assert cli.main(["--capabilities"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["runner"] == "opsconsole"
-    assert said["modes"] == ["dry-run", "send", "resume", "list-unknown"]
+    assert said["modes"] == ["dry-run", "send", "resume", "list-unknown", "reconcile", "resolve"]
 
 
 def test_a_slug_outside_the_grammar_is_refused(host: Host) -> None:

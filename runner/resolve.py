@@ -1,0 +1,109 @@
+"""A person's decision on recipients whose fate isn't known, written into the journal under the campaign's lock."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from runner import claim, journal
+from runner.doubt import Standing, attempt, standing
+from runner.errors import BAD_DATA, BUSY, USAGE, Refused
+from runner.journal import FATES, Journal, Replay
+from runner.settings import Settings
+
+ALL = "all"
+_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+_NAMES = {
+    journal.PENDING: "not handed over yet",
+    journal.CLAIMED: "claimed and provably not handed over",
+    journal.DEFERRED: "refused for now, to be tried again",
+    journal.ACCEPTED: "accepted by the mail server",
+    journal.FAILED: "refused for good",
+    journal.TAKEN_FOR_SENT: "decided already: sent",
+    journal.RESEND: "decided already: to be sent again",
+}
+_TOLD = 20
+
+Rows = list[tuple[int, int]] | str | None  # ranges, ALL, or none named
+
+
+def parse_rows(text: str | None) -> Rows:
+    """`3,7,10-12` as ranges, or ALL. Raises Refused (2)."""
+    if text is None or text == ALL:
+        return text
+    ranges = []
+    for part in text.split(","):
+        match = _RANGE.fullmatch(part.strip())
+        first = int(match[1]) if match else 0
+        last = int(match[2] or first) if match else 0
+        if not 1 <= first <= last:
+            raise Refused(USAGE, f"{part.strip()[:40]!r} names no rows: write 3,7,10-12 or {ALL}")
+        ranges.append((first, last))
+    return ranges
+
+
+def resolve(settings: Settings, sent: Rows, resend: Rows, by: str, now: datetime) -> Standing:
+    """Decide rows, all of them or, when one can't be decided, none. What is decided so already is left alone.
+
+    Raises Refused (2, 65, 70, 75): rows that aren't unknown are named with their state.
+    """
+    claim.lock(settings.state_dir / settings.slug)  # kept until this process ends
+    run = attempt(settings)
+    if (run.path / "released").exists():
+        raise Refused(BUSY, f"{run.path} was given back: there is nothing to decide about it any more")
+    if claim.alive(run.path):
+        raise Refused(BUSY, f"a run of {settings.slug} is going: decide when it has ended")
+    found = standing(settings, run)
+    if found.old is None:
+        raise Refused(BAD_DATA, "nothing was begun in this attempt: no recipient is unknown")
+    decisions = _decisions(found.old, sent, resend)
+    if decisions:
+        _write(settings, found, decisions, by, now)
+    return standing(settings, run)
+
+
+def _decisions(old: Replay, sent: Rows, resend: Rows) -> dict[int, str]:
+    """The fate of each row still to be decided."""
+    chosen: dict[int, str] = {}
+    refused: list[str] = []
+    for fate, rows in (("sent", sent), ("resend", resend)):
+        for row in _expand(old, rows):
+            if chosen.setdefault(row, fate) != fate:
+                raise Refused(USAGE, f"row {row} is named as sent and to be sent again")
+            state = old.states[row]
+            if state not in journal.DOUBTFUL and state != FATES[fate]:
+                refused.append(f"row {row}: {_NAMES.get(state, 'not known')}")
+    if refused:
+        more = f", and {len(refused) - _TOLD} more" if len(refused) > _TOLD else ""
+        raise Refused(
+            BAD_DATA,
+            f"only unknown recipients can be decided; {'; '.join(refused[:_TOLD])}{more}. Nothing was written",
+        )
+    return {row: fate for row, fate in chosen.items() if old.states[row] in journal.DOUBTFUL}
+
+
+def _expand(old: Replay, rows: Rows) -> Iterable[int]:
+    if rows is None:
+        return
+    if isinstance(rows, str):
+        yield from old.doubtful()
+        return
+    last_row = len(old.states) - 1
+    if sum(last - first + 1 for first, last in rows if last <= last_row) > last_row:
+        raise Refused(USAGE, "more rows are named than there are: name each once")
+    for first, last in rows:
+        if last > last_row:
+            raise Refused(BAD_DATA, f"there is no row {last}: this run has {last_row}. Nothing was written")
+        yield from range(first, last + 1)
+
+
+def _write(settings: Settings, found: Standing, decisions: dict[int, str], by: str, now: datetime) -> None:
+    """All on the disk when this returns."""
+    path = found.run.path / "journal"
+    journal.replay(path, claim.boot_id(), repair=True)  # nothing may be written behind a torn record
+    book = Journal(path)
+    try:
+        for row, fate in sorted(decisions.items()):
+            book.decided(row, found.keys.get(row, "-"), fate, now.isoformat(timespec="seconds"), by)
+        book.sync()
+    finally:
+        book.close()
