@@ -86,6 +86,8 @@ class OpsConsoleApp(App[None]):
         self._dirty, self._leaving = threading.Event(), threading.Event()
         self._put_away: tuple[str, ...] = ()
         self.busy: set[str] = set()
+        self.starting: set[str] = set()  # campaigns whose start was asked for and isn't answered yet
+        self._later: list[Callable[[], object]] = []
 
     # What is known.
 
@@ -113,11 +115,15 @@ class OpsConsoleApp(App[None]):
 
     def disabled_reason(self, action_id: str, slug: str) -> str:
         """Why this key does nothing now, by the board on screen; "" when it works. The console asks again."""
+        verdict = self.get(slug)
         if self._console is None:
-            context = Context(role="admin", read_only=self.read_only)
+            context = Context(role="admin", read_only=self.read_only, verdict=verdict)
         else:
-            context = self._console.context()
-        return actions.BY_ID[action_id].disabled_reason(replace(context, verdict=self.get(slug)))
+            trouble = self._console.why_no_mail(verdict)
+            context = replace(self._console.context(), verdict=verdict, carrier_trouble=trouble)
+        if slug in self.starting and actions.BY_ID[action_id].danger > actions.Danger.LOOK:
+            return "It is being started at this moment: wait for the answer."
+        return actions.BY_ID[action_id].disabled_reason(context)
 
     def banners(self) -> list[tuple[str, bool]]:
         """What must not be overlooked, the dangerous first: (text, is it dangerous)."""
@@ -127,10 +133,17 @@ class OpsConsoleApp(App[None]):
         if self._console is not None:
             if trouble := self._console.store_trouble:
                 found.append((f"No record can be written, so nothing can be done: {trouble}", True))
+            for name, trouble in sorted(dict(self._console.carrier_trouble).items()):
+                if trouble:
+                    found.append((f"{name}: nothing is sent there. {trouble}", True))
             for words in self._console.found_at_start:
                 if words not in self._put_away:
                     found.append((f"Left open when the console last ended: {words} (esc puts this away)", False))
+        for slug in sorted(self.starting):
+            found.append((f"{slug} is being started: the answer isn't there yet. It is asked for once only", False))
         for slug, intents in self.known.unresolved:
+            if slug in self.starting:
+                continue
             found.append((f"{slug}: {', '.join(intents)} has no recorded end: look, don't repeat", True))
         found += [(f"{s.name}: {text}", False) for s in self.board.sources for text in s.findings]
         return found[:5]
@@ -139,7 +152,7 @@ class OpsConsoleApp(App[None]):
         """Take away the banners on what was found at the start; they are in the audit store."""
         if self._console is not None:
             self._put_away = self._console.found_at_start
-            self._freshen()
+            self.freshen()
 
     # Starting and leaving.
 
@@ -153,7 +166,7 @@ class OpsConsoleApp(App[None]):
                 loop.add_signal_handler(number, self._leave, code)
         if not self.is_headless:
             when_gone(lambda: loop.call_soon_threadsafe(self._leave, LEFT_BY[signal.SIGHUP]))
-        self.set_interval(5.0, self._freshen)
+        self.set_interval(5.0, self.freshen)
         self.call_after_refresh(self._start_console)
 
     def _start_console(self) -> None:
@@ -173,13 +186,13 @@ class OpsConsoleApp(App[None]):
 
     def _not_started(self, error: Exception) -> None:
         self.start_trouble = say(error, 400)
-        self._freshen()
+        self.freshen()
 
     def on_console_ready(self, message: ConsoleReady) -> None:
         self._console = message.console
         self.role, self.read_only = self._console.role, self._console.read_only
         self.local_zone = self._console.local_zone or self.local_zone
-        self._freshen()
+        self.freshen()
 
     def _keep_board(self, console: "Console") -> None:
         """A new board whenever a source has answered, and now and then since time alone changes it."""
@@ -202,7 +215,7 @@ class OpsConsoleApp(App[None]):
     def on_failed(self, message: Failed) -> None:
         self.tell(message.what, "error")
 
-    def _freshen(self) -> None:
+    def freshen(self) -> None:
         if self.screen_stack and isinstance(self.screen, ConsoleScreen):
             self.screen.freshen()
 
@@ -231,8 +244,8 @@ class OpsConsoleApp(App[None]):
         perform(self, action_id, slug)
 
     def show_holds(self) -> None:
+        from screens.asking import show
         from screens.holds import HoldsScreen
-        from screens.perform import show
 
         show(self, HoldsScreen())
 
@@ -246,6 +259,15 @@ class OpsConsoleApp(App[None]):
         from screens.widgets.aside import harmless
 
         return any(isinstance(s, ModalScreen) and not harmless(s) for s in self.screen_stack)
+
+    def after_question(self, then: Callable[[], object]) -> None:
+        """Call `then` once no question is open any more."""
+        self._later.append(then)
+
+    def question_answered(self) -> None:
+        """A screen of the console is in front again: what waited for that goes on."""
+        while self._later and not self.asking:
+            self._later.pop(0)()
 
     def action_command_palette(self) -> None:
         if self.asking:

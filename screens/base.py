@@ -1,12 +1,13 @@
 """What every screen has: the header, the way here, the banners, its keys, and the one way to perform an action."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from opsconsole.actions import Place, offered
+from opsconsole.actions import BY_ID, Action, Place, offered
 from opsconsole.board import Board
 from screens.widgets.banner import Banner
 from screens.widgets.crumbs import Crumbs
@@ -20,20 +21,26 @@ if TYPE_CHECKING:
 
 def registry_bindings(place: Place) -> list[BindingType]:
     """The keys of a place, from the registry. Spread them into a screen's BINDINGS."""
+    return action_bindings(offered(place))
+
+
+def action_bindings(chosen: Iterable[Action]) -> list[BindingType]:
     return [
         Binding(action.key, f"perform('{action.id}')", action.label, tooltip=action.tooltip, show=False)
-        for action in offered(place)
+        for action in chosen
     ]
 
 
 class ConsoleScreen(Screen[None]):
     """A full screen of the console.
 
-    A subclass gives PLACE (with `*registry_bindings(PLACE)` in its BINDINGS), KEYS (its own keys for the footer
-    and the help page), `crumbs`, `body` and, when it shows what the board says, `board_changed`.
+    A subclass gives PLACE (with `*registry_bindings(PLACE)` in its BINDINGS) or OFFERED (the ids of its actions),
+    KEYS (its own keys for the footer and the help page), `crumbs`, `body` and, when it shows what the board says,
+    `board_changed`.
     """
 
     PLACE: ClassVar[Place] = Place.EVERYWHERE
+    OFFERED: ClassVar[tuple[str, ...]] = ()
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = ()
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "back", show=False)]
 
@@ -62,6 +69,15 @@ class ConsoleScreen(Screen[None]):
         return ("board", self._slug) if self._slug else ("board",)
 
     @property
+    def offered(self) -> tuple[Action, ...]:
+        """The actions whose keys work here."""
+        return tuple(BY_ID[name] for name in self.OFFERED) or offered(self.PLACE)
+
+    def disabled_reason(self, action_id: str) -> str:
+        """Why this key does nothing here and now; "" when it works."""
+        return self.ops.disabled_reason(action_id, self.slug)
+
+    @property
     def quit_warning(self) -> str:
         """What must be said before the console is left from here; "" lets it go without a question."""
         return ""
@@ -83,6 +99,7 @@ class ConsoleScreen(Screen[None]):
         self.freshen()
         if self._board is not self.ops.board:
             self.take_board(self.ops.board)
+        self.ops.question_answered()
 
     def take_board(self, board: Board) -> None:
         """Show a newer board, now that this screen is the one in front."""

@@ -29,9 +29,9 @@ Ends = Sequence[tuple[str, datetime]]
 class ConfirmScreen(ModalScreen[tuple[str, str] | None]):
     """Dismissed with (what was typed, the reason), or None. Cancel has the focus; escape always cancels.
 
-    `ends` are the instants after which it can't be confirmed any more, each with what ends then (`plan`, `approval by
-    ana`). `live` is the machine that answers now. `refused_paste` is told, on the loop, of the step in which somebody
-    tried to paste; whatever it does must not block.
+    `ends` are the instants after which it can't be confirmed any more, each with what ends then (`plan`, `approval
+    by ana`). `live` is the machine that answers now. `refused_paste` is told, on the loop, in which step somebody
+    tried to paste; it must not block.
     """
 
     CSS_PATH = "confirm.tcss"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 from rich.text import Text
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from opsconsole.actions import offered
 from screens.base import ConsoleScreen
 from screens.safe import safe, say
 
@@ -42,12 +41,12 @@ class ConsoleCommands(Provider):
         if ops.asking or not isinstance(screen, ConsoleScreen):
             return
         later = []
-        for action in offered(screen.PLACE):
+        for action in screen.offered:
             slug = screen.slug if action.about_campaign else ""
-            reason = ops.disabled_reason(action.id, slug)
+            reason = screen.disabled_reason(action.id)
             about = f"not now: {reason}" if reason else action.tooltip
             name = f"{slug or 'console'}: {action.label}  [{action.key}]"
-            entry = (name, say(about, 160), partial(ops.perform, action.id, slug))
+            entry = (name, say(about, 160), partial(screen.action_perform, action.id))
             if reason:
                 later.append(entry)
             else:

@@ -4,24 +4,28 @@ Rules are not here: the console refuses what must not be done, whoever asks. Wha
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
-
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from opsconsole import actions
-from opsconsole.ports import MaybeStarted, Refused, Started, Trouble
-from screens.safe import safe
-from screens.work import in_thread
+from screens.asking import Answer, Question, ask, notice, question, show, work
 
 if TYPE_CHECKING:
     from opsconsole.plan import Plan
-    from opsconsole.safety import Confirmation
     from screens.app import OpsConsoleApp
-    from screens.base import ConsoleScreen
 
-T = TypeVar("T")
-Answer = tuple[str, str] | None
-DONE = {"pause": "Paused", "resume": "Resumed", "stop": "Stopping", "hold": "On hold", "release": "Released"}
+OPENED = frozenset({"open", "preflight", "dry-run", "attach", "host", "audit", "doubt"})
+SEEN_FIRST = frozenset({"settle", "send-rest", "close"})
+"""Decisions about a broken run: taken on the screen that shows all that is known of it."""
+DONE = {
+    "pause": "Paused",
+    "resume": "Resumed",
+    "stop": "Stopping",
+    "hold": "On hold",
+    "release": "Released",
+    "close": "Closed as it is",
+    "release-claim": "Claim given back; a new attempt can be planned",
+    "break-glass": "Glass broken: no second person is asked for, others were notified",
+}
 
 
 def perform(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
@@ -30,51 +34,21 @@ def perform(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
         ops.tell(ops.start_trouble or "The console is still starting; try again in a moment.", "warning")
     elif reason := ops.disabled_reason(action_id, slug):
         ops.tell(f"{slug}: {reason}" if slug else reason, "warning")
-    elif action_id in ("open", "preflight", "dry-run", "attach", "host", "audit"):
+    elif action_id in OPENED or action_id in SEEN_FIRST:
         _open(ops, action_id, slug)
     elif action_id == "refresh":
         ops.tell("Asking every source…", timeout=2.0)
-        _work(ops, "refresh", lambda: ops.ops_console.refresh(), lambda _: None)
+        work(ops, "refresh", lambda: ops.ops_console.refresh(), lambda _: None)
     elif action_id == "send":
         _send(ops, slug)
     elif action_id in ("pause", "resume"):
-        _work(
+        work(
             ops, f"{action_id} {slug}", lambda: ops.ops_console.signal(slug, action_id), _said(ops, action_id, slug)
         )
     elif actions.BY_ID[action_id].danger is actions.Danger.DESTRUCTIVE:
-        _confirmed(ops, action_id, slug)
+        confirmed(ops, action_id, slug)
     else:
         _with_reason(ops, action_id, slug)
-
-
-def show(ops: "OpsConsoleApp", screen: "ConsoleScreen") -> None:
-    """Open a screen, unless it is the one in front."""
-    front = ops.screen
-    if not isinstance(front, type(screen)) or front.slug != screen.slug:
-        ops.push_screen(screen)
-
-
-def notice(ops: "OpsConsoleApp", title: str, error: Exception) -> None:
-    """An answer that must be read: stays until it is put away, unlike a toast."""
-    from screens.widgets.aside import Aside
-
-    text = safe(title, 120, "bold #ff6b60").append("\n")
-    from opsconsole.audit.records import AuditUnavailable
-
-    told = isinstance(
-        error, Trouble | AuditUnavailable
-    )  # these tell all there is; anything else is a fault of ours
-    parts = (
-        (error.what, error.means, error.next_step)
-        if isinstance(error, Trouble | AuditUnavailable)
-        else (str(error),)
-    )
-    for part in parts:
-        if part:
-            text.append("\n").append_text(safe(part, 2000)).append("\n")
-    if not told:
-        text.append_text(Text(f"\n{type(error).__name__}; please report this.\n", "dim"))
-    ops.push_screen(Aside(text.append("\nesc goes back", "dim"), danger=True))
 
 
 def _open(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
@@ -92,73 +66,84 @@ def _open(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
 
             show(ops, DryRunScreen(slug))
         case "attach":
-            _show_run(ops, slug, None)
+            from screens.run import RunScreen
+
+            show(ops, RunScreen(slug))
         case "host":
             from screens.host import HostScreen
 
             show(ops, HostScreen())
-        case _:
+        case "audit":
             from screens.audit import AuditScreen
 
             show(ops, AuditScreen(slug or None))
+        case _:
+            from screens.doubt import DoubtScreen
 
-
-def _show_run(ops: "OpsConsoleApp", slug: str, attempt: int | None) -> None:
-    from screens.run import RunScreen
-
-    show(ops, RunScreen(slug, attempt))
+            show(ops, DoubtScreen(slug))
+            if action_id != "doubt":
+                ops.tell("Look first: what every source says of this run. The same key then asks.")
 
 
 def _send(ops: "OpsConsoleApp", slug: str) -> None:
+    from screens.starting import start
+
     console = ops.ops_console
 
-    def planned() -> "tuple[Plan, Confirmation]":
+    def planned() -> "tuple[Plan, Question]":
         plan = console.plan(slug)
-        return plan, console.confirmation("send", slug, plan)
+        return plan, question(console, "send", slug, plan)
 
-    def ask(found: "tuple[Plan, Confirmation]") -> None:
-        plan, confirmation = found
+    def asked(found: "tuple[Plan, Question]") -> None:
+        plan, put = found
 
         def answered(answer: Answer) -> None:
             if answer is None:
                 ops.tell(f"Nothing was sent: {slug} was not confirmed.")
                 return
-            ops.tell(f"Starting {slug}: looking once more, then on the host…", timeout=4.0)
-            _work(ops, f"send {slug}", lambda: console.send(plan, *answer), started, not_sure)
+            start(ops, slug, "send", plan.run_id, plan.carrier, plan.attempt, lambda: console.send(plan, *answer))
 
-        def started(result: Started) -> None:
-            if not result.fresh:
-                ops.tell(f"This very run of {slug} was there already; nothing was started twice.", "warning")
-            _show_run(ops, slug, result.state.attempt)
+        ask(ops, put, answered)
 
-        def not_sure(error: Exception) -> None:
-            if isinstance(error, MaybeStarted):
-                _show_run(ops, slug, plan.attempt)
-                notice(ops, f"{slug} may have started: look, don't send again", error)
-            else:
-                notice(ops, f"{slug} was not sent" if isinstance(error, Refused) else f"Sending {slug}", error)
-
-        _ask(ops, confirmation, answered)
-
-    _work(ops, f"send {slug}", planned, ask, lambda error: notice(ops, f"{slug} can't be sent now", error))
+    work(ops, f"plan {slug}", planned, asked, lambda error: notice(ops, f"{slug} can't be sent now", error))
 
 
-def _confirmed(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
+def confirmed(
+    ops: "OpsConsoleApp",
+    action_id: str,
+    slug: str,
+    do: Callable[[str, str], object] | None = None,
+    done: Callable[[object], None] | None = None,
+    **asked: Any,
+) -> None:
+    """Ask twice, then `do(typed, reason)` in a thread, then `done` with what it gave back. `asked` goes to the
+    console's confirmation."""
     console = ops.ops_console
+    doing = do or (lambda typed, reason: _do(ops, action_id, slug, typed, reason))
 
-    def do(typed: str, reason: str) -> object:
-        if action_id == "stop":
-            return console.signal(slug, action_id, typed, reason)
-        return console.decide(action_id, slug, reason, typed=typed)
-
-    def ask(confirmation: "Confirmation") -> None:
+    def put(found: Question) -> None:
         def answered(answer: Answer) -> None:
-            if answer is not None:
-                _work(ops, f"{action_id} {slug}", lambda: do(*answer), _said(ops, action_id, slug))
+            if answer is None:
+                ops.tell(f"Nothing was done: {actions.BY_ID[action_id].label} of {slug} was not confirmed.")
+                return
+            work(ops, f"{action_id} {slug}", lambda: doing(*answer), done or _said(ops, action_id, slug))
 
-        _ask(ops, confirmation, answered)
+        ask(ops, found, answered)
 
-    _work(ops, f"{action_id} {slug}", lambda: console.confirmation(action_id, slug), ask)
+    work(ops, f"{action_id} {slug}", lambda: question(console, action_id, slug, **asked), put)
+
+
+def _do(ops: "OpsConsoleApp", action_id: str, slug: str, typed: str, reason: str) -> object:
+    console = ops.ops_console
+    match action_id:
+        case "stop":
+            return console.signal(slug, action_id, typed, reason)
+        case "release-claim":
+            return console.release_claim(slug, typed, reason)
+        case "break-glass":
+            return console.break_glass(slug, typed, reason)
+        case _:
+            return console.decide(action_id, slug, reason, typed=typed)
 
 
 def _with_reason(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
@@ -172,46 +157,13 @@ def _with_reason(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
     def answered(answer: Answer) -> None:
         if answer is not None:
             reason, local = answer
-            work = lambda: ops.ops_console.decide(action_id, slug, reason, local=local)  # noqa: E731
-            _work(ops, f"{action_id} {slug}", work, _said(ops, action_id, slug))
+            job = lambda: ops.ops_console.decide(action_id, slug, reason, local=local)  # noqa: E731
+            work(ops, f"{action_id} {slug}", job, _said(ops, action_id, slug))
 
     title = f"{actions.BY_ID[action_id].label.capitalize()}: {slug}"
     ops.push_screen(ReasonForm(title, ask_time=action_id == "reschedule", zone=zone), answered)
 
 
-def _ask(ops: "OpsConsoleApp", confirmation: "Confirmation", answered: Callable[[Answer], None]) -> None:
-    from screens.confirm import ConfirmScreen
-
-    if ops.asking:  # a question never jumps in front of another
-        ops.tell(f"{confirmation.title}: not asked, for another question is open. Nothing was done.", "warning")
-        return
-    ops.push_screen(ConfirmScreen(confirmation), answered)
-
-
 def _said(ops: "OpsConsoleApp", action_id: str, slug: str) -> Callable[[object], None]:
     words = DONE.get(action_id, actions.BY_ID[action_id].label.capitalize())
     return lambda _: ops.tell(f"{words}: {slug}. Recorded.")
-
-
-def _work(
-    ops: "OpsConsoleApp",
-    name: str,
-    work: Callable[[], T],
-    done: Callable[[T], None],
-    failed: Callable[[Exception], None] | None = None,
-) -> None:
-    """In a thread, once at a time for each name: a key pressed twice does nothing twice."""
-    if name in ops.busy:
-        ops.tell(f"{name}: already on it.", timeout=3.0)
-        return
-    ops.busy.add(name)
-
-    def ended(result: T) -> None:
-        ops.busy.discard(name)
-        done(result)
-
-    def broke(error: Exception) -> None:
-        ops.busy.discard(name)
-        (failed or (lambda e: notice(ops, f"{name}: not done", e)))(error)
-
-    in_thread(ops, work, ended, broke, name=name)

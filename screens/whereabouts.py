@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """`calls_itself` is the machine's own name; `against` says in one sentence what doesn't fit, "" when all does."""
+    """`calls_itself` is the machine's own name; `against` is a sentence on what doesn't fit, "" when all does."""
 
     identity: str
     calls_itself: str

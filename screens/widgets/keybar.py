@@ -3,7 +3,7 @@
 from rich.style import Style
 from rich.text import Text
 
-from opsconsole.actions import Place, offered
+from opsconsole.actions import Place
 from screens.widgets.line import Line
 
 ALWAYS = ((":", "commands", "app.command_palette"), ("?", "help", "app.help"))
@@ -19,8 +19,8 @@ class KeyBar(Line):
         hints = [self._hint(key, label, "") for key, label in screen.KEYS]
         on: list[Text] = []
         off: list[Text] = []
-        for action in offered(screen.PLACE):
-            reason = self.ops.disabled_reason(action.id, screen.slug)
+        for action in screen.offered:
+            reason = screen.disabled_reason(action.id)
             everywhere = Place.EVERYWHERE in action.places
             hint = self._hint(action.key, action.label, f"screen.perform('{action.id}')", dim=bool(reason))
             (off if reason or everywhere else on).append(hint)

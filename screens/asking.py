@@ -1,0 +1,126 @@
+"""What every way from a key to the console shares: work in a thread, the question before it, the answer after."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rich.text import Text
+
+from opsconsole.ports import Refused, Trouble
+from screens.safe import safe
+from screens.whereabouts import Whereabouts, whereabouts
+from screens.work import in_thread
+
+if TYPE_CHECKING:
+    from opsconsole.console import Console
+    from opsconsole.plan import Plan
+    from opsconsole.safety import Confirmation
+    from screens.app import OpsConsoleApp
+    from screens.base import ConsoleScreen
+
+T = TypeVar("T")
+Answer = tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A confirmation with what is seen at the moment of asking: who answers, and what runs out when."""
+
+    confirmation: "Confirmation"
+    slug: str
+    live: Whereabouts | None
+    ends: tuple[tuple[str, datetime], ...]
+
+
+def question(console: "Console", action_id: str, slug: str, plan: "Plan | None" = None, **more: Any) -> Question:
+    """Blocks a little: call it in a thread. Raises Refused when the action is not allowed now."""
+    confirmation = console.confirmation(action_id, slug, plan, **more)
+    try:
+        live = whereabouts(console, console.carrier_of(slug).name)
+    except Refused:  # nothing carries it: a decision needs no host
+        live = None
+    ends: list[tuple[str, datetime]] = []
+    if plan is not None:
+        ends += [("plan", plan.expires_at), ("dry run", plan.dry_run_at + console.policy.dry_run_valid_for)]
+        if plan.latest_start is not None:
+            ends.append(("time to start", plan.latest_start))
+        approval = console.verdict(slug).approval
+        if approval is not None and approval.expires is not None:
+            ends.append((f"approval by {approval.by}", approval.expires))
+    return Question(confirmation, slug, live, tuple(ends))
+
+
+def ask(ops: "OpsConsoleApp", asked: Question, answered: Callable[[Answer], None]) -> None:
+    """Put the question, unless another is open."""
+    from screens.confirm import ConfirmScreen
+
+    confirmation, slug = asked.confirmation, asked.slug
+    if ops.asking:  # a question never jumps in front of another
+        ops.tell(f"{confirmation.title}: not asked, for another question is open. Nothing was done.", "warning")
+        return
+
+    def record(where: str) -> None:
+        note = lambda: ops.ops_console.note_refused_paste(slug, confirmation.action, where)  # noqa: E731
+        in_thread(ops, note, lambda _: None, name="note-paste")
+
+    screen = ConfirmScreen(confirmation, live=asked.live, ends=asked.ends, clock=ops.now, refused_paste=record)
+    ops.push_screen(screen, answered)
+
+
+def work(
+    ops: "OpsConsoleApp",
+    name: str,
+    job: Callable[[], T],
+    done: Callable[[T], None],
+    failed: Callable[[Exception], None] | None = None,
+) -> None:
+    """In a thread, once at a time for each name: a key pressed twice does nothing twice."""
+    if name in ops.busy:
+        ops.tell(f"{name}: already on it.", timeout=3.0)
+        return
+    ops.busy.add(name)
+
+    def ended(result: T) -> None:
+        ops.busy.discard(name)
+        done(result)
+
+    def broke(error: Exception) -> None:
+        ops.busy.discard(name)
+        (failed or (lambda e: notice(ops, f"{name}: not done", e)))(error)
+
+    in_thread(ops, job, ended, broke, name=name)
+
+
+def show(ops: "OpsConsoleApp", screen: "ConsoleScreen") -> None:
+    """Open a screen, unless it is the one in front. It never pushes a question aside: it comes after it."""
+    if ops.asking:
+        ops.after_question(lambda: show(ops, screen))
+        return
+    front = ops.screen
+    if not isinstance(front, type(screen)) or front.slug != screen.slug:
+        ops.push_screen(screen)
+
+
+def notice(ops: "OpsConsoleApp", title: str, error: Exception) -> None:
+    """An answer that must be read: stays until it is put away, unlike a toast. Waits while a question is open."""
+    from opsconsole.audit.records import AuditUnavailable
+    from screens.widgets.aside import Aside
+
+    if ops.asking:  # keys that are meant for the question would put it away unread
+        ops.tell(f"{title}. The rest is told once this question is answered.", "error")
+        ops.after_question(lambda: notice(ops, title, error))
+        return
+    text = safe(title, 120, "bold #ff6b60").append("\n")
+    told = isinstance(error, Trouble | AuditUnavailable)  # they tell all; anything else is our fault
+    parts = (
+        (error.what, error.means, error.next_step)
+        if isinstance(error, Trouble | AuditUnavailable)
+        else (str(error),)
+    )
+    for part in parts:
+        if part:
+            text.append("\n").append_text(safe(part, 2000)).append("\n")
+    if not told:
+        text.append_text(Text(f"\n{type(error).__name__}; please report this.\n", "dim"))
+    ops.push_screen(Aside(text.append("\nesc goes back", "dim"), danger=True))
