@@ -1,0 +1,395 @@
+"""The copies of the audit head against the store: whatever one of them lost or changed is noticed before a send."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from backends.blasthost.anchors import Anchors
+from opsconsole.audit.anchored import ACCEPTED
+from opsconsole.audit.chain import store_id
+from opsconsole.audit.outbox import Outbox
+from opsconsole.audit.records import AuditUnavailable, Event, Record
+from opsconsole.audit.store import AuditStore
+from opsconsole.delivery import Delivery
+from opsconsole.policy import Policy
+from opsconsole.ports import OutOfReach, Refused
+from opsconsole.runs import Identity
+from opsconsole.witness import Witness
+from tests.blasthost.local import LocalSession, Tree
+
+KEY = bytes(range(32))
+ME = Identity("mara", "s-1", "prod")
+HOST = "blast-1"
+
+
+class Desk:
+    """A store, one blast host whose scripts are the real ones, and a console's witness over both."""
+
+    def __init__(self, root: Path) -> None:
+        self.now = datetime(2026, 5, 12, 17, 52, tzinfo=UTC)
+        self.path = root / "console" / "audit.db"
+        self.tree = Tree(root / "host")
+        self.session = LocalSession()
+        self.keeper = Switch(Anchors(self.session, self.tree.settings(), HOST))  # type: ignore[arg-type]
+        self.machine, self.line = "a1b2c3", 1
+        self.store = self.open()
+        self.witness = self.console()
+
+    def open(self) -> AuditStore:
+        return AuditStore(self.path, KEY, clock=lambda: self.now)
+
+    def console(self) -> Witness:
+        """As a console that has just started."""
+        return Witness(
+            {HOST: self.keeper},
+            store=lambda: self.store,
+            key=lambda: KEY,
+            identity=lambda: ME,
+            clock=lambda: self.now,
+            policy=Policy(unanchored_for=timedelta(minutes=10)),
+            machine=lambda name: self.machine,
+            connected=lambda name: self.line,
+            told=("notify:ops",),
+        )
+
+    def restart(self) -> Witness:
+        self.witness = self.console()
+        self.witness.look(walk=True)
+        return self.witness
+
+    def record(self, action: str = "send") -> Record:
+        """A record that matters for a send, and the copy of it that waits to be taken to the host."""
+        self.now += timedelta(seconds=1)
+        made = self.store.note(Event("mara", "s-1", "prod", action, "spring-offer"))
+        payload = {"seq": made.seq, "mac": made.mac, "environment": "prod"}
+        Outbox(self.store).put(f"anchor:{HOST}", f"anchor:{HOST}:{made.mac}", payload)
+        return made
+
+    def deliver(self) -> tuple[int, int]:
+        self.now += timedelta(minutes=30)  # past every back-off
+        return Delivery(lambda: self.store, self.witness.recorders(), lambda: self.now).deliver()
+
+    def records(self, count: int) -> None:
+        for _ in range(count):
+            self.record()
+        assert self.deliver() == (count, 0)
+
+    @property
+    def kept(self) -> Path:
+        return self.tree.state.parent / "anchors" / store_id(KEY)
+
+    def swap_store(self, other: Path) -> None:
+        self.store.close()
+        shutil.copyfile(other, self.path)
+        self.store = self.open()
+
+    def copy_store(self, name: str) -> Path:
+        copy = self.path.with_name(name)
+        shutil.copyfile(self.path, copy)
+        return copy
+
+
+class Switch:
+    """The host's anchors, out of reach at will."""
+
+    def __init__(self, keeper: Anchors) -> None:
+        self.keeper, self.away = keeper, False
+
+    def put_anchor(self, store: str, line: str) -> None:
+        self._reach()
+        self.keeper.put_anchor(store, line)
+
+    def anchors(self, store: str, newest: int = 200) -> tuple[str, ...]:
+        self._reach()
+        return self.keeper.anchors(store, newest)
+
+    def _reach(self) -> None:
+        if self.away:
+            raise OutOfReach("blast-1 doesn't answer")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.store.close()
+
+
+def troubles(witness: Witness) -> tuple[str, str]:
+    return witness.chain_trouble, witness.carrier_trouble(HOST)
+
+
+def test_the_first_start_ever_finds_an_empty_host_in_order(desk: Desk) -> None:
+    assert troubles(desk.restart()) == ("", "")
+    desk.records(3)
+    assert troubles(desk.restart()) == ("", "")
+    (one,) = desk.witness.check()
+    assert (one.held, one.lines, one.found) == (3, 3, ())
+
+
+def test_the_intent_is_on_the_host_before_the_host_is_asked_to_send(desk: Desk) -> None:
+    desk.record("approve")
+    intent = desk.record("send")
+    desk.witness.before_send(HOST)
+    lines = [line for _, line in desk.witness.lines(HOST) if line]
+    assert [(line.seq, line.mac, line.machine, line.environment) for line in lines] == [
+        (intent.seq, intent.mac, "a1b2c3", "prod")
+    ]
+    assert Outbox(desk.store).waiting() == [], "the newest copy stands for those before it"
+    assert desk.restart().carrier_trouble(HOST) == ""
+
+
+def test_a_copy_that_comes_late_is_covered_by_a_newer_one(desk: Desk) -> None:
+    late = desk.record()
+    newer = desk.record()
+    recorder = desk.witness.recorders()[f"anchor:{HOST}"]
+    for made in (newer, late, newer, late):
+        recorder.record({"seq": made.seq, "mac": made.mac, "environment": "prod"})
+    assert [line.seq for _, line in desk.witness.lines(HOST) if line] == [newer.seq]
+
+
+def test_a_host_put_back_to_a_snapshot_is_noticed_and_not_sent_on_until_a_person_accepts_it(desk: Desk) -> None:
+    desk.records(3)
+    snapshot = desk.kept.read_bytes()
+    desk.records(2)
+    desk.kept.write_bytes(snapshot)
+    witness = desk.restart()
+    assert witness.chain_trouble == ""
+    assert "host-lost-records: blast-1 lost records: it acknowledged record 5, and now ends at record 3" in (
+        witness.carrier_trouble(HOST)
+    )
+    assert "opsconsole host accept blast-1" in witness.carrier_trouble(HOST)
+    desk.record()
+    with pytest.raises(Refused, match=r"host-lost-records.*Nothing was sent"):
+        witness.before_send(HOST)
+    assert desk.deliver() == (0, 1), "and no new line hides the gap"
+    assert desk.kept.read_bytes() == snapshot
+
+    accepted = witness.accept(HOST, "restored from the backup of Monday, runs compared by hand")
+    assert (accepted.action, accepted.detail["host"], accepted.detail["held"]) == (ACCEPTED, HOST, 3)
+    assert troubles(witness) == ("", "")
+    desk.record()
+    witness.before_send(HOST)
+    assert troubles(desk.restart()) == ("", "")
+    assert desk.deliver()[1] == 0
+    assert desk.kept.read_bytes() == snapshot, "what was there stays as evidence"
+
+
+def test_lines_lost_after_an_acceptance_are_noticed_again(desk: Desk) -> None:
+    desk.records(2)
+    desk.kept.unlink()
+    desk.restart().accept(HOST, "new disk")
+    desk.records(2)
+    for file in desk.kept.parent.iterdir():
+        file.unlink()
+    assert "holds no anchor" in desk.restart().carrier_trouble(HOST)
+
+
+def test_a_gap_hidden_by_a_newer_line_is_noticed_all_the_same(desk: Desk) -> None:
+    desk.records(4)
+    first, second, third, fourth = desk.kept.read_text().splitlines()
+    desk.kept.write_text(f"{first}\n{second}\n{fourth}\n")
+    assert "lost records" in desk.restart().carrier_trouble(HOST)
+    assert third not in desk.kept.read_text()
+
+
+def test_a_new_machine_under_the_old_name_is_noticed(desk: Desk) -> None:
+    desk.records(3)
+    desk.machine = "ffff00"
+    witness = desk.restart()
+    assert "blast-1 is another machine now (ffff00) than when it kept record 3 (a1b2c3)" in (
+        witness.carrier_trouble(HOST)
+    )
+    desk.record()
+    with pytest.raises(Refused, match="another machine"):
+        witness.before_send(HOST)
+    witness.accept(HOST, "moved to new hardware, with all its records")
+    assert troubles(desk.restart()) == ("", "")
+    desk.machine = "a1b2c3"
+    assert "another machine" in desk.restart().carrier_trouble(HOST), "the old one came back"
+
+
+def test_a_machine_that_changes_under_an_open_console_is_noticed_at_the_next_look(desk: Desk) -> None:
+    desk.records(1)
+    witness = desk.restart()
+    desk.machine = "ffff00"
+    witness.look()
+    assert "another machine" in witness.carrier_trouble(HOST)
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda text: text.replace('"seq":2', '"seq":1'), "a line of blast-1 was edited"),
+        (lambda text: text + "anything\n", "a line of blast-1 was edited"),
+        (lambda text: text + text.splitlines()[0] + "\n", "out of order: record 1 stands behind record 3"),
+        (lambda text: "\n".join(reversed(text.splitlines())) + "\n", "out of order"),
+        (lambda text: text[: text.index("\n") - 5] + text[text.index("\n") :], "a line of blast-1 was edited"),
+    ],
+)
+def test_anchors_that_were_edited_are_told_from_honest_ones(desk: Desk, edit, says: str) -> None:  # type: ignore[no-untyped-def]
+    desk.records(3)
+    desk.kept.write_text(edit(desk.kept.read_text()))
+    witness = desk.restart()
+    assert says in witness.carrier_trouble(HOST)
+    assert witness.chain_trouble == "", "who edits a host's file can't stop every console"
+    desk.record()
+    with pytest.raises(Refused):
+        witness.before_send(HOST)
+    witness.accept(HOST, "somebody tidied up there")
+    witness.before_send(HOST)
+
+
+def test_a_line_of_another_store_does_not_belong_there(desk: Desk, tmp_path: Path) -> None:
+    desk.records(2)
+    other = Desk(tmp_path / "other")
+    other.records(1)
+    desk.kept.write_text(desk.kept.read_text() + other.kept.read_text().replace(store_id(KEY), "0" * 16))
+    assert "was edited" in desk.restart().carrier_trouble(HOST)
+    other.store.close()
+
+
+def truncate(desk: Desk) -> None:
+    desk.store.close()
+    with sqlite3.connect(desk.path) as db:
+        db.execute("DROP TRIGGER audit_no_delete")
+        db.execute("DELETE FROM audit WHERE seq > 3")
+    db.close()
+    desk.store = desk.open()
+
+
+def roll_back(desk: Desk) -> None:
+    desk.swap_store(desk.path.with_name("earlier.db"))
+
+
+def begin_anew(desk: Desk) -> None:
+    desk.store.close()
+    desk.path.unlink()
+    desk.store = desk.open()
+
+
+@pytest.mark.parametrize(("tamper", "first"), [(truncate, 4), (roll_back, 4), (begin_anew, 1)])
+def test_a_store_cut_put_back_or_swapped_stops_every_action(desk: Desk, tamper, first: int) -> None:  # type: ignore[no-untyped-def]
+    desk.records(3)
+    desk.copy_store("earlier.db")
+    desk.records(2)
+    tamper(desk)
+    assert desk.store.verify().ok, "the chain alone sees nothing"
+    witness = desk.restart()
+    assert f"The audit store isn't whole: record {first} is missing: blast-1 holds an anchor of record 5" in (
+        witness.chain_trouble
+    )
+    assert "opsconsole audit verify" in witness.chain_trouble
+    desk.record()
+    with pytest.raises(Refused, match="isn't whole"):
+        witness.before_send(HOST)
+
+
+def test_a_history_put_back_and_gone_on_with_is_noticed_however_long_it_is(desk: Desk) -> None:
+    desk.records(3)
+    desk.copy_store("earlier.db")
+    desk.records(2)
+    roll_back(desk)
+    for _ in range(4):
+        desk.record("hold")
+    assert "record 4 isn't the one that blast-1 holds an anchor of" in desk.restart().chain_trouble
+
+
+def test_a_store_put_back_under_an_open_console_is_noticed_before_the_next_send(desk: Desk) -> None:
+    desk.records(3)
+    desk.copy_store("earlier.db")
+    witness = desk.restart()
+    desk.record()
+    desk.keeper.away = True
+    witness.look()
+    roll_back(desk)
+    with pytest.raises(Refused, match="record 4 was the newest a moment ago"):
+        witness.before_send(HOST)
+
+
+def test_a_record_edited_in_place_is_found_by_the_walk_at_the_start(desk: Desk) -> None:
+    desk.records(3)
+    desk.store.close()
+    with sqlite3.connect(desk.path) as db:
+        db.execute("DROP TRIGGER audit_no_update")
+        db.execute("UPDATE audit SET operator = 'nobody' WHERE seq = 2")
+    db.close()
+    desk.store = desk.open()
+    assert "record 2" in desk.restart().chain_trouble
+    assert "edited" in desk.restart().chain_trouble
+
+
+def test_people_are_told_once_that_the_store_is_not_whole(desk: Desk) -> None:
+    desk.records(3)
+    later = desk.copy_store("later.db")
+    begin_anew(desk)
+    for _ in range(3):
+        desk.restart().look()
+    told = [item for item in Outbox(desk.store).waiting() if item.destination == "notify:ops"]
+    assert len(told) == 1
+    assert told[0].payload["severity"] == "critical"
+    assert "record 1 is missing" in str(told[0].payload["text"])
+    assert told[0].payload["audit"] == {"seq": 0, "mac": "0" * 64}
+    desk.swap_store(later)
+    assert desk.restart().chain_trouble == "", "the right file in its place, and all is well"
+
+
+def test_a_host_out_of_reach_for_a_while_is_borne_and_then_not(desk: Desk) -> None:
+    desk.records(1)
+    witness = desk.restart()
+    desk.keeper.away = True
+    for _ in range(3):
+        desk.record()
+    witness.before_send(HOST)  # a moment ago: allowed, and shown
+    assert witness.unanchored(HOST) == f"unanchored: 3 events since {desk.now - timedelta(seconds=2):%H:%M} UTC"
+    assert witness.findings() == {HOST: (witness.unanchored(HOST),)}
+    desk.now += timedelta(minutes=11)
+    with pytest.raises(Refused, match=r"unanchored: 3 events since .* at blast-1.*Nothing was sent"):
+        witness.before_send(HOST)
+    desk.keeper.away = False
+    witness.before_send(HOST)
+    assert witness.findings() == {HOST: ()}
+
+
+def test_a_host_in_trouble_stays_in_trouble_while_it_is_out_of_reach(desk: Desk) -> None:
+    desk.records(2)
+    desk.kept.write_text("")
+    witness = desk.restart()
+    assert witness.carrier_trouble(HOST)
+    desk.keeper.away, desk.line = True, 2
+    witness.look()
+    assert witness.carrier_trouble(HOST)
+    with pytest.raises(Refused, match="can't be asked now"):
+        witness.accept(HOST, "whatever")
+
+
+def test_a_host_is_compared_again_over_each_new_connection_and_not_in_between(desk: Desk) -> None:
+    desk.records(2)
+    witness = desk.restart()
+    asked = len(desk.session.execs)
+    witness.look()
+    assert len(desk.session.execs) == asked
+    desk.kept.write_text("")
+    desk.line = 2
+    witness.look()
+    assert "holds no anchor" in witness.carrier_trouble(HOST)
+
+
+def test_nothing_is_accepted_that_nothing_speaks_against(desk: Desk) -> None:
+    desk.records(1)
+    with pytest.raises(Refused, match="Nothing speaks against"):
+        desk.restart().accept(HOST, "just in case")
+    with pytest.raises(Refused, match="keeps no anchors"):
+        desk.witness.accept("elsewhere", "just in case")
+
+
+def test_a_store_that_cannot_be_read_is_not_taken_for_one_in_order(desk: Desk) -> None:
+    desk.records(1)
+    desk.store.close()
+    desk.path.write_bytes(b"not a database at all, by any means" * 100)
+    with pytest.raises(AuditUnavailable):
+        desk.restart()
