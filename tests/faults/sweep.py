@@ -37,14 +37,28 @@ def fired(log: Path) -> bool:
     return any("fired" in call for call in seen(log))
 
 
-def points(calls: Sequence[dict[str, Any]], faults: Iterable[str]) -> list[Point]:
-    """Each fault at each call; no room only where a call may need some."""
-    return [
-        Point(call["n"], call["call"], fault)
-        for call in calls
-        for fault in faults
-        if fault != "ENOSPC" or call["call"] in WRITING
-    ]
+LOOKS = frozenset(
+    {"read", "pread64", "lseek", "close", "fstat", "fcntl", "dup2", "getdents64", "stat", "lstat", "newfstatat"}
+    | {"statx", "access", "faccessat", "faccessat2", "statfs", "fstatfs"}
+)
+
+
+def points(calls: Sequence[dict[str, Any]], faults: Iterable[str], *, sparing: bool = False) -> list[Point]:
+    """Each fault at each call; no room only where a call may need some.
+
+    `sparing` leaves out what makes no difference: a kill between two looks leaves what a kill before both does, and
+    shells take no notice of what moving a descriptor about gives.
+    """
+    found = []
+    for call in calls:
+        for fault in faults:
+            killed = fault.startswith("kill")
+            if fault == "ENOSPC" and call["call"] not in WRITING:
+                continue
+            if sparing and call["call"] in (LOOKS if killed else {"close", "fcntl", "dup2", "lseek"}):
+                continue
+            found.append(Point(call["n"], call["call"], fault))
+    return found
 
 
 def some(all_of_them: Sequence[Point], most: int, seed: int) -> list[Point]:

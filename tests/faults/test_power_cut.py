@@ -1,4 +1,4 @@
-"""The power fails after any file operation, and of what wasn't synced anything may be left: what was acknowledged is."""
+"""The power fails after any file operation, and of the unsynced anything may be left: what was acknowledged is."""
 
 import base64
 import json
