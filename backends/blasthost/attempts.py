@@ -92,7 +92,7 @@ def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
         ended_at=instant(_word(fact.finished or {}, "at")),
         progress_at=_moved_at(fact, progress),
         rc=_rc(fact.finished),
-        counts=_counts(fact.finished) or progress.counts,
+        counts=counts_of((fact.finished or {}).get("counts")) or progress.counts,
         note=_note(fact, progress),
         waiting=_waiting(progress),
         rate=progress.rate,
@@ -186,9 +186,8 @@ def _rc(finished: Mapping[str, Any] | None) -> int | None:
     return rc if isinstance(rc, int) and not isinstance(rc, bool) else None
 
 
-def _counts(finished: Mapping[str, Any] | None) -> Counts | None:
-    """The runner's own counts, which it records when no supervisor does."""
-    counts = (finished or {}).get("counts")
+def counts_of(counts: object) -> Counts | None:
+    """The runner's own counts, as it records and tells them; None for anything else."""
     if not isinstance(counts, dict):
         return None
     known = {

@@ -11,11 +11,14 @@ from typing import Any
 
 from backends.blasthost import words
 from backends.blasthost.anchors import Anchors
+from backends.blasthost.doubts import Doubter
 from backends.blasthost.errors import HostLost, HostTimeout
 from backends.blasthost.fetch import fetch
 from backends.blasthost.follow import follow
 from backends.blasthost.hashcache import HashCache
+from backends.blasthost.holds import put_hold
 from backends.blasthost.launcher import Launcher
+from backends.blasthost.mending import Mender
 from backends.blasthost.probe import Probe
 from backends.blasthost.rehearsal import dry_run
 from backends.blasthost.session import HostSession
@@ -23,15 +26,28 @@ from backends.blasthost.target import target_of
 from opsconsole.campaign import check_slug
 from opsconsole.config import duration
 from opsconsole.hostfacts import HostFacts
-from opsconsole.observation import Report
+from opsconsole.observation import Hold, Report
 from opsconsole.plan import DryRun, Plan
 from opsconsole.policy import Policy
-from opsconsole.ports import CampaignFacts, Followed, OutOfReach, RunState, Started, Trouble, Verb
+from opsconsole.ports import (
+    CampaignFacts,
+    Doubt,
+    Fate,
+    Followed,
+    OutOfReach,
+    RunState,
+    Started,
+    Trouble,
+    Verb,
+)
 from opsconsole.settings import BlastHost
 
 
 class BlastHostBackend:
-    """Source, Carrier and HostView for one host. Connects at the first call; safe for several threads."""
+    """A host: Source, Carrier, HostView, Releases, Doubts, HoldKeeper and AnchorKeeper.
+
+    Connects at the first call; safe for several threads.
+    """
 
     def __init__(
         self,
@@ -157,6 +173,23 @@ class BlastHostBackend:
     def signal(self, slug: str, attempt: int, verb: Verb) -> RunState:
         return self._dated(self._launcher().signal(slug, attempt, verb))
 
+    # -- Releases, Doubts, HoldKeeper ------------------------------------------------------------------------
+    def release(self, slug: str, attempt: int, run_id: str, by: str, reason: str) -> RunState:
+        return self._dated(self._mender().release(slug, attempt, run_id, by, reason))
+
+    def doubt(self, slug: str, attempt: int) -> Doubt:
+        return self._doubter().doubt(slug, attempt)
+
+    def decide(self, slug: str, attempt: int, run_id: str, fates: Mapping[int, Fate], by: str) -> Doubt:
+        return self._doubter().decide(slug, attempt, run_id, fates, by)
+
+    def send_rest(self, slug: str, attempt: int, run_id: str, by: str) -> Started:
+        started = self._mender().send_rest(slug, attempt, run_id, by)
+        return replace(started, state=self._dated(started.state))
+
+    def put_hold(self, scope: str, hold: Hold | None) -> None:
+        put_hold(self._session(), self.settings, self.name, scope, hold)
+
     def _dated(self, state: RunState) -> RunState:
         """With true instants, as far as the host's clock is known: these times go into the records."""
         facts = self._facts
@@ -193,6 +226,12 @@ class BlastHostBackend:
 
     def _launcher(self) -> Launcher:
         return Launcher(self._session(), self.settings, self._policy, self.name)
+
+    def _mender(self) -> Mender:
+        return Mender(self._session(), self.settings, self._policy, self.name)
+
+    def _doubter(self) -> Doubter:
+        return Doubter(self._session(), self.settings, self.name)
 
 
 @contextmanager

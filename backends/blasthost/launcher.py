@@ -33,7 +33,9 @@ ASK_PAUSES = (0.3, 1.0, 2.0, 4.0, 5.0, 5.0)
 class Session(Protocol):
     """The part of HostSession that is used here."""
 
-    def run(self, script: str | bytes, *args: str, timeout: float | None = None) -> Completed: ...
+    def run(
+        self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = ...
+    ) -> Completed: ...
 
 
 def _utcnow() -> datetime:
@@ -178,8 +180,7 @@ class Launcher:
         )
 
     def _ask(self, slug: str, run_id: str, void: str) -> tuple[str, RunFact | None]:
-        """EXISTS, or FAILED when it will never start, and the run's record; ABSENT once what `void` names, a start or
-        a run, is made void; or ""."""
+        """EXISTS (FAILED: it never will start) and the run's record, ABSENT once `void` is void, or ""."""
         home = f"{self.state_dir}/{slug}"
         done = self.session.run(script("settle"), home, run_id, void, timeout=ASK_LIMIT)
         lines = done.stdout.decode("utf-8", "replace").splitlines()

@@ -136,6 +136,47 @@ def rest_not_started(host: str, slug: str, fact: RunFact) -> Trouble:
     )
 
 
+def not_released(
+    host: str, slug: str, attempt: int, code: str, state: RunState | None, fact: RunFact | None
+) -> Refused:
+    """`code` is a word of remote/release.sh."""
+    what = describe(slug, state, fact) if state else f"{host} has no attempt {attempt} of {slug}"
+    why, then = {
+        "none": ("there is nothing to release", "Look at the host's records."),
+        "other": ("that is another run than the one that was to be released", "Look at the run again."),
+        "alive": ("something still holds its lock, so it may send", "Wait for its end, or cancel it."),
+        "doubt": ("it was started and has no recorded end, so it may have sent", "Settle it: opsconsole doubt."),
+        "reached": (
+            "nothing proves that it handed no message over",
+            "Settle it, or close it as it is: opsconsole doubt, opsconsole close.",
+        ),
+        "state": ("its folder can't be written or locked", "Let the console's account write there."),
+    }.get(code, (f"{host} refused it ({code[:80]!a})", ""))
+    return Refused(f"{what}: {why}.", "Nothing was released.", then)
+
+
+def no_journal(host: str) -> Refused:
+    return Refused(
+        f"The runner of {host} keeps no journal (runner_kind isn't mail-blast-runner).",
+        "Who got a message can't be told from its records, so nothing can be decided or sent on from here.",
+        "Ask the mail server's log and the provider, and close the campaign as it is.",
+    )
+
+
+def not_asked(host: str, slug: str, attempt: int, code: str, mode: str, runner: str) -> Refused:
+    """`code` is a word of remote/journal.sh."""
+    why = {
+        "none": f"{host} has no attempt {attempt} of {slug}",
+        "other": f"Attempt {attempt} of {slug} on {host} is another run",
+        "released": f"Attempt {attempt} of {slug} was released: there is nothing to decide any more",
+        "alive": f"Attempt {attempt} of {slug} is going on {host}",
+        "state": f"The run's folder on {host} can't be locked",
+        "runner": f"{runner} isn't on {host}, or can't be executed",
+        "mode": f"The runner on {host} doesn't know --mode {mode}: it isn't ours, or an older one",
+    }.get(code, f"{host} refused it ({code[:80]!a})")
+    return Refused(f"{why}.", "Nothing was written.", "Look at the run again, or install this console's runner.")
+
+
 def nobody_there(host: str, slug: str, attempt: int, verb: Verb, state: RunState | None) -> Refused:
     what = f"it is {state.says.value}" if state else "there is no such run"
     return Refused(

@@ -4,7 +4,6 @@ import secrets
 from functools import cache
 from importlib.resources import files
 
-
 # What each script uses besides common.sh.
 _NEEDS = {
     "launch": ("checks", "coming"),

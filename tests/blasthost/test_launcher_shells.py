@@ -33,7 +33,7 @@ class LocalShell:
         self.shell = shell
         self.path = f"{path}:{os.environ['PATH']}" if path else os.environ["PATH"]
 
-    def run(self, script: str | bytes, *args: str, timeout: float | None = None) -> Completed:
+    def run(self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = 0) -> Completed:
         nonce = frames.new_nonce()
         done = subprocess.run(
             [*self.shell, "-s"],
@@ -92,7 +92,7 @@ def test_a_script_cut_anywhere_does_nothing(tree: BlastTree, shell: list[str]) -
     kept: list[bytes] = []
 
     class Tap(LocalShell):
-        def run(self, script: str | bytes, *args: str, timeout: float | None = None) -> Completed:
+        def run(self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = 0) -> Completed:
             kept.append(what_the_shell_reads(frames.new_nonce(), script, args))
             return Completed(b"REFUSED tapped", b"", 0, 0.0)
 
@@ -188,7 +188,7 @@ def test_a_start_given_up_stays_given_up_when_its_script_arrives_late(tree: Blas
     sent: list[tuple[str | bytes, tuple[str, ...]]] = []
 
     class Tap(LocalShell):
-        def run(self, script: str | bytes, *args: str, timeout: float | None = None) -> Completed:
+        def run(self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = 0) -> Completed:
             sent.append((script, args))
             return Completed(b"REFUSED tapped", b"", 0, 0.0)
 
