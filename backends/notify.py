@@ -35,7 +35,7 @@ def words(payload: Mapping[str, Any]) -> tuple[str, str]:
     text = str(payload.get("text") or title)[:LONGEST_TEXT]
     head = payload.get("audit")
     if isinstance(head, Mapping):
-        text += f"\nAudit head: record {head.get('seq')}, {head.get('mac')}"
+        text += f"\nAudit head, record {head.get('seq')}:\n{head.get('mac')}"  # a line that no mail program breaks
     return title, text
 
 
