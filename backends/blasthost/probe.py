@@ -192,7 +192,7 @@ class Probe:
             self._settings,
             clock_offset=offset,
             clock_error=error,
-            round_trip_ms=max(done.rtt - float(raw["took"]), 0.0) * 1000,
+            round_trip_ms=max(done.rtt - float(raw.get("took", 0.0)), 0.0) * 1000,
         )
 
 
