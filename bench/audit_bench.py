@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from opsconsole.audit.chain import GENESIS, Sealer, message, row_of
-from opsconsole.audit.database import apply_pragmas, raw_connection
 from opsconsole.audit.records import Event, Phase, Record
-from opsconsole.audit.store import AuditStore, columns_of
+from opsconsole.audit.rows import columns_of
+from opsconsole.audit.sqlite import apply_pragmas, raw_connection
+from opsconsole.audit.store import AuditStore
 from opsconsole.audit.tables import TRIGGERS
 from opsconsole.redact import JSON
 

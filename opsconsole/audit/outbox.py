@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Row, func, select
 
-from opsconsole.audit.records import OutboxItem, Outgoing, canonical, read_detail, utc_moment, utc_text
+from opsconsole.audit.records import NAMES_KEPT, OutboxItem, Outgoing, canonical, read_detail, utc_moment, utc_text
 from opsconsole.audit.tables import OUTBOX
 from opsconsole.redact import JSON, Redactor, mask_addresses
 
@@ -21,6 +20,8 @@ O = OUTBOX.c  # noqa: E741 - as A in the store
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
 LONGEST_ERROR = 500
+LEASE = timedelta(minutes=1)
+"""So long nobody else tries what somebody has taken; longer than any receiver is waited for."""
 
 
 def wait_after(tries: int) -> timedelta:
@@ -31,17 +32,31 @@ def wait_after(tries: int) -> timedelta:
 def put_items(connection: Connection, items: Iterable[Outgoing], now: datetime, redactor: Redactor) -> None:
     """Within the caller's transaction. A key that is already there, delivered or not, is left as it is."""
     for item in items:
-        payload = redactor.clean(item.payload, mask=False)
+        payload = redactor.clean(item.payload, keep=NAMES_KEPT)
+        key = redactor.redact(item.key)
+        if connection.execute(select(O.id).where(O.key == key)).first() is not None:
+            continue  # writers take turns, so nobody puts it in between
         row = {
             "created_utc": utc_text(now),
             "destination": redactor.redact(item.destination),
-            "key": redactor.redact(item.key),
+            "key": key,
             "payload": canonical(payload if isinstance(payload, dict) else {}),
             "tries": 0,
             "next_try_utc": utc_text(now),
             "last_error": "",
         }
-        connection.execute(insert(OUTBOX).values(row).on_conflict_do_nothing(index_elements=["key"]))
+        connection.execute(OUTBOX.insert().values(row))
+
+
+def purge(store: "AuditStore", before: datetime) -> int:
+    """Remove what was acknowledged before that, but the newest of each destination. How many."""
+    newest = select(func.max(O.id)).where(O.done_utc.is_not(None)).group_by(O.destination)
+    old = (O.done_utc < utc_text(before), O.id.not_in(newest))
+    with store.reading() as connection:
+        if connection.execute(select(O.id).where(*old).limit(1)).first() is None:
+            return 0  # the usual case costs no write
+    with store.writing() as connection:
+        return connection.execute(OUTBOX.delete().where(*old)).rowcount
 
 
 class Outbox:
@@ -58,6 +73,13 @@ class Outbox:
     def due(self, now: datetime) -> list[OutboxItem]:
         """What should be tried now, oldest first."""
         return self._items(O.next_try_utc <= utc_text(now))
+
+    def claim(self, item: OutboxItem, now: datetime) -> bool:
+        """Take what `due` gave, so that no other console tries it for LEASE. False: one has it, or it is done."""
+        seen = (O.id == item.id, O.done_utc.is_(None), O.next_try_utc == utc_text(item.next_try_utc))
+        with self._store.writing() as connection:
+            taken = OUTBOX.update().where(*seen).values(next_try_utc=utc_text(now + LEASE))
+            return connection.execute(taken).rowcount == 1
 
     def waiting(self) -> list[OutboxItem]:
         """Everything not yet acknowledged, oldest first."""

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -184,29 +184,9 @@ _FIELDS = ("operator", "session", "environment", "campaign", "run", "action")
 
 
 def to_json(record: Record) -> str:
-    """One line of an export: everything needed to verify the record later."""
+    """A record as one JSON value, its detail readable; an export (export.py) keeps the text the MAC covers."""
     line: dict[str, object] = {"seq": record.seq, "utc": utc_text(record.utc)}
     line |= {name: getattr(record, name) for name in _FIELDS}
     line |= {"phase": record.phase.value, "ref": record.ref, "reason": record.reason}
     line |= {"detail": record.detail, "prev": record.prev, "mac": record.mac}
     return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
-
-
-def from_json(lines: Iterable[str]) -> Iterator[Record]:
-    """The records of an export, for `chain.verify`. ValueError names the line that isn't one."""
-    for number, text in enumerate(lines, 1):
-        try:
-            line = json.loads(text)
-            yield Record(
-                seq=int(line["seq"]),
-                utc=utc_moment(line["utc"]),
-                **{name: str(line[name]) for name in _FIELDS},
-                phase=Phase(line["phase"]),
-                reason=str(line["reason"]),
-                detail=dict(line["detail"]),
-                prev=str(line["prev"]),
-                mac=str(line["mac"]),
-                ref=line["ref"],
-            )
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"line {number} of the export is not an audit record: {error!r}") from None

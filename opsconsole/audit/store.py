@@ -1,22 +1,25 @@
 """The audit store: what was intended, what came of it, and who said so; committed and synced before it returns."""
 
 import os
-import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+from sqlalchemy import Connection, Select, select
 
-from opsconsole.audit.chain import GENESIS, Anchor, Sealer, Verification, message, row_of, verify_rows
+from opsconsole.audit import enforce, queries
+from opsconsole.audit.chain import GENESIS, Anchor, Sealer, Verification, message, row_of, store_id, verify_rows
 from opsconsole.audit.chain import Row as RawRow
-from opsconsole.audit.database import NOTHING_SENT, as_it_is, database_path, guard, open_engine, raw_connection
-from opsconsole.audit.outbox import put_items
+from opsconsole.audit.database import NOTHING_SENT, open_database
+from opsconsole.audit.export import write_export
+from opsconsole.audit.outbox import purge, put_items
+from opsconsole.audit.queries import A
 from opsconsole.audit.records import (
+    CLOCK_EXPLAINED,
     NAMES_KEPT,
     RESOLVED,
     AuditUnavailable,
@@ -26,33 +29,23 @@ from opsconsole.audit.records import (
     Record,
     canonical,
     read_detail,
-    to_json,
     utc_moment,
     utc_text,
 )
+from opsconsole.audit.rows import record_of
+from opsconsole.audit.rules import ANCHORED, StoreRules
 from opsconsole.audit.tables import AUDIT
 from opsconsole.redact import DEFAULT, Redactor, mask_addresses
 
-A = AUDIT.c
-NEWEST_FIRST = A.seq.desc()
-GREATEST = 2**63 - 1
-"""Keeps out what somebody put where a number belongs: SQLite sorts text after every number."""
 PAGE = 2000
 """Rows read in one go: long reads hold the file for a moment only, so an intent never waits for a verify."""
 
-# The hot statements as text, their columns in the order of `chain.Row`: building them anew costs as much as a sync.
-_COLUMNS = "seq, ref, utc, operator, session, environment, campaign, run, action, phase, reason, detail, prev, mac"
-_HEAD = f"SELECT {_COLUMNS} FROM audit ORDER BY seq DESC LIMIT 1"  # noqa: S608
-_INSERT = f"INSERT INTO audit ({_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608
-_RAW = f"SELECT {_COLUMNS} FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608
-# Rows no honest writer makes: they can't be reached by walking 1, 2, 3 …, so they are counted apart.
-_COUNT = "SELECT count(*) FROM audit WHERE typeof(seq) <> 'integer' OR seq <= ?"
-
 
 class AuditStore:
-    """One SQLite file under a keyed chain. Safe for many threads and many processes; open it after forking.
+    """A SQLite file or a PostgreSQL database under a keyed chain. Safe for many threads, processes and machines;
+    open it after forking.
 
-    `clock` gives the instant of each record (aware). Every method raises AuditUnavailable when the file can't
+    `clock` gives the instant of each record (aware). Every method raises AuditUnavailable when the database can't
     be read or written; then nothing was acknowledged and nothing is half written.
     """
 
@@ -64,20 +57,22 @@ class AuditStore:
         clock: Callable[[], datetime],
         redactor: Redactor = DEFAULT,
         busy_seconds: float = 10.0,
+        rules: StoreRules | None = None,
+        password: str = "",
     ) -> None:
-        self.path = database_path(url_or_path)
-        self._key = key
+        self.key = key
+        self.id = store_id(key)
+        self.rules = rules or StoreRules()
+        self.redactor = redactor
         self._sealer = Sealer(key)
         self._clock = clock
-        self.redactor = redactor
-        self._busy_seconds = busy_seconds
         self._pid = os.getpid()
-        self._turn = threading.Lock()  # threads queue fairly here; processes take turns by SQLite's lock
-        self._engine = open_engine(self.path, busy_seconds)
-        self._writer = self._engine.execution_options(writes=True)
+        self._turn = threading.Lock()  # threads queue fairly here; processes take turns by the database's lock
+        self._database = open_database(url_or_path, busy_seconds, password)
+        self.place, self.path = self._database.place, self._database.path
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -90,14 +85,14 @@ class AuditStore:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         self._same_process()
-        with guard(self.path, "read"), self._engine.begin() as connection:
+        with self._database.reading() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """All or nothing, synced when it ends without an exception."""
         self._same_process()
-        with self._turn, guard(self.path, "written"), self._writer.begin() as connection:
+        with self._turn, self._database.writing() as connection:
             yield connection
 
     def _same_process(self) -> None:
@@ -107,16 +102,36 @@ class AuditStore:
     def now(self) -> datetime:
         return self._clock().astimezone(UTC)
 
+    def reserve_state(self) -> tuple[bool, str]:
+        """Whether there is room kept back for the end of a run on a full disk; in words for `doctor`."""
+        return self._database.room()
+
     # Writing.
 
     def append(self, event: Event, *, outbox: Iterable[Outgoing] = ()) -> Record:
         """Add one record (and what goes out with it) in one transaction.
 
-        ValueError when an outcome or resolution names no intent, or `detail` holds what JSON can't.
+        ValueError when an outcome or resolution names no intent, or `detail` holds what JSON can't; Refused by the
+        rules (enforce.py). When the disk is full, the word on a run that is under way gets the room kept back.
         """
         event = self._scrubbed(event)
         if event.phase is Phase.OUTCOME and event.ref is None:
             raise ValueError("an outcome names the seq of its intent")
+        outgoing = tuple(outbox)
+        for last in (False, True):
+            tried: list[Record] = []
+            try:
+                return self._write(event, outgoing, tried)
+            except AuditUnavailable as error:
+                if event.phase is Phase.INTENT:
+                    raise  # even one that is there after all: it stays open, and is looked after
+                if tried and self._is_there(tried[0]):
+                    return tried[0]
+                if last or not event.run or not self._database.make_room(error):
+                    raise
+        raise AssertionError("unreachable")
+
+    def _write(self, event: Event, outgoing: tuple[Outgoing, ...], tried: list[Record]) -> Record:
         detail = canonical(event.detail)
         with self.writing() as connection:
             head = self._trusted_head(connection)
@@ -125,9 +140,15 @@ class AuditStore:
                 if phase != Phase.INTENT:
                     raise ValueError(f"record {event.ref} is not an intent")
             # From the stored text, so that what is returned is what will be read.
+            utc = utc_moment(utc_text(self._clock()))
+            if event.phase is Phase.INTENT:
+                enforce.check_clock(connection, utc)
+            four_eyes = event.environment in self.rules.four_eyes
+            if four_eyes and enforce.check_second_person(connection, event, utc):
+                detail = canonical({**event.detail, "four_eyes": True})
             record = Record(
                 seq=head.seq + 1,
-                utc=utc_moment(utc_text(self._clock())),
+                utc=utc,
                 operator=event.operator,
                 session=event.session,
                 environment=event.environment,
@@ -142,9 +163,35 @@ class AuditStore:
                 ref=event.ref,
             )
             record = replace(record, mac=self._sealer.mac(message(row_of(record, detail))))
-            connection.exec_driver_sql(_INSERT, row_of(record, detail))
-            put_items(connection, outbox, record.utc, self.redactor)
+            tried.append(record)
+            self._database.insert(connection, row_of(record, detail))
+            put_items(connection, (*outgoing, *self._anchors(record)), record.utc, self.redactor)
         return record
+
+    def _anchors(self, record: Record) -> Iterator[Outgoing]:
+        if record.action not in ANCHORED:
+            return
+        for name in self.rules.keepers.get(record.environment, ()):
+            yield Outgoing(
+                f"anchor:{name}",
+                f"anchor:{name}:{record.seq}",
+                {
+                    "seq": record.seq,
+                    "mac": record.mac,
+                    "utc": utc_text(record.utc),
+                    "action": record.action,
+                    "environment": record.environment,
+                },
+            )
+
+    def _is_there(self, record: Record) -> bool:
+        """After an error: it can have come after the commit, and then the record must not be written twice."""
+        try:
+            with self.writing() as connection:  # nobody is in the middle of a commit meanwhile
+                mac = connection.execute(select(A.mac).where(A.seq == record.seq)).scalar()
+        except AuditUnavailable:
+            return False
+        return mac == record.mac and self._database.is_safe()
 
     def intent(self, event: Event) -> Record:
         """To be called, and to have returned, before the first byte goes to a carrier."""
@@ -160,6 +207,19 @@ class AuditStore:
     def resolve(self, of: Record | int, event: Event) -> Record:
         """Somebody looked: the intent needs nobody any more. What they found belongs in `reason`."""
         return self.append(replace(event, phase=Phase.NOTE, action=RESOLVED, ref=_seq(of)))
+
+    def explain_clock(self, event: Event) -> Record:
+        """Somebody says, in `reason`, why the clock went back: intents are taken again from this record's time on.
+
+        ValueError without a reason.
+        """
+        if not event.reason.strip():
+            raise ValueError("say what was wrong with the clock")
+        return self.append(replace(event, phase=Phase.NOTE, action=CLOCK_EXPLAINED, ref=None))
+
+    def purge_outbox(self, now: datetime, kept_for: timedelta) -> int:
+        """Remove what was acknowledged longer ago, but the newest of each destination; how many. No record goes."""
+        return purge(self, now - kept_for)
 
     def _scrubbed(self, event: Event) -> Event:
         def text(value: str) -> str:
@@ -182,20 +242,21 @@ class AuditStore:
 
     def _trusted_head(self, connection: Connection) -> Anchor:
         """The newest record, checked: a record must not lend its MAC to what was forged before it."""
-        row = connection.exec_driver_sql(_HEAD).first()
+        row = self._database.head(connection)
         if row is None:
             return Anchor(0, GENESIS)
         try:
-            sound = self._sealer.mac(message(tuple(row))) == row.mac
+            sound = self._sealer.mac(message(row)) == row[13]
         except TypeError:
             sound = False
         if not sound:
             raise AuditUnavailable(
-                f"The newest record ({row.seq}) of the audit store {self.path} doesn't match its MAC.",
+                f"The newest record ({row[0]}) of the audit store {self.place} doesn't match its MAC.",
                 "It was edited, or the key is not the one it was written with. " + NOTHING_SENT,
-                "Run: opsconsole audit verify. Keep the file; don't repair it.",
+                "Run: opsconsole audit verify. Keep the records; don't repair them. Consoles that share a store "
+                "share its key.",
             )
-        return Anchor(row.seq, row.mac)
+        return Anchor(row[0], row[13])
 
     # Reading.
 
@@ -210,22 +271,13 @@ class AuditStore:
     def head(self) -> Anchor:
         """The newest record's seq and MAC; of an empty store `Anchor(0, GENESIS)`."""
         with self.reading() as connection:
-            row = connection.execute(
-                select(A.seq, A.mac).where(A.seq <= GREATEST).order_by(NEWEST_FIRST).limit(1)
-            ).first()
+            row = connection.execute(queries.head()).first()
         return Anchor(int(row[0]), str(row[1])) if row else Anchor(0, GENESIS)
 
     def unresolved(self, environment: str | None = None) -> list[Record]:
         """Intents without outcome or resolution, oldest first, of every environment or of one. To be looked at,
         never repeated."""
-        later = AUDIT.alias("later")
-        closed = select(later.c.seq).where(
-            later.c.ref == A.seq, or_(later.c.phase == Phase.OUTCOME.value, later.c.action == RESOLVED)
-        )
-        where = [A.phase == Phase.INTENT.value, ~closed.exists()]
-        if environment is not None:
-            where.append(A.environment == environment)
-        return self._records(select(AUDIT).where(*where).order_by(A.seq))
+        return self._records(queries.unresolved(environment))
 
     def search(
         self,
@@ -243,31 +295,9 @@ class AuditStore:
         """Newest first. Each word of `text` occurs somewhere in the record (ASCII case ignored); `since` is in,
         `until` is out. For the next page pass the last seq as `before_seq`. `within` looks at so many
         records only, counted down from `before_seq`: a rare word is then searched in steps, with no long wait."""
-        where: list[ColumnElement[bool]] = []
-        for word in text.split():
-            places = (A.campaign, A.action, A.operator, A.reason, A.detail, A.run, A.session, A.environment)
-            where.append(or_(*(place.contains(word, autoescape=True) for place in places)))
-        exact = (
-            (A.campaign, campaign),
-            (A.action, action),
-            (A.operator, operator),
-            (A.environment, environment),
-        )
-        where += [column == value for column, value in exact if value is not None]
-        # Bounds on seq too, from the index on utc: the walk from the newest down then ends where the time does.
-        # (+ 0: else SQLite looks for the least seq by walking the table.)
-        if since is not None:
-            first = select(func.min(A.seq + 0)).where(A.utc >= utc_text(since)).scalar_subquery()
-            where += [A.utc >= utc_text(since), A.seq >= first]
-        if until is not None:
-            last = select(func.max(A.seq + 0)).where(A.utc < utc_text(until)).scalar_subquery()
-            where += [A.utc < utc_text(until), A.seq <= last]
-        if before_seq is not None:
-            where.append(A.seq < before_seq)
-        if within is not None:
-            top = select(func.max(A.seq)).scalar_subquery() + 1 if before_seq is None else before_seq
-            where.append(A.seq >= top - within)
-        return self._records(select(AUDIT).where(*where).order_by(NEWEST_FIRST).limit(limit))
+        exact = {"campaign": campaign, "action": action, "operator": operator, "environment": environment}
+        query = queries.search(self._database.contains, text, exact, since, until, before_seq, within)
+        return self._records(query.limit(limit))
 
     def for_campaign(self, slug: str) -> list[Record]:
         """Oldest first."""
@@ -280,11 +310,8 @@ class AuditStore:
     def last_by_campaign(self, actions: Iterable[str], environment: str | None = None) -> dict[str, Record]:
         """For each campaign that has one, the newest record whose action is among `actions`; of one environment,
         when one is named."""
-        where = [A.action.in_(list(actions)), A.campaign != ""]
-        if environment is not None:
-            where.append(A.environment == environment)
-        newest = select(func.max(A.seq)).where(*where).group_by(A.campaign)
-        return {record.campaign: record for record in self._records(select(AUDIT).where(A.seq.in_(newest)))}
+        found = self._records(queries.last_by_campaign(actions, environment))
+        return {record.campaign: record for record in found}
 
     # Proving.
 
@@ -293,80 +320,25 @@ class AuditStore:
     ) -> Verification:
         """Walk the whole chain as it stands now, in bounded memory. `progress` gets (checked, of how many)."""
         total = self.head().seq
-        result = verify_rows(self._raw_rows(total, progress), self._key, anchor)
-        aside = self._count(total) - total if result.ok else 0
+        result = verify_rows(self._rows(total, progress), self.key, anchor)
+        aside = self._database.count(total) - total if result.ok else 0
         if aside:
             why = f"{aside} rows stand outside the chain, without a seq of their own"
             return replace(result, ok=False, first_bad_seq=result.checked + 1, why=why)
         return result
 
-    def _raw_rows(self, total: int, progress: Callable[[int, int], None] | None) -> Iterator[RawRow]:
-        last = 0
-        with guard(self.path, "read"), closing(raw_connection(self.path, self._busy_seconds)) as connection:
-            while page := _page(connection, last, total):
-                yield from page
-                last = page[-1][0]
-                if progress is not None:
-                    progress(last, total)
-
-    def _count(self, total: int) -> int:
-        with guard(self.path, "read"), closing(raw_connection(self.path, self._busy_seconds)) as connection:
-            return int(connection.execute(_COUNT, (total,)).fetchone()[0])
+    def _rows(self, total: int, progress: Callable[[int, int], None] | None = None) -> Iterator[RawRow]:
+        for page in self._database.pages(total, PAGE):
+            yield from page
+            if progress is not None:
+                progress(page[-1][0], total)
 
     def export(self, fp: TextIO) -> int:
-        """JSON Lines, oldest first, for `records.from_json` and `chain.verify`. Returns the number of records."""
-        total, last, count = self.head().seq, 0, 0
-        while page := self._records(select(AUDIT).where(A.seq > last, A.seq <= total).order_by(A.seq).limit(PAGE)):
-            fp.writelines(to_json(record) + "\n" for record in page)
-            last, count = page[-1].seq, count + len(page)
-        return count
-
-
-def _page(connection: sqlite3.Connection, last: int, total: int) -> list[RawRow]:
-    try:
-        return connection.execute(_RAW, (last, total, PAGE)).fetchall()
-    except sqlite3.OperationalError as error:
-        if "decode" not in str(error):
-            raise
-        connection.text_factory = as_it_is  # slower, and its MAC will show where
-        return connection.execute(_RAW, (last, total, PAGE)).fetchall()
+        """The records as they are stored, as JSON Lines that verify_export.py can check without the console
+        (docs/audit-format.md). Returns the number of records."""
+        head = self.head()
+        return write_export(fp, self._rows(head.seq), head, self.key, self.now())
 
 
 def _seq(of: Record | int) -> int:
     return of if isinstance(of, int) else of.seq
-
-
-def columns_of(record: Record) -> dict[str, object]:
-    """The columns a record is stored in."""
-    names = ("operator", "session", "environment", "campaign", "run", "action", "reason", "prev", "mac")
-    columns: dict[str, object] = {name: getattr(record, name) for name in names}
-    return columns | {
-        "seq": record.seq,
-        "utc": utc_text(record.utc),
-        "phase": record.phase.value,
-        "detail": canonical(record.detail),
-        "ref": record.ref,
-    }
-
-
-def record_of(row: Row[Any] | Sequence[Any]) -> Record:
-    """The record in a row. A row somebody damaged still shows (and fails to verify): one must not hide the rest."""
-    columns: dict[str, Any] = dict(row._mapping) if isinstance(row, Row) else dict(zip(A.keys(), row, strict=True))
-    texts = {name: value if isinstance(value, str) else repr(value) for name, value in columns.items()}
-    try:
-        utc = utc_moment(texts["utc"])
-    except ValueError:
-        utc = datetime.min.replace(tzinfo=UTC)
-    try:
-        phase = Phase(texts["phase"])
-    except ValueError:
-        phase = Phase.NOTE
-    names = ("operator", "session", "environment", "campaign", "run", "action", "reason", "prev", "mac")
-    return Record(
-        seq=columns["seq"] if isinstance(columns["seq"], int) else 0,
-        utc=utc,
-        **{name: texts[name] for name in names},
-        phase=phase,
-        detail=read_detail(texts["detail"]),
-        ref=columns["ref"] if isinstance(columns["ref"], int) else None,
-    )

@@ -1,9 +1,20 @@
 """The tables of the audit store and the triggers that keep the records append-only."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Dialect, Index, Integer, Table, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
 
 _Seq = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Exact(TypeDecorator[str]):
+    """Text that is compared byte by byte, whatever language a server speaks: instants sort as texts."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        return dialect.type_descriptor(Text(collation="C") if dialect.name == "postgresql" else Text())
 
 
 class AuditRow(SQLModel, table=True):
@@ -17,18 +28,18 @@ class AuditRow(SQLModel, table=True):
     )
 
     seq: int = Field(sa_column=Column(_Seq, primary_key=True, autoincrement=False))
-    utc: str = Field(sa_type=Text, index=True)
-    operator: str = Field(sa_type=Text)
-    session: str = Field(sa_type=Text)
-    environment: str = Field(sa_type=Text)
-    campaign: str = Field(sa_type=Text)
-    run: str = Field(sa_type=Text, index=True)
-    action: str = Field(sa_type=Text)
-    phase: str = Field(sa_type=Text, index=True)
-    reason: str = Field(sa_type=Text)
-    detail: str = Field(sa_type=Text)
-    prev: str = Field(sa_type=Text)
-    mac: str = Field(sa_type=Text)
+    utc: str = Field(sa_type=Exact, index=True)
+    operator: str = Field(sa_type=Exact)
+    session: str = Field(sa_type=Exact)
+    environment: str = Field(sa_type=Exact)
+    campaign: str = Field(sa_type=Exact)
+    run: str = Field(sa_type=Exact, index=True)
+    action: str = Field(sa_type=Exact)
+    phase: str = Field(sa_type=Exact, index=True)
+    reason: str = Field(sa_type=Exact)
+    detail: str = Field(sa_type=Exact)
+    prev: str = Field(sa_type=Exact)
+    mac: str = Field(sa_type=Exact)
     ref: int | None = Field(default=None, sa_column=Column(_Seq, nullable=True))
 
 
@@ -38,19 +49,20 @@ class OutboxRow(SQLModel, table=True):
     __tablename__ = "outbox"
 
     id: int | None = Field(default=None, primary_key=True)
-    created_utc: str = Field(sa_type=Text)
-    destination: str = Field(sa_type=Text)
-    key: str = Field(sa_type=Text, unique=True)
-    payload: str = Field(sa_type=Text)
+    created_utc: str = Field(sa_type=Exact)
+    destination: str = Field(sa_type=Exact)
+    key: str = Field(sa_type=Exact, unique=True)
+    payload: str = Field(sa_type=Exact)
     tries: int = 0
-    next_try_utc: str = Field(sa_type=Text)
-    last_error: str = Field(default="", sa_type=Text)
-    done_utc: str | None = Field(default=None, sa_type=Text, index=True)
+    next_try_utc: str = Field(sa_type=Exact)
+    last_error: str = Field(default="", sa_type=Exact)
+    done_utc: str | None = Field(default=None, sa_type=Exact, index=True)
 
 
 AUDIT: Table = SQLModel.metadata.tables["audit"]
 OUTBOX: Table = SQLModel.metadata.tables["outbox"]
 
+# SQLite's; PostgreSQL's are in pgtriggers.py.
 # INSERT OR REPLACE removes rows without a delete trigger firing, so the insert itself must be the next one.
 TRIGGERS = {
     "audit_no_update": (
@@ -62,5 +74,17 @@ TRIGGERS = {
     "audit_only_next": (
         "BEFORE INSERT ON audit WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit) "
         "BEGIN SELECT RAISE(ABORT, 'audit records are append-only: a new one takes the next seq'); END"
+    ),
+    # The store itself says which sends are under four eyes (enforce.py); here for who writes past it.
+    "audit_second_person": (
+        "BEFORE INSERT ON audit WHEN NEW.action = 'send' AND NEW.phase = 'intent' AND json_valid(NEW.detail) "
+        "AND json_extract(NEW.detail, '$.four_eyes') IS 1 "
+        "AND lower(trim(coalesce(json_extract(NEW.detail, '$.approval.by'), ''))) IN "
+        "('', lower(trim(coalesce(json_extract(NEW.detail, '$.plan.planned_by'), '')))) "
+        "AND NOT EXISTS (SELECT 1 FROM audit "
+        "WHERE 'record ' || seq = json_extract(NEW.detail, '$.approval.reference') AND action = 'break-glass' "
+        "AND campaign = NEW.campaign AND environment = NEW.environment) "
+        "BEGIN SELECT RAISE(ABORT, 'a send needs a second person: its approval is by nobody, or by its planner'); "
+        "END"
     ),
 }

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +13,10 @@ from backends import dashboard_rows
 from backends.blasthost import attempts, hostkeys
 from backends.blasthost.frames import FrameReader
 from opsconsole import config, snapshot
-from opsconsole.audit import records
+from opsconsole.audit import verify_export
+from opsconsole.audit.chain import GENESIS, Anchor, row_of, seal
+from opsconsole.audit.export import write_export
+from opsconsole.audit.records import Phase, Record
 from opsconsole.campaign import MetadataError, is_slug, parse_metadata
 from opsconsole.case import Case
 from opsconsole.cron import is_send, mentions, read_cron
@@ -172,8 +175,8 @@ def _config(data: bytes) -> None:
 
 
 def _export(data: bytes) -> None:
-    for record in records.from_json(_text(data).splitlines()):
-        records.to_json(record)
+    seq, _, _, _ = verify_export.check(BytesIO(data), bytes(32))
+    assert (seq, data) == (1, EXPORT)  # whatever else is spoilt in it is found
 
 
 def _slug(data: bytes) -> None:
@@ -267,11 +270,19 @@ CRON = (
     b"0 10 12 5 * root cd / && /usr/local/bin/mail-blast-runner --campaign spring-offer --mode send >>/var/log/x\n"
     b"*/15 9-17/2 * jan-mar mon-fri root sh -c 'echo hi%there'\n@reboot root /usr/local/bin/thing\n"
 )
-EXPORT = (
-    b'{"seq":1,"utc":"2026-05-12T10:00:00.000000Z","operator":"mara","session":"s","environment":"prod","campaign":"a",'
-    b'"run":"r","action":"send","phase":"intent","ref":null,"reason":"","detail":{"a":1},"prev":"%s","mac":"%s"}'
-    % (b"0" * 64, b"1" * 64)
-)
+
+
+def _honest_export() -> bytes:
+    record = Record(
+        1, NOW, "mara", "s", "prod", "a", "r", "send", Phase.INTENT, "", {"a": 1.5, "b": "naïve"}, GENESIS, ""
+    )
+    row = row_of(replace(record, mac=seal(record, bytes(32))))
+    out = StringIO()
+    write_export(out, [row], Anchor(1, row[13]), bytes(32), NOW)
+    return out.getvalue().encode()
+
+
+EXPORT = _honest_export()
 KNOWN = (
     b"blast.example.com,192.0.2.1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvb2Jhcg==\n"
     b"|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ssh-rsa AAAAB3NzaC1yc2E=\n"
@@ -309,7 +320,7 @@ TARGETS = (
         (b"[smtp]\nhost = mx.example.com\nport = 587\nusername = u\npassword = hunter2-canary\ntls = starttls\n",),
     ),
     Target("configuration", _config, (CONFIG,), (config.ConfigError,)),
-    Target("export", _export, (EXPORT,), (ValueError,)),
+    Target("export", _export, (EXPORT,), (verify_export.Bad,)),
     Target("text to show", _shown, (*HOSTILE, LOG)),
     Target("slug", _slug, (b"spring-offer", b"a.b_c-9", b"..")),
 )
