@@ -167,15 +167,18 @@ class Runs:
         rests = [
             r for r in intents if r.action == SEND_REST and r.seq not in answered and ended_since(state, r.detail)
         ]
-        start = next((r for r in intents if r.action == SEND), None)
-        told = [r for r in records if r.phase is Phase.OUTCOME and r.detail.get("ended_at") == detail["ended_at"]]
+        starts = [r for r in intents if r.action == SEND]
+        ends = [r.detail.get("ended_at") for r in records if r.action == SEND and r.detail.get("result") == "ended"]
         closed = None
-        if start is not None and (start.seq not in answered or (rests and not told)):
-            again = start.seq in answered
-            event = self._identity.event(SEND, state.slug, state.run_id, **detail)
-            closed = store.outcome(start, event, outbox=self._news(state, rests[-1] if again else start, again))
+        event = self._identity.event(SEND, state.slug, state.run_id, **detail)
+        # A plan may have been confirmed more than once: after a start that failed, or by two consoles.
+        for start in starts:
+            if start.seq not in answered:
+                closed = store.outcome(start, event, outbox=self._news(state, start, False))
+        if starts and closed is None and rests and detail["ended_at"] not in ends:
+            closed = store.outcome(starts[-1], event, outbox=self._news(state, rests[-1], True))
         for rest in rests:
-            outbox = () if start is not None else self._news(state, rest, True)
+            outbox = () if starts else self._news(state, rest, True)
             event = self._identity.event(SEND_REST, state.slug, state.run_id, **detail)
             closed = store.outcome(rest, event, outbox=outbox)
         return closed

@@ -171,6 +171,27 @@ def test_a_lost_reply_leaves_the_intent_open_and_starts_nothing_again(
     assert len(carrier.starts) == 1
 
 
+def test_a_plan_confirmed_again_after_a_failed_start_gets_its_end_too(
+    runs: Runs, carrier: Host, store: AuditStore
+) -> None:
+    def lose(plan: Plan) -> None:
+        raise OutOfReach("The line was cut")
+
+    carrier.on_start = lose
+    plan = make_plan()
+    with pytest.raises(OutOfReach):
+        runs.start(plan)
+    carrier.on_start = lambda plan: None
+    for _ in range(2):  # and once more, by somebody who joins it
+        runs.start(plan)
+    carrier.state = state(Says.ENDED, plan.run_id, DONE)
+    runs.close(carrier.state)
+    outcomes = [r.detail["result"] for r in store.for_run(plan.run_id) if r.phase is Phase.OUTCOME]
+    assert sorted(outcomes) == ["ended", "ended", "not-started"]
+    assert store.unresolved() == []
+    assert len(Outbox(store).waiting()) == 1
+
+
 def test_an_intent_without_a_trace_on_a_host_that_answers_was_not_started(
     runs: Runs, carrier: Host, store: AuditStore
 ) -> None:
