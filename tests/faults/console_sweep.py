@@ -78,7 +78,7 @@ def spoiled(folder: Path, point: Point | None) -> dict[str, Any]:
     opened(folder).close()
     reads, writes = os.pipe()
     spoil: dict[str, Any] = {"at": point.n, "fault": point.fault} if point else {}
-    # A pipe that fails is nothing a session over SSH could show: there the line breaks, which has a suite of its own.
+    # A pipe that fails is nothing a session over SSH could show: there the line breaks, which is tested apart.
     pipes = point is None or point.fault == "kill"
     log = folder / "calls"
     asked = Asked(prefixes=(str(folder / "data"),), log=str(log), root_only=True, pipes=pipes, **spoil)

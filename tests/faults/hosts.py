@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from backends.blasthost import frames
 from backends.blasthost.answers import Completed
@@ -32,7 +33,7 @@ case $1 in 0.*) exec /bin/sleep "$1" ;; *) exec /bin/sleep 0.3 ;; esac
 class HereSession:
     """Runs scripts on this machine as a session would over SSH; only the next one is spoiled.
 
-    `before` is put before its command; `sent` and `heard` are the bytes after which the line breaks, there and back.
+    `before` is put before its command; `sent` and `heard` are the bytes after which the line breaks, either way.
     Waits until all that the script started has ended when it ran under a tracer.
     """
 
@@ -91,7 +92,7 @@ class Case:
         return fired(self.log)
 
     @property
-    def calls(self) -> list[dict[str, object]]:
+    def calls(self) -> list[dict[str, Any]]:
         return seen(self.log)
 
     def start(self, plan: Plan | None = None) -> "Started | Trouble":

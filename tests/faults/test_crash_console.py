@@ -1,4 +1,4 @@
-"""A console that ends or fails at any point of a start: the next one finds what is true, and nobody is mailed twice."""
+"""A console that ends or fails at any point of a start: the next one finds what is true; nobody is mailed twice."""
 
 import json
 import subprocess

@@ -2,9 +2,9 @@
 
     python -m tests.faults.tracer [OPTIONS] [--at N --fault FAULT] --log FILE PREFIX… -- COMMAND…
 
-Calls count when they touch a path below a PREFIX (or a pipe or socket, with `--pipes` and `--sockets`). strace could
-do this, but counts `when=` in each process apart: the second `sync` of a shell script would never be reached. Here N
-counts over all of them. FAULT is `kill` (the calling process), `kill-session` (all of the first command's session),
+Calls count when they touch a path below a PREFIX (or a pipe or socket: `--pipes`, `--sockets`). strace could do
+this, but counts `when=` in each process apart: the second `sync` of a shell script would never be reached. Here N
+counts over all. FAULT is `kill` (the calling process), `kill-session` (all of the first command's session),
 `kill-all`, or the name of an errno, which is what the call then gives without having been made. FILE gets a line of
 JSON for each call. What the command started in the background is traced until it ends too. Linux on x86-64 only.
 """

@@ -2,9 +2,12 @@
 LC_ALL=C
 export LC_ALL
 
-# keep PATH: it is on the disk when this returns.
+# keep PATH: it is on the disk when this returns 0. A `sync` that knows no paths syncs everything; one that knows
+# them and fails must not be talked over by that, for it tells of no failure.
 keep() {
-    sync "$1" 2>/dev/null || sync
+    sync "$1" 2>/dev/null && return
+    ! sync / 2>/dev/null || return 1
+    sync
 }
 
 # put FOLDER NAME: standard input becomes FOLDER/NAME.
