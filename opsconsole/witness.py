@@ -13,7 +13,7 @@ from typing import Any
 
 from opsconsole.audit import anchored, tidings
 from opsconsole.audit.anchors import Contradiction, Kind, Line, compare, parse, place, seal
-from opsconsole.audit.chain import Anchor, store_id
+from opsconsole.audit.chain import Anchor
 from opsconsole.audit.outbox import Outbox
 from opsconsole.audit.records import AuditUnavailable, Record
 from opsconsole.audit.store import AuditStore
@@ -60,7 +60,6 @@ class Witness:
         keepers: Mapping[str, AnchorKeeper],
         *,
         store: Callable[[], AuditStore],
-        key: Callable[[], bytes],
         identity: Callable[[], Identity],
         clock: Callable[[], datetime],
         policy: Policy,
@@ -68,7 +67,7 @@ class Witness:
         connected: Callable[[str], object] = lambda name: None,
         told: tuple[str, ...] = (),
     ) -> None:
-        self._keepers, self._store, self._key, self._identity = dict(keepers), store, key, identity
+        self._keepers, self._store, self._identity = dict(keepers), store, identity
         self._clock, self._policy, self._machine, self._connected = clock, policy, machine, connected
         self._told = told
         self._lock = threading.RLock()
@@ -157,7 +156,7 @@ class Witness:
 
     def compare(self, name: str) -> Compared:
         """What one keeper holds, against the store and against what it acknowledged. Raises AuditUnavailable."""
-        store, key, epoch = self._store(), self._key(), self._epoch(name)
+        store, epoch = self._store(), self._epoch(name)
         here, since = self._place(name)
         # In this order: what is acknowledged is there already, and what is there is in the store already.
         acknowledged = self._acknowledged(name, since)
@@ -171,15 +170,15 @@ class Witness:
             return one
         found = compare(
             texts,
-            key=key,
-            store=store_id(key),
+            key=store.key,
+            store=store.id,
             head=store.head(),
             mac_of=lambda seqs: anchored.macs(store, seqs),
             keeper=name,
             acknowledged=acknowledged,
             machine=self._machine(name),
         )
-        lines = [line for text in texts if (line := parse(text, key))]
+        lines = [line for text in texts if (line := parse(text, store.key))]
         one = Compared(keeper=name, found=found, held=lines[-1].seq if lines else 0, lines=len(texts))
         with self._lock:
             self._compared[name], self._compared_over[name] = one, epoch
@@ -188,7 +187,7 @@ class Witness:
     def lines(self, name: str) -> tuple[tuple[str, Line | None], ...]:
         """The newest lines of one keeper as they are, each with what it says; None for one that isn't honest."""
         texts = self._keepers[name].anchors(self._place(name)[0])
-        return tuple((text, parse(text, self._key())) for text in texts)
+        return tuple((text, parse(text, self._store().key)) for text in texts)
 
     # Before mail.
 
@@ -263,9 +262,9 @@ class Witness:
         here, since = self._place(keeper)
         if head.seq < since:
             return  # what was before the acceptance is covered by it
-        key = self._key()
+        store = self._store()
         line = Line(
-            store=store_id(key),
+            store=store.id,
             seq=head.seq,
             mac=head.mac,
             utc=self._clock(),
@@ -274,7 +273,7 @@ class Witness:
             machine=self._machine(keeper),
         )
         try:
-            self._keepers[keeper].put_anchor(here, seal(line, key))
+            self._keepers[keeper].put_anchor(here, seal(line, store.key))
         except Refused:
             # A newer copy that is in order stands for this one; anything else is looked into.
             one = self.compare(keeper)
@@ -285,7 +284,7 @@ class Witness:
         """Where the keeper's lines are, and the record by which it was last accepted, 0 when it never had to be."""
         by = anchored.accepted(self._store(), keeper, self._identity().environment)
         since = by.seq if by else 0
-        return place(store_id(self._key()), since), since
+        return place(self._store().id, since), since
 
     def _acknowledged(self, keeper: str, since: int) -> int:
         newest = anchored.acknowledged(self._store(), keeper, self._identity().environment)

@@ -13,6 +13,7 @@ from opsconsole.audit.anchored import ACCEPTED
 from opsconsole.audit.chain import store_id
 from opsconsole.audit.outbox import Outbox
 from opsconsole.audit.records import AuditUnavailable, Event, Record
+from opsconsole.audit.rules import StoreRules
 from opsconsole.audit.store import AuditStore
 from opsconsole.delivery import Delivery
 from opsconsole.policy import Policy
@@ -40,14 +41,14 @@ class Desk:
         self.witness = self.console()
 
     def open(self) -> AuditStore:
-        return AuditStore(self.path, KEY, clock=lambda: self.now)
+        rules = StoreRules(keepers={"prod": (HOST,)}, told={"prod": ("ops",)})
+        return AuditStore(self.path, KEY, clock=lambda: self.now, rules=rules)
 
     def console(self) -> Witness:
         """As a console that has just started."""
         return Witness(
             {HOST: self.keeper},
             store=lambda: self.store,
-            key=lambda: KEY,
             identity=lambda: ME,
             clock=lambda: self.now,
             policy=Policy(unanchored_for=timedelta(minutes=10)),
@@ -64,10 +65,7 @@ class Desk:
     def record(self, action: str = "send") -> Record:
         """A record that matters for a send, and the copy of it that waits to be taken to the host."""
         self.now += timedelta(seconds=1)
-        made = self.store.note(Event("mara", "s-1", "prod", action, "spring-offer"))
-        payload = {"seq": made.seq, "mac": made.mac, "environment": "prod"}
-        Outbox(self.store).put(f"anchor:{HOST}", f"anchor:{HOST}:{made.mac}", payload)
-        return made
+        return self.store.note(Event("mara", "s-1", "prod", action, "spring-offer"))
 
     def deliver(self) -> tuple[int, int]:
         self.now += timedelta(minutes=30)  # past every back-off
@@ -76,7 +74,8 @@ class Desk:
     def records(self, count: int) -> None:
         for _ in range(count):
             self.record()
-        assert self.deliver() == (count, 0)
+        done, failed = self.deliver()
+        assert (done >= count, failed) == (True, 0)
 
     @property
     def kept(self) -> Path:

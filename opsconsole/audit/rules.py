@@ -9,11 +9,13 @@ class StoreRules:
     """`four_eyes`: environments in which the approver of a send isn't its planner.
 
     `keepers`: by environment, the names of the places that keep copies of the head. A record that matters for a
-    send puts an outbox item for `anchor:NAME` in the same transaction.
+    send puts an outbox item for `anchor:NAME` in the same transaction. `told`: the names of the notifications that
+    hear of what others must know (tidings.py), as `notify:NAME`.
     """
 
     four_eyes: frozenset[str] = frozenset()
     keepers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 ANCHORED = frozenset(
@@ -34,6 +36,7 @@ ANCHORED = frozenset(
         "cancel",
         "reschedule",
         "resolve",
+        "host-accepted",
     }
 )
 """Actions whose records matter for a send: after each the head is copied to the keepers."""

@@ -35,6 +35,7 @@ from opsconsole.audit.records import (
 from opsconsole.audit.rows import record_of
 from opsconsole.audit.rules import ANCHORED, StoreRules
 from opsconsole.audit.tables import AUDIT
+from opsconsole.audit.tidings import tidings
 from opsconsole.redact import DEFAULT, Redactor, mask_addresses
 
 PAGE = 2000
@@ -165,7 +166,8 @@ class AuditStore:
             record = replace(record, mac=self._sealer.mac(message(row_of(record, detail))))
             tried.append(record)
             self._database.insert(connection, row_of(record, detail))
-            put_items(connection, (*outgoing, *self._anchors(record)), record.utc, self.redactor)
+            told = tidings(record, self.rules.told.get(record.environment, ()))
+            put_items(connection, (*outgoing, *self._anchors(record), *told), record.utc, self.redactor)
         return record
 
     def _anchors(self, record: Record) -> Iterator[Outgoing]:
