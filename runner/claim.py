@@ -16,7 +16,7 @@ from typing import Any
 
 from runner.errors import BUSY, HELD, JOURNAL, Refused
 
-_LOCK_SECONDS = 1.0
+_LOCK_SECONDS = 2.0
 _END_SECONDS = 300.0  # how long a full disk may keep the end of a run from being written down
 
 

@@ -102,6 +102,8 @@ def send(
                 lines.insert(0, f"Stopped: {reason}")
             elif not left:
                 lines.insert(0, "Nothing was left to send: nobody was mailed")
+            if output.lost:
+                lines.append(f"The output was cut: {output.lost} lines of it are missing, the disk was full")
             for line in lines:
                 log.line(line)
             return Result(rc, counts, seconds, reason, lines, smtp, campaign.metadata.from_)

@@ -1,5 +1,6 @@
 """Where words go: stdout and stderr that may be closed or never read, the attempt's `out`, the campaign's log."""
 
+import errno
 import json
 import os
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from runner.address import mask_text
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _KEPT = 2000  # lines waiting for a slow reader; the oldest are dropped
 
 
@@ -21,29 +23,28 @@ class Output:
         self._wake = threading.Condition()
         self._busy = False
         self._closing = False
-        self._dead: set[int] = set()
-        self._copy: int | None = None
+        self._streams = {1: _Stream(1), 2: _Stream(2)}
+        self._copy: _Stream | None = None
         self._thread = threading.Thread(target=self._write_all, name="output", daemon=True)
         self._thread.start()
 
     def line(self, text: str) -> None:
         """One line to stdout, and to the copy when there is one."""
-        data = f"{text}\n".encode(errors="replace")
-        if self._copy is not None:
-            _write(self._copy, data)
-        self._put(1, data)
+        self._put(1, f"{text}\n".encode(errors="replace"))
 
     def complain(self, text: str) -> None:
         """One line to stderr, and to the copy when there is one."""
-        data = f"mail-blast-runner: {text}\n".encode(errors="replace")
-        if self._copy is not None:
-            _write(self._copy, data)
-        self._put(2, data)
+        self._put(2, f"mail-blast-runner: {text}\n".encode(errors="replace"))
+
+    @property
+    def lost(self) -> int:
+        """Lines that a full disk swallowed, in the place that lost most."""
+        return max(stream.lost for stream in (*self._streams.values(), self._copy) if stream)
 
     def copy_to(self, path: Path) -> None:
         """From now on write every line to this file too."""
         try:
-            self._copy = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._copy = _Stream(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
         except OSError as error:
             self.complain(f"{path} can't be written: {error.strerror}; going on without it")
 
@@ -57,6 +58,8 @@ class Output:
                 self._wake.wait(left)
 
     def _put(self, fd: int, data: bytes) -> None:
+        if self._copy is not None:
+            self._copy.line(data)
         with self._wake:
             self._waiting.append((fd, data))
             self._wake.notify_all()
@@ -70,8 +73,7 @@ class Output:
                     self._wake.wait()
                 fd, data = self._waiting.popleft()
                 self._busy = True
-            if fd not in self._dead and not _write(fd, data):
-                self._dead.add(fd)
+            self._streams[fd].line(data)
             with self._wake:
                 self._busy = False
                 self._wake.notify_all()
@@ -81,19 +83,11 @@ class RunLog:
     """The campaign's log for people: one timestamped line at a time. Failing to write it is said once."""
 
     def __init__(self, path: Path, output: Output) -> None:
-        self._path = path
-        self._output = output
-        self._failed = False
+        self._file = _Growing(path, 0o666, output, "{stamp} {lost} lines are missing here: {why}")
 
     def line(self, text: str) -> None:
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(f"{stamp} {text}\n")
-        except OSError as error:
-            if not self._failed:
-                self._failed = True
-                self._output.complain(f"{self._path} can't be written: {error.strerror}; sending goes on")
+        self._file.add([f"{stamp} {text}"])
 
 
 class DeliveryLog:
@@ -101,9 +95,7 @@ class DeliveryLog:
 
     def __init__(self, path: Path, output: Output) -> None:
         self._lines: list[str] = []
-        self._path = path
-        self._output = output
-        self._failed = False
+        self._file = _Growing(path, 0o600, output, '{{"t": "{stamp}", "lost": {lost}}}')
 
     def add(self, row: int, outcome: str, code: int, text: str, who: str) -> None:
         """`who` is the masked address; addresses in `text` are masked here."""
@@ -112,16 +104,37 @@ class DeliveryLog:
         self._lines.append(json.dumps(line, ensure_ascii=False))
 
     def flush(self) -> None:
-        if not self._lines:
-            return
-        text, self._lines = "\n".join(self._lines) + "\n", []
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._file.add(lines)
+
+
+class _Growing:
+    """A file that whole lines are added to. What a full disk swallowed is said, and marked once there is room."""
+
+    def __init__(self, path: Path, mode: int, output: Output, mark: str) -> None:
+        self._path, self._mode, self._output, self._mark = path, mode, output, mark
+        self._lost, self._why = 0, ""
+
+    def add(self, lines: list[str]) -> None:
+        text = "".join(f"{line}\n" for line in lines)
+        if self._lost:  # the last line there may be cut in its middle
+            stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+            text = f"\n{self._mark.format(stamp=stamp, lost=self._lost, why=self._why)}\n{text}"
         try:
-            with open(self._path, "a", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:
-                file.write(text)
+            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, self._mode)
+            try:
+                _write(fd, text.encode(errors="replace"))
+            finally:
+                os.close(fd)
+            self._lost = 0
         except OSError as error:
-            if not self._failed:
-                self._failed = True
-                self._output.complain(f"{self._path} can't be written: {error.strerror}; sending goes on")
+            if not self._why:
+                self._why = error.strerror or str(error)
+                self._output.complain(
+                    f"{self._path} can't be written: {self._why}; it is cut there, and sending goes on"
+                )
+            self._lost += len(lines)
 
 
 def keep_standard_descriptors() -> None:
@@ -133,11 +146,30 @@ def keep_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
 
 
-def _write(fd: int, data: bytes) -> bool:
+class _Stream:
+    """A descriptor for lines. A full disk loses lines until there is room again; any other failure is for good."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._missing = 0
+        self._dead = False
+        self.lost = 0  # lines, in all
+
+    def line(self, data: bytes) -> None:
+        if self._dead:
+            return
+        if self._missing:  # the last line there may be cut in its middle
+            data = b"\nmail-blast-runner: %d lines are missing here, the disk was full\n" % self._missing + data
+        try:
+            _write(self._fd, data)
+            self._missing = 0
+        except OSError as error:
+            self._dead = error.errno not in _FULL
+            self._missing += 1
+            self.lost += 1
+
+
+def _write(fd: int, data: bytes) -> None:
     view = memoryview(data)
-    try:
-        while view:
-            view = view[os.write(fd, view) :]
-    except OSError:
-        return False
-    return True
+    while view:
+        view = view[os.write(fd, view) :]
