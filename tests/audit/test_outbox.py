@@ -13,6 +13,11 @@ LATER = START + timedelta(hours=1)
 
 
 @pytest.fixture
+def store(either: AuditStore) -> AuditStore:
+    return either
+
+
+@pytest.fixture
 def outbox(store: AuditStore) -> Outbox:
     return Outbox(store)
 

@@ -88,7 +88,9 @@ async def test_the_export_is_a_file_for_this_user_alone(stage: Stage) -> None:
         await pilot.press("e")
         await until(pilot, lambda: "4 records written" in screen_text(pilot))
     file = next((stage.folder / "exports").iterdir())
-    assert [json.loads(line)["seq"] for line in file.read_text().splitlines()] == [1, 2, 3, 4]
+    first, *records, end = map(json.loads, file.read_text().splitlines())
+    assert [record["seq"] for record in records] == [1, 2, 3, 4]
+    assert (first["head"], end["end"]) == (records[-1]["mac"], True)
     assert file.stat().st_mode & 0o777 == 0o600
 
 

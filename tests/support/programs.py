@@ -1,12 +1,15 @@
 """Real programs that tests run, and the Debian package each comes from."""
 
+import os
 import shutil
+from glob import glob
 
 PACKAGES = {
     "chattr": "e2fsprogs",
     "cron": "cron",
     "faketime": "faketime",
     "postconf": "postfix",
+    "postgres": "postgresql",
     "psql": "postgresql-client",
     "smtp-sink": "postfix",
     "smtp-source": "postfix",
@@ -20,7 +23,9 @@ PACKAGES = {
 
 def find(program: str) -> str | None:
     """The program's path; servers live where an ordinary user's PATH doesn't look."""
-    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin:/usr/local/sbin")
+    # Debian keeps each PostgreSQL release's programs in a folder of its own.
+    aside = ["/usr/sbin", "/sbin", "/usr/local/sbin", *sorted(glob("/usr/lib/postgresql/*/bin"), reverse=True)]
+    return shutil.which(program) or shutil.which(program, path=os.pathsep.join(aside))
 
 
 def missing(program: str) -> str | None:
