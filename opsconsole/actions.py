@@ -84,7 +84,7 @@ def authorize(action: Action, context: Context) -> str:
     if ROLES.index(context.role) < ROLES.index(action.role):
         return f"{action.label} needs the role {action.role}; you are {context.role}."
     if context.store_trouble:
-        return f"No record, no action: the audit store can't be written. {context.store_trouble}"
+        return f"No record, no action. {context.store_trouble}"
     if not action.mails:
         return ""
     holds = [hold for o in context.verdict.observations for hold in o.holds] if context.verdict else []
@@ -409,6 +409,30 @@ ACTIONS: tuple[Action, ...] = (
         needs_reason=True,
         about_campaign=False,
         command="audit resolve",
+    ),
+    Action(
+        id="accept-host",
+        key="",
+        label="accept host",
+        tooltip="Take a host as it is, after it lost or changed its records and somebody found out why",
+        places=frozenset(),
+        danger=Danger.CHANGE,
+        role="operator",
+        needs_reason=True,
+        about_campaign=False,
+        command="host accept",
+    ),
+    Action(
+        id="accept-clock",
+        key="",
+        label="accept clock",
+        tooltip="Say why the console's clock went back, so that records are taken again",
+        places=frozenset(),
+        danger=Danger.CHANGE,
+        role="operator",
+        needs_reason=True,
+        about_campaign=False,
+        command="audit accept-clock",
     ),
     Action(
         id="host",

@@ -102,6 +102,8 @@ class Console(Looking):
             )
         if action_id == "settle" and not rows:
             raise Refused("No recipient was chosen.", "Nothing was decided.", "Choose rows, or all.")
+        if action_id == "release-claim" and verdict.run is not None:
+            check_releaser(self.identity.operator, (verdict.run.by,), verdict)
         if action_id == "send-rest":
             rows = self._rest(slug).unsent
         return confirm_decision(
@@ -216,6 +218,21 @@ class Console(Looking):
         self._decided()
         return record
 
+    def accept_host(self, name: str, reason: str) -> "Record":
+        """Take a host as it is, after it lost or changed its records. Raises Refused."""
+        self._permit("accept-host", reason)
+        if self.witness is None:
+            raise Refused(f"{name} keeps no copies of the audit head.", "Nothing was done.")
+        try:
+            return self.witness.accept(name, reason)
+        finally:
+            self._heed_witness()
+
+    def accept_clock(self, reason: str) -> "Record":
+        """Say why the clock went back. Raises Refused."""
+        self._permit("accept-clock", reason)
+        return self.store().explain_clock(self.identity.event("", "", "", reason))
+
     def resolve(self, seq: int, reason: str) -> "Record":
         """Close an intent without an outcome: somebody looked, and says in `reason` what they found."""
         self._permit("resolve", reason)
@@ -269,7 +286,8 @@ class Console(Looking):
         carrier = self._looked_again("release-claim", slug)
         mending = self._mending()
         state = mending.newest(slug, carrier)
-        check_releaser(self.identity.operator, state.word.by, self.verdict(slug))
+        starters = (record.operator for record in self.store().for_run(state.run_id) if record.action == "send")
+        check_releaser(self.identity.operator, {state.word.by, *starters}, self.verdict(slug))
         try:
             return mending.release_claim(state, carrier, reason)
         finally:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
     from opsconsole.delivery import Delivery
     from opsconsole.mending import Mending
     from opsconsole.runs import Identity, Runs
+    from opsconsole.witness import Witness
 
 TIDY_EVERY_S = 5.0
 
@@ -54,6 +56,7 @@ class Looking:
         watch: Watch,
         clock: Callable[[], datetime] = utc_now,
         recorders: Mapping[str, Recorder] | None = None,
+        witness: "Witness | None" = None,
     ) -> None:
         self.environment, self.settings, self.policy = environment, settings, policy
         self.role, self.read_only, self.local_zone = role, read_only or role == "viewer", local_zone
@@ -64,21 +67,36 @@ class Looking:
         self._recorders = {n: s for n, s in self._sources.items() if isinstance(s, Recorder)}
         self._keepers = {n: s for n, s in self._carriers.items() if isinstance(s, HoldKeeper)}
         self._also_told = dict(recorders or {})
+        self.witness = witness
+        self._beside: dict[str, tuple[str, ...]] = {}  # by source, what the witness found
         self._hosts, self._open_store, self._identity = hosts, store, identity
         self._store_lock = threading.Lock()
         self._opened: AuditStore | None = None
         self._our_runs: Runs | None = None
         self._tidying = threading.Lock()
         self._tidied = False
+        self._staying = False
         self._closing = threading.Event()
-        self.store_trouble = ""
+        self._unwritable = ""
         self.carrier_trouble: dict[str, str] = {}
         self.found_at_start: tuple[str, ...] = ()
 
     def board(self) -> Board:
         """The board from what is known now; asks nobody."""
         reports, unheard = self.watch.heard()
-        return assemble(reports, self.policy, self.clock(), unheard)
+        board = assemble(reports, self.policy, self.clock(), unheard)
+        beside = self._beside
+        sources = (replace(s, findings=(*s.findings, *beside.get(s.name, ()))) for s in board.sources)
+        return replace(board, sources=tuple(sources)) if beside else board
+
+    @property
+    def store_trouble(self) -> str:
+        """Why nothing can be recorded, or nothing on record be believed; "" when all is well."""
+        return self._unwritable or (self.witness.chain_trouble if self.witness else "")
+
+    @store_trouble.setter
+    def store_trouble(self, trouble: str) -> None:
+        self._unwritable = trouble
 
     def verdict(self, slug: str) -> Verdict:
         verdict = self._known(check_slug(slug))
@@ -102,21 +120,46 @@ class Looking:
         """After a look: record ends nobody watched, and tell the others what waits for them."""
         from opsconsole.audit.records import AuditUnavailable
 
-        if self.read_only or not self._tidying.acquire(blocking=False):
+        if not self._tidying.acquire(blocking=False):
             return
         try:
+            self._bear_witness()
+            if self.read_only:
+                return
             before = self.store().head().seq
             found = self._runs().reconcile()
             if not self._tidied:  # later it finds this console's own runs, which nobody left open
                 self.found_at_start, self._tidied = found, True
+                self.store().purge_outbox(self.clock(), self.store().rules.outbox_kept_for)
             told, _ = self._delivery().deliver()
-            self.store_trouble = ""
+            self._unwritable = ""
             if told or self.store().head().seq != before:
                 self.watch.refresh(("console", *self._recorders) if told else ("console",))
         except AuditUnavailable as error:  # looking goes on, under a banner
-            self.store_trouble = str(error)
+            self._unwritable = str(error)
         finally:
             self._tidying.release()
+
+    def _bear_witness(self) -> None:
+        """Compare the store with the copies of its head; go through all of it once, where one stays and looks."""
+        if self.witness is None:
+            return
+        self.witness.look(walk=self._staying, tell=not self.read_only)
+        self._heed_witness()
+
+    def _heed_witness(self) -> None:
+        if self.witness is not None:
+            self._beside = self.witness.findings()
+            self.carrier_trouble.update({name: self.witness.carrier_trouble(name) for name in self._beside})
+
+    def _before_send(self, carrier: str) -> None:
+        """The last thing before a carrier is asked to send, when the intent is on record. Raises Refused."""
+        if self.witness is None:
+            return
+        try:
+            self.witness.before_send(carrier)
+        finally:
+            self._heed_witness()
 
     def _keep_tidy(self) -> None:
         while not self._closing.wait(TIDY_EVERY_S):
@@ -182,9 +225,9 @@ class Looking:
                 try:
                     self._opened = self._open_store()
                 except Exception as error:
-                    self.store_trouble = str(error)
+                    self._unwritable = str(error)
                     raise
-                self.store_trouble = ""
+                self._unwritable = ""
             return self._opened
 
     def carrier_of(self, slug: str) -> Carrier:
@@ -203,6 +246,7 @@ class Looking:
 
     def start(self) -> None:
         """Begin to watch: every source is asked now and then, and what was left open is looked after."""
+        self._staying = True
         self.watch.start()
         threading.Thread(target=self._keep_tidy, name="tidy", daemon=True).start()
 
@@ -234,7 +278,9 @@ class Looking:
         with self._store_lock:
             if self._our_runs is None:
                 destinations = tuple(self._recorders)
-                self._our_runs = Runs(self.store, self._carriers, self.identity, self.clock, destinations)
+                self._our_runs = Runs(
+                    self.store, self._carriers, self.identity, self.clock, destinations, self._before_send
+                )
             return self._our_runs
 
     def _mending(self) -> "Mending":
@@ -245,7 +291,7 @@ class Looking:
     def _decisions(self) -> "Decisions":
         from opsconsole.decisions import Decisions
 
-        return Decisions(self.store, self.identity, tuple(self._recorders), tuple(self._keepers), self.notified)
+        return Decisions(self.store, self.identity, tuple(self._recorders), tuple(self._keepers))
 
     def _delivery(self) -> "Delivery":
         from opsconsole.delivery import Delivery

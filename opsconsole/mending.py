@@ -83,6 +83,7 @@ class Mending:
         with self._runs.busy(SEND_REST, doubt.run_id):
             intent = self._store().intent(identity.event(SEND_REST, doubt.slug, doubt.run_id, reason, **detail))
             try:
+                self._runs.before_send(carrier)
                 started = keeper.send_rest(doubt.slug, doubt.attempt, doubt.run_id, identity.operator)
             except MaybeStarted as error:
                 self._runs.note(identity.event("send-unclear", doubt.slug, doubt.run_id, error.what))

@@ -64,8 +64,9 @@ class Identity:
 class Runs:
     """Starts, follows and closes runs; one object a console, which knows the starts that are under way in it.
 
-    `destinations` names the systems that must be told of an end. Once a carrier was asked, a store that fails hides
-    nothing of what the carrier said: the intent then stays open, and is looked after later.
+    `destinations` names the systems that must be told of an end. `before_send` gets the carrier's name when the
+    intent is on record and the carrier not yet asked; it may refuse. Once a carrier was asked, a store that fails
+    hides nothing of what the carrier said: the intent then stays open, and is looked after later.
     """
 
     def __init__(
@@ -75,9 +76,11 @@ class Runs:
         identity: Identity,
         clock: Callable[[], datetime],
         destinations: tuple[str, ...] = (),
+        before_send: Callable[[str], None] = lambda carrier: None,
     ) -> None:
         self._store, self._carriers, self._identity = store, carriers, identity
         self._clock, self._destinations = clock, destinations
+        self.before_send = before_send
         self._under_way: list[tuple[str, str]] = []
 
     @contextmanager
@@ -105,6 +108,7 @@ class Runs:
         with self.busy(SEND, plan.run_id):
             intent = store.intent(identity.event(SEND, plan.slug, plan.run_id, reason, **detail))
             try:
+                self.before_send(plan.carrier)
                 started = self._carriers[plan.carrier].start(plan, identity.operator)
             except MaybeStarted as error:
                 self.note(identity.event("send-unclear", plan.slug, plan.run_id, error.what))
@@ -209,12 +213,8 @@ class Runs:
         state = carrier.run_state(intent.campaign, attempt)
         if intent.action == SEND:
             return self._look_after_start(intent, carrier, state)
-        if intent.action == SEND_REST and state is not None and state.says in ENDS:
-            if ended_since(state, intent.detail) and state.run_id == intent.run:
-                self.close(state)
-                return "the rest ended while nobody watched; its end is recorded now"
-        elif intent.action == SEND_REST and state is not None:
-            return f"it is {state.says} on {carrier.name}"
+        if intent.action == SEND_REST:
+            return self._look_after_rest(intent, carrier, state)
         if waiting := self._may_be_under_way(intent):
             return waiting
         now = f"it is now {state.says}" if state else "there is no such run now"
@@ -243,6 +243,17 @@ class Runs:
             self.close(state)
             return "ended while nobody watched; its end is recorded now"
         return f"it is {state.says} on {carrier.name}"
+
+    def _look_after_rest(self, intent: Record, carrier: Carrier, state: RunState | None) -> str:
+        """Open until an end after it is seen, or a person closes it: only the host's journal knows how far it came."""
+        if state is None or state.run_id != intent.run:
+            return f"{carrier.name} doesn't know its run now; record {intent.seq} stays open"
+        if state.says not in ENDS:
+            return f"it is {state.says} on {carrier.name}"
+        if not ended_since(state, intent.detail):
+            return "no end of the rest is known; sending the rest once more is harmless, or close it"
+        self.close(state)
+        return "the rest ended while nobody watched; its end is recorded now"
 
     def _may_be_under_way(self, intent: Record) -> str:
         """Another console's work gets its time; "" when it had it."""

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from opsconsole.board import Board, assemble
 from opsconsole.config import Loaded, duration
+from opsconsole.ports import AnchorKeeper, Recorder
 
 if TYPE_CHECKING:  # imported when the console is built: the last known board is painted before that
+    from opsconsole.audit.rules import StoreRules
     from opsconsole.audit.store import AuditStore
     from opsconsole.console import Console
     from opsconsole.watch import Watched
@@ -55,6 +57,7 @@ def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], dateti
     from opsconsole.console import Console
     from opsconsole.runs import Identity
     from opsconsole.watch import Watch, Watched
+    from opsconsole.witness import Witness
 
     loaded.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = loaded.settings
@@ -66,6 +69,17 @@ def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], dateti
         return console.store()
 
     watched = (*_backends(loaded), Watched(ConsoleSource(store, clock, loaded.name), duration("30 s")))
+    told = _notifiers(loaded)
+    witness = Witness(
+        {w.source.name: w.source for w in watched if isinstance(w.source, AnchorKeeper)},
+        store=store,
+        identity=lambda: identity,
+        clock=clock,
+        policy=loaded.policy,
+        machine=lambda name: console.machine(name),
+        connected=lambda name: console.connection(name).get("since"),
+        told=tuple(told),
+    )
     console = Console(
         environment=loaded.environment.label or loaded.name,
         settings=loaded.environment,
@@ -79,15 +93,58 @@ def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], dateti
         store=lambda: open_store(loaded, clock),
         watch=Watch(watched, clock, snapshot_path(loaded)),
         clock=clock,
+        recorders={**witness.recorders(), **told},
+        witness=witness,
     )
     return console
 
 
 def open_store(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> "AuditStore":
-    from opsconsole.audit import key
+    """The audit store of this configuration. Raises AuditUnavailable, or Refused when its password can't be had."""
     from opsconsole.audit.store import AuditStore
 
-    return AuditStore(store_path(loaded), key.load_or_create(key_path(loaded)), clock=clock)
+    audit = loaded.settings.audit
+    password = ""
+    if audit.password is not None:
+        from backends.secret import Secret
+
+        password = Secret(audit.password, "audit store's password").reveal()
+    place = audit.url or store_path(loaded)
+    return AuditStore(place, audit_key(loaded), clock=clock, rules=store_rules(loaded), password=password)
+
+
+def audit_key(loaded: Loaded) -> bytes:
+    """The key of the audit store, made when there is none. Raises AuditUnavailable."""
+    if loaded.settings.audit.key == "keyring":
+        from opsconsole.audit import keychain
+
+        return keychain.load_or_create(str(loaded.data_dir), key_path(loaded))
+    from opsconsole.audit import key
+
+    return key.load_or_create(key_path(loaded))
+
+
+def store_rules(loaded: Loaded) -> "StoreRules":
+    """One store serves every environment, so it knows the rules of each."""
+    from opsconsole.audit.rules import StoreRules
+
+    environments = loaded.settings.environments
+    return StoreRules(
+        four_eyes=frozenset(name for name, e in environments.items() if e.policy.four_eyes),
+        keepers={name: tuple(e.blasthost) for name, e in environments.items()},
+        told={name: tuple(e.notify) for name, e in environments.items()},
+        outbox_kept_for=duration(loaded.settings.audit.outbox_kept_for),
+    )
+
+
+def _notifiers(loaded: Loaded) -> dict[str, Recorder]:
+    """By outbox destination, who is told of sends and of what needs eyes."""
+    if not loaded.environment.notify:
+        return {}
+    from backends.notify import notifier
+
+    made = (notifier(name, settings) for name, settings in loaded.environment.notify.items())
+    return {recorder.name: recorder for recorder in made}
 
 
 def _backends(loaded: Loaded) -> "list[Watched]":

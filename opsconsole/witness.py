@@ -36,7 +36,7 @@ class Compared:
     unreached: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Anchoring:
     """What takes a copy of the head to one keeper, out of the outbox. Repeating is harmless."""
 
@@ -139,16 +139,18 @@ class Witness:
 
     # Looking.
 
-    def look(self, walk: bool = False) -> None:
+    def look(self, walk: bool = False, tell: bool = True) -> None:
         """Compare the keepers that were not compared over their present connection; with `walk`, go through the
-        whole store once. Keepers out of reach are left for the next time. Raises AuditUnavailable."""
+        whole store once; with `tell`, let others hear of a store that isn't whole. Keepers out of reach are left
+        for the next time. Raises AuditUnavailable."""
         self._still_there()
         if walk:
             self._walk()
         for name in self._keepers:
             if self._epoch(name) != self._compared_over.get(name, ()):
                 self.compare(name)
-        self._tell()
+        if tell:
+            self._tell()
 
     def check(self) -> tuple[Compared, ...]:
         """Compare every keeper now. Raises AuditUnavailable."""
