@@ -48,7 +48,9 @@ def authenticate(transport: paramiko.Transport, hop: Target, agent: Agent) -> No
         except paramiko.AuthenticationException as error:
             if not transport.is_active() and "authentication failures" not in str(error):
                 raise _broke_off(hop) from None
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except EOFError:  # the line ended, also where the transport's own thread hasn't noticed yet
+            raise _broke_off(hop) from None
+        except (paramiko.SSHException, OSError) as error:
             if "authentication failures" in str(error):
                 break
             if not transport.is_active():

@@ -90,7 +90,9 @@ def refused(
             return Refused(f"{host} has no usable `{name}`.", NOTHING, "Install util-linux and coreutils.")
         case "state":
             return Refused(
-                f"{first} on {host} can't be made or locked.", NOTHING, "Let the console's account write there."
+                f"{first} on {host} can't be made or locked.",
+                NOTHING,
+                "Let the console's account write there; where it may, too many asked at once: try again.",
             )
         case "void":
             return Refused(

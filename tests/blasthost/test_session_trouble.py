@@ -23,6 +23,7 @@ from backends.blasthost.errors import (
     HostUnreachable,
     UnknownHostKey,
 )
+from backends.blasthost.keys import Agent, authenticate
 from backends.blasthost.session import HostSession, Status
 from backends.blasthost.sshconfig import Target
 from tests.support.proxy import Proxy
@@ -336,3 +337,17 @@ def test_a_closed_session_stays_closed(session: HostSession) -> None:
     session.close()
     with pytest.raises(HostLost, match="closed by the console"):
         session.run("echo never")
+
+
+def test_a_line_that_ends_while_a_key_is_shown_is_no_refusal(sshd: Sshd) -> None:
+    """The one who writes may learn of the end before the one who reads does."""
+
+    class Ending:
+        def auth_publickey(self, user: str, key: object) -> list[str]:
+            raise EOFError
+
+        def is_active(self) -> bool:
+            return True
+
+    with pytest.raises(HostUnreachable, match="hung up during the login"):
+        authenticate(Ending(), target_of(sshd), Agent())  # type: ignore[arg-type]

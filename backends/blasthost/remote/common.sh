@@ -96,6 +96,11 @@ run_of() {
 take() {
     (true >>"$1/.launch") || return 1 # a failing redirection of exec would end the shell
     exec 8>>"$1/.launch"
+    ! flock -n 8 || return 0
+    if flock --help 2>&1 | grep -q -e --timeout; then # a queue is fair, and costs nothing while one stands in it
+        flock -w 10 8
+        return
+    fi
     tries=0
     until flock -n 8; do
         tries=$((tries + 1))

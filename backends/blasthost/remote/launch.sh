@@ -53,7 +53,8 @@ main() {
     umask 027
 
     tools || return 0
-    mkdir -p "$home" 2>/dev/null && take "$home" 2>/dev/null || { refuse state "$home"; return; }
+    # Where so many start it that the lock is never free, one of them has it, and the others want to know who.
+    mkdir -p "$home" 2>/dev/null && take "$home" 2>/dev/null || { ! vacant || refuse state "$home"; return; }
     [ ! -e "$home/.void-$launch" ] && [ ! -e "$home/.void-$run" ] || { refuse void; return; }
     unheld || return 0
     find "$home" -maxdepth 1 -name '.void-*' -mtime +1 -exec rm -f {} + 2>/dev/null
