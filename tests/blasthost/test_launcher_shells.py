@@ -2,8 +2,6 @@
 
 import fcntl
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,44 +14,8 @@ from backends.blasthost.session import Completed
 from opsconsole.observation import Says
 from opsconsole.policy import Policy
 from opsconsole.ports import Refused, Trouble, Verb
+from tests.blasthost.shells import LocalShell, stub, what_the_shell_reads
 from tests.support.blasthost import SLUG, BlastTree, ended, until
-
-SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
-
-
-def what_the_shell_reads(nonce: str, text: str | bytes, args: tuple[str, ...]) -> bytes:
-    """The input of the shell itself, without the line that starts it."""
-    return frames.shell_input(nonce, text, args).partition(b" -s\n")[2]
-
-
-class LocalShell:
-    """Runs scripts as a session does, without a network; `path` goes before the PATH."""
-
-    def __init__(self, shell: list[str], path: Path | None = None) -> None:
-        self.shell = shell
-        self.path = f"{path}:{os.environ['PATH']}" if path else os.environ["PATH"]
-
-    def run(self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = 0) -> Completed:
-        nonce = frames.new_nonce()
-        done = subprocess.run(
-            [*self.shell, "-s"],
-            input=what_the_shell_reads(nonce, script, args),
-            capture_output=True,
-            timeout=timeout,
-            env={**os.environ, "PATH": self.path},
-        )
-        reader = frames.FrameReader(nonce)
-        body = reader.feed(done.stdout)
-        assert reader.rc is not None, done.stderr
-        return Completed(body, done.stderr, reader.rc, 0.0)
-
-
-@pytest.fixture(params=list(SHELLS))
-def shell(request: pytest.FixtureRequest) -> list[str]:
-    words = SHELLS[request.param]
-    if not shutil.which(words[0]):
-        pytest.skip(f"{words[0]} is missing; install it: apt-get install {words[0]}")
-    return words
 
 
 def launcher(tree: BlastTree, shell: LocalShell) -> Launcher:
@@ -92,7 +54,9 @@ def test_a_script_cut_anywhere_does_nothing(tree: BlastTree, shell: list[str]) -
     kept: list[bytes] = []
 
     class Tap(LocalShell):
-        def run(self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = 0) -> Completed:
+        def run(
+            self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = 0
+        ) -> Completed:
             kept.append(what_the_shell_reads(frames.new_nonce(), script, args))
             return Completed(b"REFUSED tapped", b"", 0, 0.0)
 
@@ -104,12 +68,6 @@ def test_a_script_cut_anywhere_does_nothing(tree: BlastTree, shell: list[str]) -
         subprocess.run([*shell, "-s"], input=text[:cut], capture_output=True, timeout=20)
     assert tree.attempts() == []
     assert not (tree.runs / SLUG).exists()
-
-
-def stub(folder: Path, name: str, text: str) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-    (folder / name).chmod(0o755)
 
 
 def systemd_host(folder: Path, *, linger: bool, scope: bool = True) -> None:
@@ -188,7 +146,9 @@ def test_a_start_given_up_stays_given_up_when_its_script_arrives_late(tree: Blas
     sent: list[tuple[str | bytes, tuple[str, ...]]] = []
 
     class Tap(LocalShell):
-        def run(self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = 0) -> Completed:
+        def run(
+            self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = 0
+        ) -> Completed:
             sent.append((script, args))
             return Completed(b"REFUSED tapped", b"", 0, 0.0)
 
