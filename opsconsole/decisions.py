@@ -29,10 +29,9 @@ class Decisions:
         identity: Identity,
         destinations: tuple[str, ...] = (),
         keepers: tuple[str, ...] = (),
-        notified: tuple[str, ...] = (),
     ) -> None:
         self._store, self._identity, self._destinations = store, identity, destinations
-        self._keepers, self._notified = keepers, notified
+        self._keepers = keepers
 
     def approve(self, verdict: Verdict, reason: str, expires: datetime) -> Record:
         """Approve the content as it lies on the carrier now, until `expires`; the approval names its digest."""
@@ -41,28 +40,10 @@ class Decisions:
         return self._record("approve", verdict, reason, **detail)
 
     def break_glass(self, verdict: Verdict, reason: str, now: datetime, valid_for: timedelta) -> Record:
-        """Do without the second person, for this content, for so long. Everybody who is notified hears of it."""
-        content, operator, expires = _content(verdict), self._identity.operator, now + valid_for
+        """Do without the second person, for this content, for so long. The store tells others of it."""
+        content, expires = _content(verdict), now + valid_for
         detail = {"digest": content.digest, "recipients": content.rows, "expires": expires.isoformat()}
-        payload: dict[str, Any] = {
-            "severity": "critical",
-            "title": f"break-glass: {verdict.slug}",
-            "text": f"{operator} needs no second person for {verdict.slug} until {expires:%H:%M} UTC: {reason}",
-            "fields": {
-                "campaign": verdict.slug,
-                "environment": self._identity.environment,
-                "operator": operator,
-                "session": self._identity.session,
-                "recipients": content.rows,
-                "content": content.digest,
-                "reason": reason,
-                "until": expires.isoformat(),
-            },
-        }
-        key = f"break-glass:{verdict.slug}:{secrets.token_hex(8)}"
-        outbox = tuple(Outgoing(name, f"{name}:{key}", payload) for name in self._notified)
-        event = self._identity.event("break-glass", verdict.slug, "", reason, **detail)
-        return self._store().note(event, outbox=outbox)
+        return self._record("break-glass", verdict, reason, **detail)
 
     def hold(self, scope: str, reason: str) -> Record:
         """Hold one campaign by its slug, one carrier as `host:NAME`, or `everything`."""
@@ -90,7 +71,7 @@ class Decisions:
     def close(self, verdict: Verdict, reason: str, left: int | None) -> Record:
         """It stays as it is; `left` were not reached and get nothing (None: nobody knows how many)."""
         run = verdict.run.run_id if verdict.run else ""
-        record = self._record("close", verdict, reason, was=str(verdict.status), run=run, left=left)
+        record = self._record("close", verdict, reason, was=str(verdict.status), run_id=run, left=left)
         self._resolve_open(verdict.slug, record)
         return record
 

@@ -201,7 +201,8 @@ def _open_intent(case: Case, status: str) -> Iterator[Finding]:
     for o in case.observations:
         for intent in o.open_intents:
             text = f"{intent}: no outcome was recorded. Look before you act; nothing is repeated by itself"
-            yield Finding(code="unresolved-intent", severity=Severity.BLOCK, text=text, alarm=True)
+            alarm = status != "CLAIMED"  # there the claim's own age tells whether somebody must look
+            yield Finding(code="unresolved-intent", severity=Severity.BLOCK, text=text, alarm=alarm)
 
 
 FINDERS: tuple[Finder, ...] = (

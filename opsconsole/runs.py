@@ -245,7 +245,7 @@ class Runs:
         return f"it is {state.says} on {carrier.name}"
 
     def _look_after_rest(self, intent: Record, carrier: Carrier, state: RunState | None) -> str:
-        """Open until an end after it is seen, or a person closes it: only the host's journal knows how far it came."""
+        """Open until an end after it is seen, or a person closes it: only the journal knows how far it came."""
         if state is None or state.run_id != intent.run:
             return f"{carrier.name} doesn't know its run now; record {intent.seq} stays open"
         if state.says not in ENDS:

@@ -1,6 +1,6 @@
 """Plans, confirmations and the rules in front of a send. Pure: asked by the console at every step again."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -97,12 +97,12 @@ def same_person(one: str, other: str) -> bool:
     return one.strip().casefold() == other.strip().casefold()
 
 
-def check_releaser(operator: str, claimer: str, verdict: Verdict) -> None:
-    """Raises Refused unless another than `claimer` gives the claim back, or glass was broken for it."""
-    if not same_person(operator, claimer) or any(a.alone for a in verdict.approvals):
+def check_releaser(operator: str, claimers: Collection[str], verdict: Verdict) -> None:
+    """Raises Refused unless another than the `claimers` gives the claim back, or glass was broken for it."""
+    if not any(same_person(operator, name) for name in claimers) or any(a.alone for a in verdict.approvals):
         return
     raise Refused(
-        f"{claimer} made this claim, and a second person must release it",
+        f"{operator} made this claim, and a second person must release it",
         "The claim stays",
         "Ask somebody else, or an admin to break glass",
     )

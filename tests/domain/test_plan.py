@@ -25,13 +25,13 @@ REHEARSED = DryRun(
 )
 
 
-def ready(content: Content = CONTENT):  # type: ignore[no-untyped-def]
-    return verdict(dashboard(), host(content=content))
+def ready(content: Content = CONTENT, **more: object):  # type: ignore[no-untyped-def]
+    return verdict(dashboard(), host(content=content, **more))
 
 
-def plan(dry_run: DryRun = REHEARSED, **more: object) -> Plan:
+def plan(dry_run: DryRun = REHEARSED, attempt: int = 1, **more: object) -> Plan:
     known = {"policy": POLICY, "environment": "prod", "host": "machine-1", "operator": "mara", "now": NOW}
-    return make_plan(ready(), dry_run, **(known | more))  # type: ignore[arg-type]
+    return make_plan(ready(next_attempt=attempt), dry_run, **(known | more))  # type: ignore[arg-type]
 
 
 def test_a_plan_holds_while_nothing_moves() -> None:

@@ -163,9 +163,18 @@ STORIES: list[tuple[str, Sequence[Observation], Status, str]] = [
     ),
     (
         "claimed, provably not started",
-        (dashboard(), host(Says.CLAIMED, run=RunWord(by="ben"))),
-        Status.OVERDUE,
-        "never",
+        (dashboard(), host(Says.CLAIMED, run=RunWord(by="ben", claimed_at=NOW - HOUR))),
+        Status.CLAIMED,
+        "provably nothing was sent",
+    ),
+    (
+        "broke off, and left as it is",
+        (
+            host(Says.STARTED, run=running()),
+            console(decided=True, closed=True, note="they know", run=RunWord(by="mara")),
+        ),
+        Status.PARTIAL,
+        "closed  by mara: they know",
     ),
     ("nobody knows it", (), Status.UNKNOWN, "no source knows"),
 ]
