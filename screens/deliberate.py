@@ -60,16 +60,18 @@ class Guard:
         self.beat()
         return at - self.opened >= SETTLE
 
-    def accepts(self, key: str, at: float) -> bool:
-        """Whether this key may press something. Each look counts as a press."""
+    def accepts(self, key: str, at: float, *, presses: bool = True) -> bool:
+        """Whether this key may do its work; the rules are harder where it presses a button. Each look counts as a
+        press."""
         same, (newest, newest_at) = self._last.get(key, float("-inf")), self._before
         self._last[key], self._before = at, (key, at)
         if not self.settled(at):
             return False
         if key not in ACTIVATING:
             return True
-        held = at - same < REPEAT or (newest == key and at - newest_at < HELD)
-        return not held and at - newest_at >= BURST_GAP
+        if at - same < REPEAT or at - newest_at < BURST_GAP:
+            return False
+        return not presses or newest != key or at - newest_at >= HELD
 
     def pasted(self, key: str, at: float) -> bool:
         """Whether the character that came at `at` belongs to text that no hand types."""
@@ -131,7 +133,7 @@ class TypedInput(Input):
                 await super()._on_key(event)
                 return
             event.stop().prevent_default()
-        elif not guard.accepts(event.key, event.time):
+        elif not guard.accepts(event.key, event.time, presses=False):
             event.stop().prevent_default()
         elif event.key == "enter":
             event.stop().prevent_default()

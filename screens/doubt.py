@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from screens.asking import Answer, Question
 
 HERE = ("settle", "send-rest", "close", "release-claim", "attach", "refresh", "host", "audit")
-WIDE = 120
+WIDE, HIGH = 120, 30
 NEXT_FATE = {None: Fate.SENT, Fate.SENT: Fate.RESEND, Fate.RESEND: None}
 
 
@@ -62,6 +62,7 @@ class DoubtScreen(ConsoleScreen):
         self.seen: Seen | None = None
         self.fates: dict[int, Fate] = {}
         self.trouble = ""
+        self.short = True  # no room to say it all
         self._looking = False
         self._columns: tuple[tuple[str, int], ...] = ()
 
@@ -84,7 +85,9 @@ class DoubtScreen(ConsoleScreen):
         self.look()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width >= WIDE, "wide")
+        self.short = event.size.width < WIDE or event.size.height < HIGH
+        self.set_class(not self.short, "wide")
+        self.paint()
         self._fill()
 
     def board_changed(self, board: Board) -> None:
@@ -135,8 +138,10 @@ class DoubtScreen(ConsoleScreen):
         if action_id == "settle":
             if not doubt.unknown_total:
                 return "Nobody is unknown: there is nothing to settle."
-            return "" if self.fates else "Nothing is marked: space marks a row as sent, then as to be sent again."
+            return "" if self.fates else "Nothing is marked: space marks a row (sent, then send again)."
         if action_id == "send-rest":
+            if self.fates:
+                return f"{len(self.fates):,} marked and not settled: V settles them first, backspace unmarks."
             if doubt.against:
                 return doubt.against
             return "" if doubt.unsent else "Nobody is left who provably got nothing."
@@ -280,10 +285,14 @@ class DoubtScreen(ConsoleScreen):
         if self.trouble:
             self.query_one("#journal", Static).update(safe(f" ✖ {self.trouble}", 800, DANGER))
         elif seen is not None:
-            self.query_one("#journal", Static).update(words.say_journal(seen.doubt, seen.carrier, seen.at, now))
-            self.query_one("#maillog", Static).update(words.say_maillog(seen.doubt, seen.carrier, seen.at, now))
+            self.query_one("#journal", Static).update(
+                words.say_journal(seen.doubt, seen.carrier, seen.at, now, self.short)
+            )
+            self.query_one("#maillog", Static).update(
+                words.say_maillog(seen.doubt, seen.carrier, seen.at, now, self.short)
+            )
         carrier = seen.carrier if seen else ""
-        self.query_one("#others", Static).update(words.say_others(verdict, carrier, now))
+        self.query_one("#others", Static).update(words.say_others(verdict, carrier, now, self.short))
         self._under_table()
 
     @on(DataTable.RowHighlighted)
@@ -293,13 +302,13 @@ class DoubtScreen(ConsoleScreen):
         row = self.query_one("#row", Static)
         row.display = 0 <= at < len(unknown)
         if row.display:
-            row.update(words.say_row(unknown[at], self.fates.get(unknown[at].row)))
+            row.update(words.say_row(unknown[at], self.fates.get(unknown[at].row), self.short))
         self.query_one("#choices", Static).update(self._choices())
         self.freshen()
 
     def _choices(self) -> Text:
         """What can be decided, and why not what can't."""
-        text = Text(end="")
+        text, width = Text(end=""), max(self.size.width - 1, 20)
         if self.seen is not None and self.seen.doubt.unknown_total:
             doubt = self.seen.doubt
             more = doubt.unknown_total - len(doubt.unknown)
@@ -309,6 +318,7 @@ class DoubtScreen(ConsoleScreen):
         for action in (actions.BY_ID[name] for name in HERE[:3]):
             reason = self.disabled_reason(action.id)
             lines.append(_choice(action, reason))
+            lines[-1].truncate(width, overflow="ellipsis")
         return text.append_text(Text("\n", end="").join(lines))
 
 

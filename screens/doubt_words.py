@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from opsconsole.observation import Observation
+from opsconsole.observation import Observation, Says
 from opsconsole.ports import Doubt, Fate, Unknown
 from opsconsole.schedule import say_instant, say_span
 from opsconsole.verdict import Verdict
@@ -29,9 +29,15 @@ def say_head(verdict: Verdict | None, slug: str, doubt: Doubt | None) -> Text:
     return text
 
 
-def say_journal(doubt: Doubt, carrier: str, read: datetime, now: datetime) -> Text:
-    """Everybody of the run in one of four heaps."""
+def say_journal(doubt: Doubt, carrier: str, read: datetime, now: datetime, short: bool = False) -> Text:
+    """Everybody of the run in one of four heaps; `short` on one line."""
     counts = doubt.counts
+    if short:
+        text = _title("Journal", _ago(read, now))
+        text.append(f"  {counts.accepted:,} accepted")
+        for number, words in ((counts.failed, "refused"), (doubt.unknown_total, "unknown")):
+            text.append(f" · {number:,} {words}", DANGER if number else DIM)
+        return text.append(f" · {doubt.unsent:,} unsent", "bold" if doubt.unsent else DIM)
     text = _title("Journal", f"{carrier}, read {_ago(read, now)}")
     total = f" of {counts.total:,}" if counts.total is not None else ""
     text.append(f"\n {counts.accepted:,} accepted{total}")
@@ -43,8 +49,13 @@ def say_journal(doubt: Doubt, carrier: str, read: datetime, now: datetime) -> Te
     return text.append(f"\n {doubt.unsent:,} never handed over", "bold" if doubt.unsent else DIM)
 
 
-def say_maillog(doubt: Doubt, carrier: str, read: datetime, now: datetime) -> Text:
-    """Which log was read, and of how many unknown it has a word."""
+def say_maillog(doubt: Doubt, carrier: str, read: datetime, now: datetime, short: bool = False) -> Text:
+    """Which log was read, and of how many unknown it has a word; `short` on one line."""
+    if short:
+        text = _title("Mail log", _ago(read, now))
+        known = sum(bool(one.maillog) for one in doubt.unknown)
+        about = f"  has {known:,} of {len(doubt.unknown):,} unknown · " if doubt.unknown else "  "
+        return text.append(about).append_text(safe(doubt.maillog or "none was read", 120))
     text = _title("Mail log", f"{carrier}, read {_ago(read, now)}")
     text.append("\n ").append_text(safe(doubt.maillog or "none was read", 200))
     if doubt.unknown:
@@ -56,18 +67,23 @@ def say_maillog(doubt: Doubt, carrier: str, read: datetime, now: datetime) -> Te
     return text
 
 
-def say_others(verdict: Verdict | None, carrier: str, now: datetime) -> Text:
-    """Dashboard, provider and this console's own store: each with what it has and when it was seen."""
-    text = _title("Others", "")
-    for observation in verdict.observations if verdict else ():
-        if observation.source != carrier:
-            text.append("\n ").append_text(_other(observation, verdict, now))
-    if verdict is None or len(text.plain.splitlines()) == 1:
-        text.append("\n nobody else knows of it", DIM)
-    return text
+def say_others(verdict: Verdict | None, carrier: str, now: datetime, short: bool = False) -> Text:
+    """Dashboard, provider and this console's own store: each with what it has and when it was seen; `short` on a
+    line each."""
+    others = [
+        o
+        for o in (verdict.observations if verdict else ())
+        if o.source != carrier and (o.says is not Says.ABSENT or o.trouble)
+    ]
+    lines = [_other(o, verdict, now, 0 if short else 3) for o in others]
+    if not lines:
+        lines = [Text("nobody else knows of it", DIM)]
+    if short:
+        return Text("\n ").join([_title("Others", "").append("  ").append_text(lines[0]), *lines[1:2]])
+    return Text("\n ").join([_title("Others", ""), *lines])
 
 
-def _other(observation: Observation, verdict: Verdict | None, now: datetime) -> Text:
+def _other(observation: Observation, verdict: Verdict | None, now: datetime, most: int) -> Text:
     zone = verdict.details.zone if verdict else ""
     seen = _ago(observation.observed_at, now) if observation.observed_at else "never heard"
     text = safe(f"{observation.source}  ", 24, "bold")
@@ -78,20 +94,22 @@ def _other(observation: Observation, verdict: Verdict | None, now: datetime) -> 
     if observation.since is not None:
         text.append(f", {say_instant(observation.since, zone, now)}")
     text.append(f"  {seen}", DIM if observation.is_fresh(now) else CAUTION)
-    for evidence in observation.evidence[:3]:
+    for evidence in observation.evidence[:most]:
         text.append(f"\n   {evidence.mark} ", MARKS.get(evidence.mark, PLAIN))
         text.append_text(safe(f"{evidence.label} {evidence.text}", 120))
     return text
 
 
-def say_row(one: Unknown, fate: Fate | None, mask: bool = True) -> Text:
-    """All of one recipient, for the lines under the table."""
+def say_row(one: Unknown, fate: Fate | None, short: bool = False) -> Text:
+    """All of one recipient, for the lines under the table; `short` without the message's id."""
     word, style = SAID[fate]
     decided = "not decided yet" if fate is None else f"you mean: {word}"
     text = Text(f" row {one.row:,}  ", "bold").append_text(safe(one.who, 80)).append(f"   {decided}", style)
     text.append("\n journal   ", DIM).append_text(safe(one.why, 300))
     maillog = one.maillog or "nothing of this message"
     text.append("\n mail log  ", DIM).append_text(safe(maillog, 300, "" if one.maillog else CAUTION))
+    if short:
+        return text
     return text.append("\n message   ", DIM).append_text(safe(one.message_id or "no id on record", 200))
 
 

@@ -1,128 +1,17 @@
-"""Scripted systems behind the real Console: a blast host and a dashboard that say what a story needs.
+"""Systems that say what a story needs: a source, and a blast host that can carry, mend and hold."""
 
-`Night` is a believable night on call; `night.app()` is the terminal app over it.
-"""
-
-import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
-from opsconsole.audit import key
-from opsconsole.audit.store import AuditStore
-from opsconsole.audit.words import ConsoleSource
-from opsconsole.board import Board, assemble
-from opsconsole.campaign import DATA, METADATA, TEMPLATE, Approval, Details
-from opsconsole.console import Console
+from opsconsole.campaign import DATA, METADATA, TEMPLATE
 from opsconsole.hostfacts import FileFact, FolderFacts, HostFacts, Kind
-from opsconsole.observation import (
-    Content,
-    Counts,
-    Evidence,
-    Mark,
-    Observation,
-    Report,
-    RunWord,
-    Says,
-    Trigger,
-)
-from opsconsole.plan import DryRun, Plan, content_digest
-from opsconsole.policy import Policy
-from opsconsole.ports import CampaignFacts, Followed, OutOfReach, Refused, RunState, Started, Verb
-from opsconsole.runs import Identity
-from opsconsole.schedule import Due, resolve_due
-from opsconsole.settings import BlastHost, Environment, Role
-from opsconsole.watch import Watch, Watched
-from screens.app import OpsConsoleApp
-
-NOW = datetime(2026, 5, 12, 17, 52, tzinfo=UTC)
-PACIFIC = "America/Los_Angeles"
-DIGESTS = {TEMPLATE: "a" * 64, DATA: "b" * 64, METADATA: "c" * 64}
-FRESH = timedelta(seconds=90)
-
-
-def due(text: str, zone: str = PACIFIC) -> Due:
-    return resolve_due(text, zone)
-
-
-def campaign(
-    slug: str,
-    *,
-    when: Due | None = None,
-    rows: int | None = 1000,
-    approved: str = "ana",
-    says: Says = Says.NOTHING,
-    run: RunWord | None = None,
-    since: datetime | None = None,
-    name: str = "",
-    subject: str = "",
-    dashboard: Says = Says.NOTHING,
-    cron: Trigger | None = None,
-    clock: float = 0.2,
-    **details: Any,
-) -> dict[str, Observation]:
-    """What blast host and dashboard say of one campaign, with the evidence a real look would bring."""
-    zone = when.zone if when else ""
-    words = Details(name=name, subject=subject or f"News from {slug}", zone=zone, **details)
-    log = {
-        Says.NOTHING: (Mark.NO, "none"),
-        Says.RUNNING: (Mark.MOVING, "growing"),
-        Says.ENDED: (Mark.YES, "complete, closing summary there"),
-        Says.STARTED: (Mark.BAD, "ends in the middle"),
-        Says.PAUSED: (Mark.WAITING, "paused"),
-    }.get(says, (Mark.NO, "none"))
-    host = Observation(
-        source="blast-mail-prod",
-        slug=slug,
-        observed_at=NOW,
-        fresh_for=FRESH,
-        says=says,
-        keeps_traces=True,
-        since=since,
-        run=run,
-        details=replace(words, due=when),
-        content=Content(
-            digest=content_digest(DIGESTS), digests=tuple(sorted(DIGESTS.items())), rows=rows, rows_exact=True
-        ),
-        triggers=(cron,) if cron else (),
-        clock_offset=clock,
-        evidence=(
-            Evidence(letter="F", label="host files", mark=Mark.YES, text=f"complete, {rows or 0:,} rows", at=NOW),
-            Evidence(
-                letter="C",
-                label="host cron",
-                mark=Mark.YES if cron else Mark.NO,
-                text=cron.text if cron else "no line",
-            ),
-            Evidence(letter="L", label="host log", mark=log[0], text=log[1]),
-        ),
-    )
-    approval = Approval(by=approved, at=NOW - timedelta(days=3), reference="t-71c0") if approved else None
-    told = Observation(
-        source="dashboard",
-        slug=slug,
-        observed_at=NOW,
-        fresh_for=FRESH,
-        says=dashboard,
-        since=since if dashboard is Says.SENT else None,
-        details=Details(name=name, due=when, zone=zone),
-        approval=approval,
-        records=True,
-        reference="t-71c0",
-        evidence=(
-            Evidence(
-                letter="D",
-                label="approval",
-                mark=Mark.YES if approved else Mark.NO,
-                text=f"approved by {approved} (t-71c0)" if approved else "not approved",
-                at=approval.at if approval else None,
-            ),
-        ),
-    )
-    return {"blast-mail-prod": host, "dashboard": told}
+from opsconsole.observation import Counts, Hold, Observation, Report, RunWord, Says
+from opsconsole.plan import DryRun, Plan
+from opsconsole.ports import CampaignFacts, Doubt, Fate, Followed, OutOfReach, Refused, RunState, Started, Verb
+from tests.screens.told import DIGESTS, FRESH, PACIFIC
 
 
 class FakeSource:
@@ -175,6 +64,13 @@ class FakeHost(FakeSource):
         self.script: list[bytes] = [b"starting\n", b"1000 recipients processed\n"]
         self.start_error: Exception | None = None
         self.identity = "ops@blast-mail-prod"
+        self.doubts: dict[str, Doubt] = {}
+        self.decided: list[dict[int, Fate]] = []
+        self.released: list[str] = []
+        self.marks: dict[str, Hold] = {}
+        self.hold_error: Exception | None = None
+        self.slow = threading.Event()  # a start answers once this is set
+        self.slow.set()
 
     def host_facts(self) -> HostFacts:
         return HostFacts(host=self.name, machine_id="m1", hostname="blast-mail-prod", zone=PACIFIC, user="ops")
@@ -209,16 +105,23 @@ class FakeHost(FakeSource):
         )
 
     def start(self, plan: Plan, by: str) -> Started:
+        self.started.append(plan)
+        self.slow.wait(30)
         if self.start_error is not None:
             raise self.start_error
-        self.started.append(plan)
         word = RunWord(run_id=plan.run_id, attempt=plan.attempt, by=by, started_at=self._clock())
         state = RunState(slug=plan.slug, run_id=plan.run_id, attempt=plan.attempt, says=Says.RUNNING, word=word)
         self.states[plan.slug] = state
         return Started(state=state, fresh=True)
 
     def run_state(self, slug: str, attempt: int | None = None) -> RunState | None:
-        return self.states.get(slug)
+        if slug in self.states:
+            return self.states[slug]
+        known = self.words.get(slug)
+        if known is None or known.run is None:
+            return None
+        run = known.run
+        return RunState(slug=slug, run_id=run.run_id, attempt=run.attempt, says=known.says, word=run)
 
     def give_up(self, slug: str, run_id: str) -> RunState | None:
         return self.states.get(slug)
@@ -240,178 +143,45 @@ class FakeHost(FakeSource):
         self.signals.append(verb)
         return self.states[slug]
 
+    # Mending.
 
-class Night:
-    """One night: a blast host, a dashboard, the real audit store and the real Console over them."""
+    def doubt(self, slug: str, attempt: int) -> Doubt:
+        if not self.reach:
+            raise OutOfReach(f"{self.name} is out of reach.", "Its journal can't be read now.")
+        return self.doubts[slug]
 
-    def __init__(self, folder: Path, *, role: Role = "operator", read_only: bool = False) -> None:
-        self.folder, self.role, self.read_only, self.at = folder, role, read_only, NOW
-        self.host = FakeHost("blast-mail-prod", self.clock)
-        self.dashboard = FakeSource("dashboard", self.clock)
-        self.store_error: Exception | None = None
-        self.policy = Policy()
-        self.consoles: list[Console] = []
-
-    def clock(self) -> datetime:
-        return self.at
-
-    def knows(self, words: Mapping[str, Observation]) -> "Night":
-        """Put a campaign on both systems."""
-        for source in (self.host, self.dashboard):
-            if source.name in words:
-                source.words[words[source.name].slug] = words[source.name]
-        return self
-
-    def build(self) -> Console:
-        identity = Identity(operator="mara", session=secrets.token_hex(4), environment="prod")
-        made: list[Console] = []
-        watched = (
-            Watched(self.host, timedelta(hours=1)),
-            Watched(self.dashboard, timedelta(hours=1)),
-            Watched(ConsoleSource(lambda: made[0].store(), self.clock, "prod"), timedelta(hours=1)),
+    def decide(self, slug: str, attempt: int, run_id: str, fates: Mapping[int, Fate], by: str) -> Doubt:
+        self.decided.append(dict(fates))
+        before = self.doubts[slug]
+        again = sum(fate is Fate.RESEND for fate in fates.values())
+        self.doubts[slug] = replace(
+            before,
+            unknown=tuple(one for one in before.unknown if one.row not in fates),
+            unknown_total=before.unknown_total - len(fates),
+            unsent=before.unsent + again,
+            counts=replace(before.counts, unknown=before.counts.unknown - len(fates)),
         )
-        console = Console(
-            environment="PROD",
-            settings=Environment(label="PROD", danger=True, blasthost={self.host.name: BlastHost(ssh="x")}),
-            policy=self.policy,
-            role=self.role,
-            read_only=self.read_only,
-            local_zone=PACIFIC,
-            identity=lambda: identity,
-            watched=watched,
-            hosts={self.host.name: BlastHost(ssh="x")},
-            store=self.open_store,
-            watch=Watch(watched, self.clock, None),
-            clock=self.clock,
-        )
-        made.append(console)
-        self.consoles.append(console)
-        return console
+        return self.doubts[slug]
 
-    def open_store(self) -> AuditStore:
-        if self.store_error is not None:
-            raise self.store_error
-        self.folder.mkdir(exist_ok=True)
-        secret = key.load_or_create(self.folder / "audit.key")
-        return AuditStore(self.folder / "audit.db", secret, clock=self.clock)
+    def send_rest(self, slug: str, attempt: int, run_id: str, by: str) -> Started:
+        self.slow.wait(30)
+        if self.start_error is not None:
+            raise self.start_error
+        word = RunWord(run_id=run_id, attempt=attempt, by=by, started_at=self._clock())
+        self.states[slug] = RunState(slug=slug, run_id=run_id, attempt=attempt, says=Says.RUNNING, word=word)
+        return Started(state=self.states[slug], fresh=True)
 
-    def remembered(self) -> Board:
-        """The board as the last session left it."""
-        reports = [self.host.observe(), self.dashboard.observe()]
-        return assemble({report.source: report for report in reports}, self.policy, self.at)
+    def release(self, slug: str, attempt: int, run_id: str, by: str, reason: str) -> RunState:
+        state = self.run_state(slug)
+        assert state is not None
+        self.released.append(slug)
+        self.words[slug] = replace(self.words[slug], says=Says.NOTHING, run=None, next_attempt=attempt + 1)
+        return state
 
-    def app(self, remembered: Board | None = None) -> OpsConsoleApp:
-        return OpsConsoleApp(
-            remembered if remembered is not None else self.remembered(),
-            self.build,
-            environment="PROD",
-            danger=True,
-            read_only=self.read_only,
-            local_zone=PACIFIC,
-            operator="mara",
-            data_dir=self.folder,
-        )
-
-
-def run(started: timedelta, accepted: int, total: int, **more: Any) -> RunWord:
-    """A run that started so long ago and got so far."""
-    counts = Counts(total=total, accepted=accepted, failed=more.pop("failed", 0), unknown=more.pop("unknown", 0))
-    begun = NOW - started
-    return RunWord(
-        run_id="5f0e1c2d3b4a5968",
-        by="mara",
-        started_at=begun,
-        progress_at=more.pop("progress_at", more.get("ended_at") or NOW - timedelta(seconds=1)),
-        counts=counts,
-        **more,
-    )
-
-
-def believable(folder: Path, **options: Any) -> Night:
-    """A night with a campaign in every state an operator meets."""
-    night = Night(folder, **options)
-    day = timedelta(days=1)
-    hour = timedelta(hours=1)
-    ended = run(day, 830, 830, ended_at=NOW - day + hour, rc=0)
-    line = "0 14 12 5 * blast /usr/local/bin/mail-blast-runner --campaign summer-preview --mode send"
-    again = Trigger(where="/etc/cron.d/mail-blasts:4", text=line, next_fire=NOW + 3 * hour)
-    for words in (
-        campaign("paul-simon-may12", when=due("2026-05-12 10:30"), rows=2601, name="Paul Simon presale"),
-        campaign("birthday-sail-may11", when=due("2026-05-11 10:00"), rows=1204, name="Birthday Sail"),
-        campaign(
-            "client-letter-r3",
-            when=due("2026-05-12 19:04", "Europe/London"),
-            rows=830,
-            dashboard=Says.SENT,
-            since=NOW - day,
-            name="Client Letter",
-            round=3,
-            rounds=3,
-        ),
-        campaign(
-            "members-may",
-            when=due("2026-05-12 09:00"),
-            rows=4410,
-            says=Says.RUNNING,
-            run=run(2 * hour, 1587, 4410, progress_at=NOW - timedelta(minutes=12)),
-            since=NOW - 2 * hour,
-        ),
-        campaign(
-            "night-train",
-            when=due("2026-05-12 10:40"),
-            rows=2600,
-            says=Says.RUNNING,
-            run=run(timedelta(minutes=8), 1587, 2600, rate=5.4, eta_s=187.0),
-            since=NOW - timedelta(minutes=8),
-        ),
-        campaign(
-            "harbour-tour",
-            when=due("2026-05-12 08:00"),
-            rows=9120,
-            says=Says.STARTED,
-            run=run(3 * hour, 4012, 9120, progress_at=NOW - 2 * hour),
-            since=NOW - 3 * hour,
-        ),
-        campaign(
-            "gala-invitation",
-            when=due("2026-05-12 07:30"),
-            rows=640,
-            says=Says.ENDED,
-            run=run(3 * hour, 631, 640, failed=9, ended_at=NOW - 2 * hour, rc=1),
-            since=NOW - 2 * hour,
-        ),
-        campaign(
-            "summer-preview",
-            when=due("2026-05-11 14:00"),
-            rows=830,
-            says=Says.ENDED,
-            run=ended,
-            since=NOW - day + hour,
-            dashboard=Says.SENT,
-            cron=again,
-        ),
-        campaign("spring-offer", when=due("2026-05-12 11:00"), rows=4410),
-        campaign("vip-weekend", when=due("2026-05-12 18:00"), rows=212, approved=""),
-        campaign("autumn-dates", when=due("2026-05-14 10:00"), rows=15200),
-        campaign("jazz-brunch", when=due("2026-05-16 10:00"), rows=1800),
-        campaign(
-            "april-letter",
-            when=due("2026-04-28 10:00"),
-            rows=7800,
-            says=Says.ENDED,
-            run=run(14 * day, 7800, 7800, ended_at=NOW - 14 * day + hour, rc=0),
-            since=NOW - 14 * day + hour,
-            dashboard=Says.SENT,
-        ),
-        campaign(
-            "easter-matinee",
-            when=due("2026-04-02 10:00"),
-            rows=2210,
-            says=Says.ENDED,
-            run=run(40 * day, 2210, 2210, ended_at=NOW - 40 * day + hour, rc=0),
-            since=NOW - 40 * day + hour,
-            dashboard=Says.SENT,
-        ),
-    ):
-        night.knows(words)
-    return night
+    def put_hold(self, scope: str, hold: Hold | None) -> None:
+        if self.hold_error is not None:
+            raise self.hold_error
+        if hold is None:
+            self.marks.pop(scope, None)
+        else:
+            self.marks[scope] = hold

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.screens.fakes import believable
+from tests.screens.night import believable
 
 CELL = 12.2  # width of a cell in the pictures Textual makes
 

@@ -61,7 +61,7 @@ class Terminal:
 def main() -> int:
     from opsconsole.console import Console
     from screens.app import OpsConsoleApp
-    from tests.screens.fakes import believable
+    from tests.screens.night import believable
 
     night = believable(Path(sys.argv[1]))
     app = night.app()

@@ -18,7 +18,7 @@ from screens.board import BoardScreen
 from screens.leave import LeaveScreen
 from screens.widgets.aside import Aside
 from screens.work import in_thread
-from tests.screens.fakes import Night, believable
+from tests.screens.night import Night, believable
 from tests.screens.pty_app import CANARY, Terminal
 from tests.screens.test_board import opened, screen_text, toasts, until
 

@@ -16,7 +16,8 @@ from screens.app import OpsConsoleApp
 from screens.board import BoardScreen
 from screens.widgets.rows import LOOKS, arrange, columns, line
 from screens.widgets.table import CampaignTable
-from tests.screens.fakes import NOW, Night, believable, campaign, due
+from tests.screens.night import Night, believable
+from tests.screens.told import NOW, campaign, due
 
 SIZES = [(80, 24), (160, 50)]
 HOSTILE = "[Sale] [/today]\x1b[2J\u202egnp\x07\r\n\t[bold]"
