@@ -210,6 +210,9 @@ def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
             load_zone(settings.operator.timezone)
         except ScheduleError as error:
             yield ("operator", "timezone"), str(error)
+    yield from _span(settings.audit, "outbox_kept_for", ("audit",))
+    if settings.audit.url and not settings.audit.url.startswith(("postgresql://", "sqlite:////")):
+        yield ("audit", "url"), "audit.url must begin with postgresql:// (or sqlite://// and an absolute path)"
     for name, environment in settings.environments.items():
         place = ("environments", name)
         for key in msgspec.structs.fields(Limits):

@@ -24,6 +24,8 @@ class Delivery:
             recorder = self._recorders.get(item.destination)
             if recorder is None:
                 continue
+            if not outbox.claim(item, self._clock()):
+                continue  # another console of the team has it
             try:
                 recorder.record(item.payload)
             except Exception as error:  # whatever it is, it must not keep back what others are to be told

@@ -137,10 +137,20 @@ class Operator(Strict, frozen=True, kw_only=True):
     timezone: str = ""
 
 
+class Audit(Strict, frozen=True, kw_only=True):
+    """Where the audit store and its key are kept."""
+
+    url: str = ""  # postgresql://user@host/database when a team shares one; "" is a SQLite file in data_dir
+    password: SecretFrom | None = None  # of the URL's user; libpq's own means (PGPASSFILE, a service) work too
+    key: Literal["file", "keyring"] = "file"
+    outbox_kept_for: str = "90 d"  # what others have acknowledged; records are kept for ever
+
+
 class Settings(Strict, frozen=True, kw_only=True):
     """The whole file."""
 
     environment: str = ""  # the one to open when --env isn't given; "" when there is only one
     operator: Operator = Operator()
     data_dir: str = ""
+    audit: Audit = Audit()
     environments: dict[str, Environment] = {}

@@ -15,13 +15,13 @@ END
 """,
     "audit_only_next": """
 BEGIN
-  PERFORM pg_advisory_xact_lock(TURN);
+  PERFORM pg_advisory_xact_lock(:turn);
   IF NEW.seq IS DISTINCT FROM (SELECT coalesce(max(seq), 0) + 1 FROM audit) THEN
     RAISE EXCEPTION 'audit records are append-only: a new one takes the next seq';
   END IF;
   RETURN NEW;
 END
-""".replace("TURN", str(TURN)),
+""".replace(":turn", str(TURN)),
     "audit_second_person": """
 DECLARE
   approval jsonb;

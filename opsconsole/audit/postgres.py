@@ -161,8 +161,8 @@ class PostgresServer:
             return list(cursor.fetchall())
 
     def contains(self, column: ColumnElement[str], word: str) -> ColumnElement[bool]:
-        escaped = word.replace("/", "//").replace("%", "/%").replace("_", "/_")
-        return column.op("ILIKE")(f"%{escaped}%").op("ESCAPE")("/")
+        escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        return column.bool_op("ILIKE")(f"%{escaped}%")
 
     def is_safe(self) -> bool:
         return True  # what another session can see was synced first

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,11 +12,14 @@ class StoreRules:
     `keepers`: by environment, the names of the places that keep copies of the head. A record that matters for a
     send puts an outbox item for `anchor:NAME` in the same transaction. `told`: the names of the notifications that
     hear of what others must know (tidings.py), as `notify:NAME`.
+
+    `outbox_kept_for`: how long an acknowledged outbox item is kept; records are kept for ever.
     """
 
     four_eyes: frozenset[str] = frozenset()
     keepers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    outbox_kept_for: timedelta = timedelta(days=90)
 
 
 ANCHORED = frozenset(

@@ -76,10 +76,14 @@ def doctor(session: Session, as_json: bool) -> None:
             result = store.verify()
             says = (
                 f"{result.checked:,} records, every seal holds"
+                if result.clean
+                else result.why
                 if result.ok
                 else f"record {result.first_bad_seq}: {result.why}"
             )
-            lines.append({"what": "audit store", "ok": result.ok, "says": f"{store.path}: {says}"})
+            lines.append({"what": "audit store", "ok": result.clean, "says": f"{store.place}: {says}"})
+            kept, says = store.reserve_state()
+            lines.append({"what": "reserve", "ok": kept, "says": says})
             for record in store.unresolved():
                 says = f"record {record.seq} ({record.action} {record.campaign}) has no outcome: look at it"
                 lines.append({"what": "open intent", "ok": False, "says": says})
@@ -163,7 +167,17 @@ def keys() -> None:
 
     from opsconsole import settings
 
-    tables = ("Settings", "Operator", "Environment", "Limits", "BlastHost", "Patterns", "Dashboard", "SecretFrom")
+    tables = (
+        "Settings",
+        "Operator",
+        "Environment",
+        "Limits",
+        "BlastHost",
+        "Patterns",
+        "Dashboard",
+        "Audit",
+        "SecretFrom",
+    )
     for name in tables:
         table = getattr(settings, name)
         click.echo(f"\n{name}: {(table.__doc__ or '').strip().splitlines()[0]}")
