@@ -83,6 +83,18 @@ def trust(session: Session, name: str, fingerprint: str) -> None:
     say(f"The key {fingerprint} of {where} is trusted from now on.")
 
 
+@host.command("accept")
+@click.argument("name")
+@click.option("--reason", required=True, help="What happened to it, and how its records were compared; recorded.")
+@click.pass_obj
+@guarded
+def accept(session: Session, name: str, reason: str) -> None:
+    """Send on NAME again, after it lost or changed its records: take it as it is. Its old anchors stay there."""
+    with session.console() as console:
+        record = console.accept_host(_chosen(console.host_names(), name), reason)
+    say(f"{name} is accepted as it is, by record {record.seq}.")
+
+
 def _table_of(name: str, hosts: Mapping[str, BlastHost]) -> str:
     """A refused key is told with the name that ssh knows the host by, which may differ from its table's."""
     from backends.blasthost.target import target_of

@@ -1,13 +1,18 @@
-"""The audit store on the command line: search, show, verify, export."""
+"""The audit store on the command line: search, show, verify, anchors, resolve, export."""
 
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from opsconsole.commands.common import ATTENTION, FINE, Session, guarded, json_option, say, say_json
+from opsconsole.commands.common import ATTENTION, FINE, UNREACHED, Session, guarded, json_option, say, say_json
 from opsconsole.ports import Refused
+
+if TYPE_CHECKING:
+    from opsconsole.console import Console
+    from opsconsole.witness import Compared
 
 
 @click.group()
@@ -75,31 +80,143 @@ def show(session: Session, seq: int) -> None:
 
 
 @audit.command()
+@click.option("--offline", is_flag=True, help="Ask no host for its anchors.")
 @json_option
 @click.pass_obj
 @guarded
-def verify(session: Session, as_json: bool) -> None:
-    """Check every record's place and seal; names the first bad one."""
+def verify(session: Session, offline: bool, as_json: bool) -> None:
+    """Check every record's place and seal, and the copies of the head on the hosts; names the first bad record.
+
+    Ends with 1 when something is wrong, and with 4 when nothing is but a host couldn't be asked.
+    """
     with session.console(look=False) as console:
         result = console.store().verify()
         unresolved = console.store().unresolved()
+        compared = _compare(console) if not offline else ()
+    against = [c for one in compared for c in one.found]
+    unreached = [one for one in compared if one.unreached]
+    # The least seq of all is the first bad record, whoever tells of it.
+    bad = [(result.first_bad_seq, result.why)] if not result.ok else []
+    bad = sorted([*bad, *((c.seq, c.text) for c in against if c.kind == "store")], key=lambda item: item[0] or 0)
     if as_json:
         say_json(
             {
-                "ok": result.ok,
+                "ok": not bad,
                 "checked": result.checked,
-                "first_bad_seq": result.first_bad_seq,
-                "why": result.why,
+                "first_bad_seq": bad[0][0] if bad else None,
+                "why": bad[0][1] if bad else result.why,
+                "regressions": list(result.regressions),
                 "unresolved": [r.seq for r in unresolved],
+                "anchors": [_compared_json(one) for one in compared],
             }
         )
-    elif result.ok:
-        say(f"Whole: {result.checked:,} records, every seal holds.")
     else:
-        say(f"NOT WHOLE at record {result.first_bad_seq}: {result.why} Keep the file as it is; don't repair it.")
-    for record in unresolved if not as_json else ():
-        say(f"Open since {record.utc:%Y-%m-%d %H:%M}Z: record {record.seq}, {record.action} {record.campaign}")
-    sys.exit(FINE if result.ok else ATTENTION)
+        if bad:
+            say(f"NOT WHOLE at record {bad[0][0]}: {bad[0][1]} Keep the file as it is; don't repair it.")
+            for _, why in bad[1:]:
+                say(f"  also: {why}")
+        else:
+            say(f"Whole: {result.checked:,} records, every seal holds.")
+        if result.regressions:
+            say(f"The clock went back: {result.why}. Explain it: opsconsole audit accept-clock --reason …")
+        for one in compared:
+            say(_say_compared(one))
+        for record in unresolved:
+            say(f"Open since {record.utc:%Y-%m-%d %H:%M}Z: record {record.seq}, {record.action} {record.campaign}")
+    wrong = bad or against or result.regressions
+    sys.exit(ATTENTION if wrong else UNREACHED if unreached else FINE)
+
+
+def _compare(console: "Console") -> "tuple[Compared, ...]":
+    """Every host's anchors against the store. The look at the hosts before tells which machines they are."""
+    if console.witness is None:
+        return ()
+    console.watch.refresh(console.witness.keepers)
+    return console.witness.check()
+
+
+def _compared_json(one: "Compared") -> dict[str, object]:
+    return {
+        "keeper": one.keeper,
+        "reached": not one.unreached,
+        "trouble": one.unreached,
+        "newest": one.held,
+        "lines": one.lines,
+        "found": [{"kind": str(c.kind), "seq": c.seq, "text": c.text} for c in one.found],
+    }
+
+
+def _say_compared(one: "Compared") -> str:
+    if one.unreached:
+        return f"{one.keeper} could not be asked for its anchors: {one.unreached}"
+    if one.found:
+        return "\n".join(f"{one.keeper}: {c.text}" for c in one.found)
+    held = f"up to record {one.held}" if one.held else "none so far"
+    return f"{one.keeper} agrees: {one.lines:,} anchors looked at, {held}."
+
+
+@audit.command()
+@json_option
+@click.pass_obj
+@guarded
+def anchors(session: Session, as_json: bool) -> None:
+    """What each host holds: copies of the head, each with the record it is of."""
+    from opsconsole.ports import Trouble
+
+    held: list[dict[str, object]] = []
+    silent = 0
+    with session.console(look=False) as console:
+        witness = console.witness
+        for name in witness.keepers if witness else ():
+            try:
+                lines = witness.lines(name) if witness else ()
+            except Trouble as error:
+                silent += 1
+                held.append({"keeper": name, "trouble": str(error)})
+                continue
+            for text, line in lines:
+                known = (
+                    {"seq": line.seq, "mac": line.mac, "utc": line.utc.isoformat(), "machine": line.machine}
+                    if line
+                    else {"line": text}
+                )
+                held.append({"keeper": name, "honest": line is not None, **known})
+    if as_json:
+        say_json(held)
+    else:
+        for item in held:
+            told = item.get("trouble") or (
+                f"record {item['seq']:>6}  {str(item['utc'])[:19]}Z  {item['mac']}"
+                if item["honest"]
+                else f"NOT ONE OF OURS  {item['line']}"
+            )
+            say(f"{item['keeper']}  {told}")
+        if not held:
+            say("No anchors are kept anywhere so far.")
+    sys.exit(UNREACHED if silent else FINE if all(item["honest"] for item in held) else ATTENTION)
+
+
+@audit.command()
+@click.argument("seq", type=int)
+@click.option("--reason", required=True, help="What was found; recorded.")
+@click.pass_obj
+@guarded
+def resolve(session: Session, seq: int, reason: str) -> None:
+    """Close intent SEQ, which has no outcome: somebody looked, and says what they found. Repeats nothing."""
+    with session.console() as console:
+        record = console.resolve(seq, reason)
+    say(f"Record {seq} is resolved by record {record.seq}.")
+
+
+@audit.command("accept-clock")
+@click.option("--reason", required=True, help="What was wrong with the clock; recorded.")
+@click.pass_obj
+@guarded
+def accept_clock(session: Session, reason: str) -> None:
+    """Say why the console's clock went back, so that sends are taken again."""
+    with session.console(look=False) as console:
+        record = console.accept_clock(reason)
+    say(f"Explained by record {record.seq}.")
 
 
 @audit.command()
