@@ -55,10 +55,10 @@ class JournalError(Refused):
 
 
 class Journal:
-    """The one writer. Any failure is for good: after it every call raises JournalError."""
+    """The one writer. Any failure is for good: after it every call raises JournalError, for the same reason."""
 
     def __init__(self, path: Path) -> None:
-        self._broken = False
+        self._broken: str | None = None
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -95,7 +95,7 @@ class Journal:
     def sync(self) -> None:
         """Wait until all of it is on the disk; safe to call in another thread."""
         if self._broken:
-            raise JournalError("the journal failed earlier")
+            raise JournalError(self._broken)
         try:
             os.fdatasync(self._fd)
         except OSError as error:
@@ -106,7 +106,7 @@ class Journal:
 
     def _put(self, line: str) -> None:
         if self._broken:
-            raise JournalError("the journal failed earlier")
+            raise JournalError(self._broken)
         rest = memoryview(f"{line}\n".encode())
         try:
             while rest:  # a nearly full disk takes a part of it and says so
@@ -115,10 +115,10 @@ class Journal:
             raise self._failed(error) from None
 
     def _failed(self, error: OSError) -> JournalError:
-        self._broken = True
-        return JournalError(
+        self._broken = (
             f"the journal can't be written ({error.strerror}); stopped. Mend it, then resume with --mode resume"
         )
+        return JournalError(self._broken)
 
 
 @dataclass
