@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from opsconsole import against
 from opsconsole.settings import Role
-from opsconsole.verdict import Group, Status, Verdict
+from opsconsole.verdict import Status, Verdict
 
 
 class Danger(IntEnum):
@@ -93,73 +94,6 @@ def authorize(action: Action, context: Context) -> str:
     return context.carrier_trouble
 
 
-def _sendable(verdict: Verdict) -> str:
-    return "; ".join(verdict.obstacles)
-
-
-def _status(*allowed: Status) -> Callable[[Verdict], str]:
-    words = " or ".join(allowed)
-    return lambda v: "" if v.status in allowed else f"It is {v.status}; this works only when it is {words}."
-
-
-def _rehearsable(verdict: Verdict) -> str:
-    if verdict.group is Group.IN_FLIGHT:
-        return f"It is {verdict.status}: wait until the run has ended."
-    return ""
-
-
-def _has_run(verdict: Verdict) -> str:
-    return "" if verdict.run else "No run of it is known."
-
-
-def _broken_off(verdict: Verdict) -> str:
-    """Against settling what is left of a run: only one that ended, or broke off, with somebody left has that."""
-    if verdict.closed:
-        return "It was closed: whoever is left gets nothing."
-    if verdict.status not in (Status.IN_DOUBT, Status.PARTIAL, Status.CONFLICT):
-        return f"It is {verdict.status}; this works only when a run broke off or ended with somebody left."
-    return _has_run(verdict)
-
-
-def _releasable(verdict: Verdict) -> str:
-    """Against giving a claim back: only a run that provably reached nobody may be followed by another."""
-    if verdict.status is Status.CLAIMED:
-        return ""
-    counts = verdict.run.counts if verdict.run else None
-    if verdict.status is not Status.FAILED:
-        return (
-            f"It is {verdict.status}; only a claim without a start, or an end that reached nobody, can be released."
-        )
-    if counts is None or counts.accepted or counts.unknown:
-        return "That the run reached nobody can't be proven, so its claim stays."
-    return ""
-
-
-def _not_yet_sent(verdict: Verdict) -> str:
-    return _not_started(verdict) or _not_done(verdict)
-
-
-def _not_started(verdict: Verdict) -> str:
-    if verdict.status in (Status.SENT, Status.SENDING, Status.PAUSED, Status.STALLED, Status.PARTIAL):
-        return f"It is {verdict.status}: it has already started."
-    return ""
-
-
-def _not_done(verdict: Verdict) -> str:
-    done = verdict.status in (Status.SENT, Status.CANCELLED)
-    return f"It is {verdict.status} already." if done else ""
-
-
-def _held(verdict: Verdict) -> str:
-    return "" if any(o.holds for o in verdict.observations) else "Nothing holds it."
-
-
-def _not_running(verdict: Verdict) -> str:
-    if verdict.status in (Status.SENDING, Status.PAUSED, Status.STALLED):
-        return "A run is going: pause or stop it first."
-    return ""
-
-
 _ON_CAMPAIGN = frozenset({Place.BOARD, Place.CAMPAIGN})
 _ON_RUN = frozenset({Place.RUN, Place.CAMPAIGN, Place.BOARD})
 _RUNNING = (Status.SENDING, Status.STALLED)
@@ -188,7 +122,7 @@ ACTIONS: tuple[Action, ...] = (
         label="pre-flight",
         tooltip="Every check before a send, with a remedy for each that fails; sends nothing",
         places=_ON_CAMPAIGN,
-        rule=_rehearsable,
+        rule=against.rehearsable,
         command="preflight",
     ),
     Action(
@@ -199,7 +133,7 @@ ACTIONS: tuple[Action, ...] = (
         places=_ON_CAMPAIGN,
         danger=Danger.CHANGE,
         role="operator",
-        rule=_rehearsable,
+        rule=against.rehearsable,
         command="dry-run",
     ),
     Action(
@@ -211,7 +145,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.DESTRUCTIVE,
         role="operator",
         mails=True,
-        rule=_sendable,
+        rule=against.sendable,
         command="send",
     ),
     Action(
@@ -220,7 +154,7 @@ ACTIONS: tuple[Action, ...] = (
         label="attach",
         tooltip="The newest run with its live log",
         places=_ON_CAMPAIGN,
-        rule=_has_run,
+        rule=against.has_run,
         command="attach",
     ),
     Action(
@@ -231,7 +165,7 @@ ACTIONS: tuple[Action, ...] = (
         places=_ON_RUN,
         danger=Danger.CHANGE,
         role="operator",
-        rule=_status(*_RUNNING),
+        rule=against.status(*_RUNNING),
         command="pause",
     ),
     Action(
@@ -243,7 +177,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.CHANGE,
         role="operator",
         mails=True,
-        rule=_status(Status.PAUSED),
+        rule=against.status(Status.PAUSED),
         command="resume",
     ),
     Action(
@@ -255,7 +189,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.DESTRUCTIVE,
         role="operator",
         needs_reason=True,
-        rule=_status(*_RUNNING, Status.PAUSED),
+        rule=against.status(*_RUNNING, Status.PAUSED),
         command="cancel",
     ),
     Action(
@@ -267,7 +201,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.CHANGE,
         role="operator",
         needs_reason=True,
-        rule=_not_done,
+        rule=against.not_done,
         command="hold",
     ),
     Action(
@@ -279,7 +213,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.CHANGE,
         role="operator",
         needs_reason=True,
-        rule=_held,
+        rule=against.held,
         command="release",
     ),
     Action(
@@ -291,7 +225,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.CHANGE,
         role="approver",
         needs_reason=True,
-        rule=_not_started,
+        rule=against.not_started,
         command="approve",
     ),
     Action(
@@ -303,7 +237,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.DESTRUCTIVE,
         role="operator",
         needs_reason=True,
-        rule=_not_running,
+        rule=against.not_running,
         command="mark",
     ),
     Action(
@@ -315,7 +249,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.CHANGE,
         role="operator",
         needs_reason=True,
-        rule=_not_started,
+        rule=against.not_started,
         command="reschedule",
     ),
     Action(
@@ -327,7 +261,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.DESTRUCTIVE,
         role="operator",
         needs_reason=True,
-        rule=_not_yet_sent,
+        rule=against.not_yet_sent,
         command="call-off",
     ),
     Action(
@@ -336,7 +270,7 @@ ACTIONS: tuple[Action, ...] = (
         label="who got it",
         tooltip="What the journal, the mail log and every other source say of a broken run, side by side",
         places=_ON_RUN,
-        rule=_has_run,
+        rule=against.has_run,
         command="doubt",
     ),
     Action(
@@ -347,7 +281,7 @@ ACTIONS: tuple[Action, ...] = (
         places=_ON_RUN,
         danger=Danger.DESTRUCTIVE,
         role="operator",
-        rule=_broken_off,
+        rule=against.broken_off,
         command="settle",
     ),
     Action(
@@ -359,7 +293,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.DESTRUCTIVE,
         role="operator",
         mails=True,
-        rule=_broken_off,
+        rule=against.broken_off,
         command="send-rest",
     ),
     Action(
@@ -371,7 +305,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.DESTRUCTIVE,
         role="operator",
         needs_reason=True,
-        rule=_broken_off,
+        rule=against.broken_off,
         command="close",
     ),
     Action(
@@ -383,7 +317,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.DESTRUCTIVE,
         role="operator",
         needs_reason=True,
-        rule=_releasable,
+        rule=against.releasable,
         command="release-claim",
     ),
     Action(
@@ -395,7 +329,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.DESTRUCTIVE,
         role="admin",
         needs_reason=True,
-        rule=_not_done,
+        rule=against.not_done,
         command="break-glass",
     ),
     Action(

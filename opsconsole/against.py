@@ -1,0 +1,72 @@
+"""The reason against an action, for one verdict: a sentence, or "" when there is none. Pure."""
+
+from collections.abc import Callable
+
+from opsconsole.verdict import Group, Status, Verdict
+
+
+def sendable(verdict: Verdict) -> str:
+    return "; ".join(verdict.obstacles)
+
+
+def status(*allowed: Status) -> Callable[[Verdict], str]:
+    words = " or ".join(allowed)
+    return lambda v: "" if v.status in allowed else f"It is {v.status}; this works only when it is {words}."
+
+
+def rehearsable(verdict: Verdict) -> str:
+    if verdict.group is Group.IN_FLIGHT:
+        return f"It is {verdict.status}: wait until the run has ended."
+    return ""
+
+
+def has_run(verdict: Verdict) -> str:
+    return "" if verdict.run else "No run of it is known."
+
+
+def broken_off(verdict: Verdict) -> str:
+    """Against settling what is left of a run: only one that ended, or broke off, with somebody left has that."""
+    if verdict.closed:
+        return "It was closed: whoever is left gets nothing."
+    if verdict.status not in (Status.IN_DOUBT, Status.PARTIAL, Status.CONFLICT):
+        return f"It is {verdict.status}; this works only when a run broke off or ended with somebody left."
+    return has_run(verdict)
+
+
+def releasable(verdict: Verdict) -> str:
+    """Against giving a claim back: only a run that provably reached nobody may be followed by another."""
+    if verdict.status is Status.CLAIMED:
+        return ""
+    counts = verdict.run.counts if verdict.run else None
+    if verdict.status is not Status.FAILED:
+        return (
+            f"It is {verdict.status}; only a claim without a start, or an end that reached nobody, can be released."
+        )
+    if counts is None or counts.accepted or counts.unknown:
+        return "That the run reached nobody can't be proven, so its claim stays."
+    return ""
+
+
+def not_yet_sent(verdict: Verdict) -> str:
+    return not_started(verdict) or not_done(verdict)
+
+
+def not_started(verdict: Verdict) -> str:
+    if verdict.status in (Status.SENT, Status.SENDING, Status.PAUSED, Status.STALLED, Status.PARTIAL):
+        return f"It is {verdict.status}: it has already started."
+    return ""
+
+
+def not_done(verdict: Verdict) -> str:
+    done = verdict.status in (Status.SENT, Status.CANCELLED)
+    return f"It is {verdict.status} already." if done else ""
+
+
+def held(verdict: Verdict) -> str:
+    return "" if any(o.holds for o in verdict.observations) else "Nothing holds it."
+
+
+def not_running(verdict: Verdict) -> str:
+    if verdict.status in (Status.SENDING, Status.PAUSED, Status.STALLED):
+        return "A run is going: pause or stop it first."
+    return ""
