@@ -30,6 +30,7 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)
 _HEARTBEAT_LIMIT = 4.0
 _FULL_FOR = 1.0
 _CHUNK = 256 * 1024
+_ANSWER, _NOISE = 8 * 2**20, 2**20  # bytes of an answer, unless more is asked for, and around it
 _STDERR_TAIL = 64 * 1024
 
 
@@ -189,7 +190,7 @@ class HostSession:
         script: str | bytes,
         *args: str,
         timeout: float | None = None,
-        max_bytes: int = 64 * 2**20,
+        max_bytes: int = _ANSWER,
         interpreter: str = "/bin/sh",
     ) -> Completed:
         """Run a POSIX shell script with `args` as its "$@", standard input empty; any rc is returned.
@@ -207,7 +208,7 @@ class HostSession:
         stdin_json: object = None,
         *,
         timeout: float | None = None,
-        max_bytes: int = 64 * 2**20,
+        max_bytes: int = _ANSWER,
         interpreter: str = "python3",
     ) -> Completed:
         """Run a Python program of any size, isolated (-I -S); it reads `stdin_json` as JSON from sys.stdin.
@@ -261,7 +262,7 @@ class HostSession:
     def _exchange(self, program: str, nonce: str, text: bytes, timeout: float | None, max_bytes: int) -> Completed:
         limit = self._command_timeout if timeout is None else timeout
         out, err = frames.FrameReader(nonce), frames.FrameReader(nonce)
-        stdout, stderr = bytearray(), bytearray()
+        stdout, stderr, heard = bytearray(), bytearray(), 0  # heard: with the noise, which isn't kept
         with self._channel(self._commands, limit) as (link, channel):
             started = time.monotonic()
             wake = Wake.on(channel)
@@ -272,11 +273,12 @@ class HostSession:
                 wake.reset()
                 # Both streams share one window: whoever reads only one of them hangs on the other.
                 while (more := channel.recv_ready()) | (errors := channel.recv_stderr_ready()):
-                    if more:
-                        stdout += out.feed(channel.recv(_CHUNK))
-                    if errors:
-                        stderr += err.feed(channel.recv_stderr(_CHUNK))
-                    if len(stdout) + len(stderr) > max_bytes:
+                    chunk = channel.recv(_CHUNK) if more else b""
+                    error_chunk = channel.recv_stderr(_CHUNK) if errors else b""
+                    stdout += out.feed(chunk)
+                    stderr += err.feed(error_chunk)
+                    heard += len(chunk) + len(error_chunk)
+                    if heard > max_bytes + _NOISE or len(stdout) + len(stderr) > max_bytes:
                         raise too_much(self.target, max_bytes)
                 if not (out.ended and err.ended) and (channel.eof_received or channel.closed):
                     if channel.recv_ready() or channel.recv_stderr_ready():

@@ -121,6 +121,25 @@ def test_output_over_the_cap_ends_the_command(session: HostSession) -> None:
     assert session.run("echo fine").rc == 0
 
 
+GIGABYTE = "head -c 1000000000 /dev/zero"
+
+
+@pytest.mark.parametrize("script", [GIGABYTE, f"{GIGABYTE} >&2", f"{GIGABYTE} | tr '\\0' '\\n'"])
+def test_a_host_that_answers_with_a_gigabyte_is_cut_off(session: HostSession, script: str) -> None:
+    with pytest.raises(TooMuchOutput, match="8388608 bytes") as caught:
+        session.run(script)
+    assert caught.value.may_have_run
+    assert session.run("echo fine").rc == 0
+
+
+def test_a_login_shell_that_talks_for_ever_is_cut_off_too(session: HostSession, tmp_path: Path) -> None:
+    noisy = tmp_path / "shell"
+    noisy.write_text(f'#!/bin/sh\n{GIGABYTE}\nexec /bin/sh "$@"\n')
+    noisy.chmod(0o755)
+    with pytest.raises(TooMuchOutput):
+        session.run("echo never", interpreter=str(noisy))
+
+
 def test_eight_threads_at_once_all_get_their_own_answer(session: HostSession) -> None:
     def ask(number: int) -> bytes:
         return session.run('sleep 0.05; echo "$1"', str(number)).stdout
