@@ -17,6 +17,7 @@ from typing import Any
 from runner.errors import BUSY, HELD, JOURNAL, Refused
 
 _LOCK_SECONDS = 2.0
+_END_PAUSE = 1.0
 _END_SECONDS = 300.0  # how long a full disk may keep the end of a run from being written down
 
 
@@ -159,7 +160,7 @@ def record_end(
             if not told:
                 told = True
                 complain(f"{run.path / 'finished'} can't be written ({error.strerror}): waiting for room")
-            time.sleep(1.0)
+            time.sleep(_END_PAUSE)
 
 
 def alive(path: Path) -> bool:

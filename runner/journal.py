@@ -17,6 +17,8 @@ no usable address. A process that dies leaves the page cache intact, so after it
 in doubt. After a reboot every claimed row without an outcome is, since its B may have been lost.
 """
 
+import contextlib
+import errno
 import os
 import re
 from array import array
@@ -34,6 +36,7 @@ SENDABLE = frozenset({PENDING, CLAIMED, DEFERRED, RESEND})
 DOUBTFUL = frozenset({BEGUN, CLAIMED_BEFORE_BOOT, UNKNOWN})
 FATES = {"sent": TAKEN_FOR_SENT, "resend": RESEND}
 _CLAIMABLE = SENDABLE | {CLAIMED_BEFORE_BOOT}
+_RESERVE = 64 << 10  # bytes: many times what all connections' outcomes can take
 _KEY = re.compile(r"[0-9a-f]{16}|-")
 
 
@@ -55,14 +58,31 @@ class JournalError(Refused):
 
 
 class Journal:
-    """The one writer. Any failure is for good: after it every call raises JournalError, for the same reason."""
+    """The one writer. Any failure is for good: after it every call raises JournalError, for the same reason.
+
+    Only when the disk is full, and a reserve was kept, can the outcomes of mails already begun still be written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._broken: str | None = None
+        self._reserve = path.with_name("journal.reserve")
+        self._kept = self._freed = False
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise JournalError(f"the journal can't be opened: {error}") from None
+
+    def keep_reserve(self) -> None:
+        """Take the room that the last outcomes need. Raises JournalError."""
+        try:
+            fd = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                self._kept = os.write(fd, bytes(_RESERVE)) == _RESERVE
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise self._failed(error) from None
 
     def header(self, of: "Identity", boot_id: str, version: str, at: str) -> None:
         self._put(f"H {of.run_id} {boot_id} {of.template} {of.data} {of.rows} {of.content} {version} {at}")
@@ -74,16 +94,16 @@ class Journal:
         self._put(f"B {row} {key} {attempt} {message_id}")
 
     def accepted(self, row: int, key: str, code: int, reply: str) -> None:
-        self._put(f"A {row} {key} {code} {_one_line(reply)}")
+        self._settle(f"A {row} {key} {code} {_one_line(reply)}")
 
     def failed(self, row: int, key: str, code: int, reply: str) -> None:
-        self._put(f"F {row} {key} {code} {_one_line(reply)}")
+        self._settle(f"F {row} {key} {code} {_one_line(reply)}")
 
     def deferred(self, row: int, key: str, attempt: int, due: float, code: int, reply: str) -> None:
-        self._put(f"D {row} {key} {attempt} {due:.0f} {code} {_one_line(reply)}")
+        self._settle(f"D {row} {key} {attempt} {due:.0f} {code} {_one_line(reply)}")
 
     def unknown(self, row: int, key: str, why: str) -> None:
-        self._put(f"U {row} {key} {_one_line(why)}")
+        self._settle(f"U {row} {key} {_one_line(why)}")
 
     def decided(self, row: int, key: str, fate: str, at: str, by: str) -> None:
         """`fate` is one of FATES; the row's fate must be unknown, or no replay believes the journal any more."""
@@ -99,25 +119,60 @@ class Journal:
         try:
             os.fdatasync(self._fd)
         except OSError as error:
+            self._kept = False  # what is on the disk can't be told any more: nothing may follow
             raise self._failed(error) from None
 
     def close(self) -> None:
+        """The end of a process's share; the reserve is given back."""
         os.close(self._fd)
+        with contextlib.suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
 
     def _put(self, line: str) -> None:
         if self._broken:
             raise JournalError(self._broken)
-        rest = memoryview(f"{line}\n".encode())
         try:
-            while rest:  # a nearly full disk takes a part of it and says so
-                rest = rest[os.write(self._fd, rest) :]
+            self._write(line)
         except OSError as error:
             raise self._failed(error) from None
 
+    def _settle(self, line: str) -> None:
+        """An outcome: what it is about has happened already, so it is worth the reserve."""
+        if not self._freed:
+            try:
+                return self._put(line)
+            except JournalError:
+                if not self._freed:
+                    raise
+        try:
+            self._write(line)
+            os.fdatasync(self._fd)
+        except OSError as error:
+            self._freed = False
+            raise self._failed(error) from None
+        return None
+
+    def _write(self, line: str) -> None:
+        rest = memoryview(f"{line}\n".encode())
+        whole = len(rest)
+        try:
+            while rest:  # a nearly full disk takes a part of it and says so
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError:
+            if self._kept and len(rest) < whole:  # or the next record would be written behind half a one
+                self._kept = False
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - (whole - len(rest)))
+                self._kept = True
+            raise
+
     def _failed(self, error: OSError) -> JournalError:
-        self._broken = (
-            f"the journal can't be written ({error.strerror}); stopped. Mend it, then resume with --mode resume"
-        )
+        if self._broken is None:
+            self._broken = (
+                f"the journal can't be written ({error.strerror}); stopped. Mend it, then resume with --mode resume"
+            )
+            if self._kept and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                self._reserve.unlink(missing_ok=True)
+                self._kept, self._freed = False, True
         return JournalError(self._broken)
 
 

@@ -67,6 +67,7 @@ def send(
             output.copy_to(run.path / "out")
         log = RunLog(settings.log_dir / f"{settings.slug}.log", output)
         counts: Counts | None = None
+        book: Journal | None = None
         rc = JOURNAL  # unless we get further
         try:
             states, counts = past.starting_point(run, campaign, found.states, found.keys, old)
@@ -94,6 +95,7 @@ def send(
                 output,
                 delivery,
             )
+            book.keep_reserve()
             claim.refuse_if_held(settings.holds_dir, settings.slug)
             rc, reason = asyncio.run(sender.run())
             seconds = time.monotonic() - began
@@ -112,6 +114,8 @@ def send(
             log.line(f"Stopped: {error}")
             raise
         finally:
+            if book is not None:
+                book.close()
             claim.record_end(run, rc, counts.as_dict() if counts else None, datetime.now(UTC), output.complain)
     finally:
         campaign.close()
