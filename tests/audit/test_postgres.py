@@ -1,4 +1,4 @@
-"""Given a store on a real PostgreSQL server, when writers crowd, die or are cut off, then the chain has one line."""
+"""Given a store on a real PostgreSQL server, when writers crowd, die or are cut off, then there is one chain."""
 
 import multiprocessing
 import re
