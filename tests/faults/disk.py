@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 SECTOR = 512
+FOLDER = 0  # stands for the inode of any folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,11 @@ class Disk:
     names: dict[str, int] = field(default_factory=dict)
     contents: dict[int, bytearray] = field(default_factory=dict)
     pending: list[Op] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)  # those made while this was recorded
 
     def apply(self, call: dict[str, Any]) -> None:
         """One recorded call."""
-        if call["result"] < 0 or "fired" in call:
+        if call.get("result", -1) < 0 or "fired" in call:
             return
         name, paths, values = call["call"], call["paths"], call["args"]
         path = paths[0]
@@ -66,6 +68,9 @@ class Disk:
             self._do(Size(self.live[path], values[1]))
         elif name in ("rename", "renameat", "renameat2") and path in self.live:
             self._do(Names(((paths[1], self.live[path]), (path, None))))
+        elif name in ("mkdir", "mkdirat"):
+            self.folders.add(path)
+            self._do(Names(((path, FOLDER),)))
         elif name == "link":
             self._do(Names(((paths[1], self.live[path]),)))
         elif name in ("unlink", "unlinkat") and path in self.live:
@@ -78,7 +83,12 @@ class Disk:
         names, contents = dict(self.names), {inode: bytearray(data) for inode, data in self.contents.items()}
         for op in pattern(self.pending, chance):
             settle(op, names, contents)
-        return {path: bytes(contents.get(inode, b"")) for path, inode in names.items()}
+        gone = {folder for folder in self.folders if folder not in names}
+        return {
+            path: bytes(contents.get(inode, b""))
+            for path, inode in names.items()
+            if inode != FOLDER and not gone.intersection(map(str, Path(path).parents))
+        }
 
     def _open(self, path: str, flags: int) -> None:
         if path not in self.live:
@@ -105,7 +115,7 @@ class Disk:
         kept: list[Op] = []
         for op in self.pending:
             if isinstance(op, Names):
-                synced = inode is None and all(os.path.dirname(name) == path for name, _ in op.changes)
+                synced = inode in (None, FOLDER) and all(os.path.dirname(name) == path for name, _ in op.changes)
             else:
                 synced = op.inode == inode
             if synced:

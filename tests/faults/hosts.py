@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,14 +12,17 @@ from typing import Any
 
 from backends.blasthost import frames
 from backends.blasthost.answers import Completed
+from backends.blasthost.doubts import Doubter
 from backends.blasthost.errors import HostLost
 from backends.blasthost.launcher import Launcher
+from backends.blasthost.mending import Mender
 from opsconsole.observation import Says
 from opsconsole.plan import Plan
 from opsconsole.policy import Policy
 from opsconsole.ports import MaybeStarted, RunState, Started, Trouble
 from tests.faults.sweep import ROOT, Point, fired, seen, under_tracer
 from tests.support.blasthost import BlastTree, until
+from tests.support.smtp_peer import SmtpPeer
 
 COMMAND = ("/bin/sh", "-c", frames.COMMAND.removeprefix("exec /bin/sh -c ").strip("'"))
 RECIPIENTS = 3
@@ -47,7 +51,7 @@ class HereSession:
         self.heard: int | None = None
         self.size_sent = self.size_heard = 0
 
-    def run(self, script: str | bytes, *args: str, timeout: float | None = None) -> Completed:
+    def run(self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = 0) -> Completed:
         nonce = frames.new_nonce()
         text = frames.shell_input(nonce, script, args)
         before, sent, heard = self.before, self.sent, self.heard
@@ -66,6 +70,10 @@ class HereSession:
         if out.rc is None:
             raise HostLost("The line broke.", "It may have begun.", "Ask.", may_have_run=True)
         return Completed(body, errors, out.rc, 0.0)
+
+
+def no_wait(_: float) -> None:
+    """Nobody is waited for between two questions."""
 
 
 @dataclass
@@ -95,6 +103,14 @@ class Case:
     def calls(self) -> list[dict[str, Any]]:
         return seen(self.log)
 
+    @property
+    def mender(self) -> Mender:
+        return Mender(self.session, self.launcher.settings, Policy(min_free_disk_mb=0), "blast-test", sleep=no_wait)
+
+    @property
+    def doubter(self) -> Doubter:
+        return Doubter(self.session, self.launcher.settings, "blast-test")
+
     def start(self, plan: Plan | None = None) -> "Started | Trouble":
         try:
             return self.launcher.start(plan or self.plan, "mara")
@@ -106,11 +122,29 @@ class Case:
 
     def until_quiet(self) -> None:
         """Until what a second start began, which nobody traced, has ended."""
-        until(lambda: (state := self.state()) is None or state.says is not Says.RUNNING)
+        until(lambda: (state := self.state()) is None or state.says not in (Says.RUNNING, Says.PAUSED), 60)
 
     def other_plan(self) -> Plan:
         """A plan made anew a moment later: another run of the same attempt."""
         return replace(self.plan, created_at=self.plan.created_at + timedelta(seconds=1))
+
+
+def real_case(folder: Path, peer: SmtpPeer, recipients: int = RECIPIENTS) -> Case:
+    """As `case`, with our own runner, which delivers to `peer`."""
+    made = case(folder, recipients)
+    tree = made.tree
+    tree.runner.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m runner "$@"\n')
+    credentials = tree.root / "credentials"
+    credentials.write_text(f"[smtp]\nhost = 127.0.0.1\nport = {peer.port}\ntls = none\n")
+    credentials.chmod(0o600)
+    one_by_one = ["--connections", "1"]
+    settings = tree.settings_with(
+        runner_kind="mail-blast-runner",
+        send_args=["--campaign", "{slug}", "--mode", "send", *one_by_one],
+        rest_args=["--campaign", "{slug}", "--mode", "resume", *one_by_one],
+    )
+    made.launcher = replace(made.launcher, settings=settings)
+    return made
 
 
 def case(folder: Path, recipients: int = RECIPIENTS) -> Case:
@@ -119,7 +153,7 @@ def case(folder: Path, recipients: int = RECIPIENTS) -> Case:
     tree.campaign(recipients=recipients)
     session = HereSession(folder.with_suffix(".bin"))
     policy = Policy(min_free_disk_mb=0)
-    launcher = Launcher(session, tree.settings, policy, "blast-test", sleep=lambda _: None)
+    launcher = Launcher(session, tree.settings, policy, "blast-test", sleep=no_wait)
     return Case(tree, session, launcher, tree.plan(audience=recipients), folder.with_suffix(".calls"))
 
 

@@ -212,10 +212,7 @@ class Tracer:
     def _counts(self, pid: int, paths: list[str]) -> bool:
         if self.asked.root_only and process_of(pid) != self.root:
             return False
-        return any(
-            path.startswith(self.asked.prefixes) or (self.asked.pipes and path.startswith("pipe:"))
-            for path in paths
-        )
+        return any(path.startswith(self.prefixes) for path in paths)
 
     def _paths(self, pid: int, call: Call, registers: Any) -> list[str]:
         found = []
