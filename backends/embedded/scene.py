@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 from backends.embedded import hoststate
 from backends.embedded.campaigns import newsletter, people
 from backends.embedded.campaigns.catalogue import FOREIGN, ORPHAN, stories
-from backends.embedded.campaigns.story import Story, When
+from backends.embedded.campaigns.story import Fate, Story, When
+from backends.embedded.journals import write_journal
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT
 
 SEED = "harbor"
@@ -44,6 +45,11 @@ class Paths:
     @property
     def logs(self) -> Path:
         return self.root / "var/log/mail-blasts"
+
+    @property
+    def mail_log(self) -> Path:
+        """The mail server's own."""
+        return self.root / "var/log/mail.log"
 
     @property
     def runs(self) -> Path:
@@ -130,7 +136,11 @@ class Scene:
                 _write(folder / name, text, 0o644, edited)
         if story.past:
             began = self.instant(story.past.began, story)
-            hoststate.write_run(self.paths.runs, self.paths.logs, story.slug, story.past, began, story.rows or 0)
+            paths, past = self.paths, story.past
+            folder = hoststate.write_run(paths.runs, paths.logs, story.slug, past, began, story.rows or 0)
+            if folder and past.fate is Fate.IN_DOUBT:
+                lines = write_journal(paths.campaigns, folder, began, past.seconds, past.done or 0)
+                _write(paths.mail_log, "".join(f"{line}\n" for line in lines), 0o640)
         if story.oddities:
             _write(self.paths.logs / f"{story.slug}.log", hoststate.odd_log(self.now), 0o640)
         if story.hold:

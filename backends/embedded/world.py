@@ -190,6 +190,7 @@ class World:
                 "runner_kind": "mail-blast-runner",
                 "runner": str(paths.runner),
                 "state_dir": str(paths.runs),
+                "mail_log": [str(paths.mail_log)],
                 "anchors_append_only": False,  # all of it is taken away at the end
                 "refresh_every": "5 s",
             },
