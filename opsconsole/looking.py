@@ -92,11 +92,16 @@ class Looking:
     @property
     def store_trouble(self) -> str:
         """Why nothing can be recorded, or nothing on record be believed; "" when all is well."""
-        return self._unwritable or (self.witness.chain_trouble if self.witness else "")
+        return self._unwritable or self.chain_trouble
 
     @store_trouble.setter
     def store_trouble(self, trouble: str) -> None:
         self._unwritable = trouble
+
+    @property
+    def chain_trouble(self) -> str:
+        """Why nothing on record can be believed; "" when nothing speaks against the store."""
+        return self.witness.chain_trouble if self.witness else ""
 
     def verdict(self, slug: str) -> Verdict:
         verdict = self._known(check_slug(slug))

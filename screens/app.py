@@ -132,7 +132,9 @@ class OpsConsoleApp(App[None]):
             found.append((f"The console could not start: {self.start_trouble}", True))
         if self._console is not None:
             if trouble := self._console.store_trouble:
-                found.append((f"No record can be written, so nothing can be done: {trouble}", True))
+                unwritable = trouble != self._console.chain_trouble
+                why = "No record can be written, so nothing can be done: " if unwritable else ""
+                found.append((f"{why}{trouble}", True))
             for name, trouble in sorted(dict(self._console.carrier_trouble).items()):
                 if trouble:
                     found.append((f"{name}: nothing is sent there. {trouble}", True))
@@ -145,7 +147,9 @@ class OpsConsoleApp(App[None]):
             if slug in self.starting:
                 continue
             found.append((f"{slug}: {', '.join(intents)} has no recorded end: look, don't repeat", True))
-        found += [(f"{s.name}: {text}", False) for s in self.board.sources for text in s.findings]
+        said = {text for text, _ in found}
+        beside = [(s.name, text) for s in self.board.sources for text in s.findings]
+        found += [(f"{name}: {text}", False) for name, text in beside if not any(text in told for told in said)]
         return found[:5]
 
     def put_away_findings(self) -> None:

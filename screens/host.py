@@ -34,6 +34,7 @@ class Look:
     connection: Mapping[str, Any]
     tables: tuple[CronTable, ...]
     trouble: str
+    findings: tuple[str, ...] = ()
 
 
 class HostScreen(ConsoleScreen):
@@ -84,8 +85,9 @@ class HostScreen(ConsoleScreen):
         if facts is not None:
             slugs = [verdict.slug for verdict in board.verdicts]
             tables = cron_tables(facts, self.console.host_settings(name), slugs, self.console.clock())
-        trouble = next((s.trouble for s in board.sources if s.name == name), "")
-        return Look(name, facts, self.console.connection(name), tables, trouble)
+        source = next((s for s in board.sources if s.name == name), None)
+        trouble, findings = (source.trouble, source.findings) if source else ("", ())
+        return Look(name, facts, self.console.connection(name), tables, trouble, findings)
 
     def _show(self, look: Look | None) -> None:
         if look is None:
@@ -102,6 +104,8 @@ def say_host(look: Look, policy: Policy, now: datetime) -> Text:
     facts = look.facts
     if look.trouble:
         text.append_text(safe(f"✖ {look.trouble}", 800, DANGER)).append("\n")
+    for finding in look.findings:
+        text.append_text(safe(f"! {finding}", 800, CAUTION)).append("\n")
     if facts is None:
         return text.append("The host was not read yet.", CAUTION)
     _machine(text, facts, policy)
