@@ -7,10 +7,12 @@ the parts the console is made of, stand in looking.py.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opsconsole import actions
 from opsconsole.campaign import check_slug
+from opsconsole.doubts import SideBySide, against_rest, side_by_side
 from opsconsole.looking import Looking
 from opsconsole.plan import DryRun, Plan
 from opsconsole.ports import Doubt, Fate, Followed, NotThere, Refused, RunState, Started, Trouble, Verb
@@ -27,7 +29,6 @@ from opsconsole.safety import (
 
 if TYPE_CHECKING:  # the audit store and the pre-flight are heavy; they are imported when first used
     from opsconsole.audit.records import Record
-    from opsconsole.doubts import SideBySide
     from opsconsole.preflight.check import Result
 
 
@@ -249,14 +250,14 @@ class Console(Looking):
     # When a run broke.
 
     def doubt(self, slug: str) -> Doubt:
-        """What the journal and the mail log say of the newest run. Looks only."""
+        """What the journal and the mail log say of the newest run, and what speaks against sending the rest. Looks
+        only."""
         self._require("doubt", slug)
-        return self._mending().doubt(slug, self.carrier_of(slug).name)
+        doubt = self._mending().doubt(slug, self.carrier_of(slug).name)
+        return replace(doubt, against=against_rest(doubt, self.verdict(slug)))
 
-    def doubt_beside(self, slug: str) -> "SideBySide":
+    def doubt_beside(self, slug: str) -> SideBySide:
         """The same beside what every other source says, and what can be done."""
-        from opsconsole.doubts import side_by_side
-
         return side_by_side(self.doubt(slug), self.verdict(slug), self.clock())
 
     def settle(self, slug: str, fates: Mapping[int, Fate], typed: str, reason: str) -> Doubt:
@@ -300,9 +301,11 @@ class Console(Looking):
         return self.carrier_of(slug).name
 
     def _rest(self, slug: str) -> Doubt:
-        doubt = self._mending().doubt(slug, self.carrier_of(slug).name)
+        doubt = self.doubt(slug)
         if doubt.against:
-            raise Refused(doubt.against, "Nothing was sent.")
+            raise Refused(
+                doubt.against, "Nothing was sent.", "Compare with the provider, then mark it or close it."
+            )
         if not doubt.unsent:
             raise Refused(
                 "Nobody is left who provably got nothing.", "Nothing was sent.", "Settle the unknown, or close it."

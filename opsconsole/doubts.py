@@ -44,7 +44,7 @@ class SideBySide:
 
 
 def side_by_side(doubt: Doubt, verdict: Verdict, now: datetime) -> SideBySide:
-    """`doubt` beside what every other source says of the same campaign."""
+    """`doubt` (its `against` judged already) beside what every other source says of the same campaign."""
     return SideBySide(
         doubt=doubt,
         status=str(verdict.status),
@@ -52,6 +52,22 @@ def side_by_side(doubt: Doubt, verdict: Verdict, now: datetime) -> SideBySide:
         words=tuple(_word(o, now) for o in verdict.observations),
         choices=_choices(doubt, verdict),
     )
+
+
+def against_rest(doubt: Doubt, verdict: Verdict) -> str:
+    """Why the rest can't be sent; "" when it can. A source that tells of more than the journal knows of shows that
+    the journal isn't whole: those it calls unsent may have got their mail."""
+    if doubt.against:
+        return doubt.against
+    known = doubt.counts.accepted + doubt.unknown_total
+    for o in verdict.observations:
+        counts = o.run.counts if o.run else None
+        if counts is not None and counts.accepted > known:
+            return (
+                f"the journal knows of {known:,} who may have got it, {o.source} tells of {counts.accepted:,}: "
+                "the journal isn't whole, so nobody is provably unsent"
+            )
+    return ""
 
 
 def _word(o: Observation, now: datetime) -> Word:

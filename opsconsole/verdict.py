@@ -237,14 +237,18 @@ def _claimed(case: Case) -> str | None:
     o = case.live(Says.CLAIMED)
     if o is None or case.marked or case.cancelled:
         return None
-    since = case.say(o.run.claimed_at) if o.run else ""
-    return f"claimed {since} {_by(o)} and not started: provably nothing was sent under this claim"
+    since = f" {case.say(o.run.claimed_at)}" if o.run and o.run.claimed_at else ""
+    return f"claimed{since} {_by(o)} and not started: provably nothing was sent under this claim"
 
 
 def _partial(case: Case) -> str | None:
     if case.marked:
         return None
-    end = f"; closed {case.say(case.closed.since)} {_by(case.closed)}: {case.closed.note}" if case.closed else ""
+    end = (
+        " ".join(filter(None, ("; closed", case.say(case.closed.since), f"{_by(case.closed)}: {case.closed.note}")))
+        if case.closed
+        else ""
+    )
     for o in case.observations:
         if o.says is Says.ENDED and o.went_out and (why := case.shortfall(o)):
             return f"ended {case.say(o.since)} on {o.source}: {why}{end}"

@@ -187,6 +187,21 @@ def test_what_the_journal_has_against_the_rest_is_said(desk: Desk) -> None:
         mara.confirmation("send-rest", SLUG)
 
 
+@pytest.mark.parametrize("source", [HOST, "dashboard"])
+def test_a_journal_that_knows_less_than_another_source_proves_nobody_unsent(desk: Desk, source: str) -> None:
+    mara, plan = broken_off(desk)
+    more = run(Says.STARTED, plan.run_id, counts=Counts(total=2601, accepted=1590)).word  # the journal: 1,587 + 2
+    if source == HOST:
+        desk.host.word = replace(desk.host.word, run=more)
+    else:
+        desk.board.word = replace(desk.board.word, run=more)
+    mara.watch.refresh()
+    with pytest.raises(Refused, match=f"{source} tells of 1,590: the journal isn't whole"):
+        mara.send_rest(SLUG, REST, "")
+    assert "can't be done" in dict(mara.doubt_beside(SLUG).choices)["send-rest"]
+    assert desk.host.asked_for("send-rest") == []
+
+
 def test_closing_leaves_it_as_it_is_and_ends_the_alarm(desk: Desk) -> None:
     mara, _ = broken_off(desk)
     mara.decide("close", SLUG, "the client was told", typed=PHRASE)

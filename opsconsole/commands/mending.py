@@ -95,8 +95,8 @@ def settle(
         else:
             left_over = f"{left.unknown_total:,} unknown and {left.unsent:,} unsent"
             say(f"{len(fates):,} settled as {fate}. {left_over} are left.")
-            if left.unsent and not left.against:
-                say(f"To send the rest: opsconsole send-rest {slug}")
+            if left.unsent or left.unknown_total:
+                say(f"What can be done now: opsconsole doubt {slug}")
     sys.exit(ATTENTION if left.unknown_total or left.unsent else FINE)
 
 

@@ -1,14 +1,18 @@
 """What must hold for any words of any sources, in any order."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opsconsole.campaign import Approval
 from opsconsole.observation import Counts, Observation, RunWord, Says
-from opsconsole.verdict import Status, judge
-from tests.domain.words import APPROVAL, DETAILS, HOLD, NOW, POLICY, SLUG, line
+from opsconsole.verdict import Group, Status, judge
+from tests.domain.words import APPROVAL, DETAILS, DIGEST, HOLD, NOW, POLICY, SLUG, line
 
+ALONE = Approval(by="mara", at=NOW, digest=DIGEST, expires=NOW + timedelta(minutes=15), alone=True)
+TWO = replace(POLICY, four_eyes=True)
 SPANS = st.integers(-30 * 86400, 86400).map(lambda s: timedelta(seconds=s))
 INSTANTS = SPANS.map(lambda s: NOW + s)
 COUNTS = st.builds(
@@ -42,6 +46,9 @@ WORDS = st.builds(
     run=st.none() | RUNS,
     details=st.just(DETAILS),
     approval=st.sampled_from([None, APPROVAL]),
+    break_glass=st.sampled_from([None, ALONE, replace(ALONE, expires=NOW - timedelta(hours=1))]),
+    closed=st.booleans(),
+    next_attempt=st.integers(1, 3),
     holds=st.sampled_from([(), (HOLD,)]),
     triggers=st.sampled_from([(), (line(timedelta(hours=1)),)]),
 )
@@ -88,3 +95,37 @@ def test_every_verdict_has_a_sentence_and_a_way_on(words, now) -> None:  # type:
     verdict = judge(SLUG, words, POLICY, now)
     assert verdict.why
     assert verdict.next_steps
+
+
+@settings(deadline=None)
+@given(words=MANY, now=NOWS)
+def test_a_claim_never_yields_something_sendable(words, now) -> None:  # type: ignore[no-untyped-def]
+    if any(o.says is Says.CLAIMED for o in words):
+        assert judge(SLUG, words, POLICY, now).obstacles
+
+
+@settings(deadline=None)
+@given(words=MANY, now=NOWS)
+def test_what_is_held_never_yields_something_sendable(words, now) -> None:  # type: ignore[no-untyped-def]
+    if any(o.holds for o in words):
+        assert judge(SLUG, words, POLICY, now).obstacles
+
+
+@settings(deadline=None)
+@given(words=MANY, now=NOWS)
+def test_under_four_eyes_only_an_approval_of_this_content_with_an_end_lets_anything_be_sent(  # type: ignore[no-untyped-def]
+    words, now
+) -> None:
+    verdict = judge(SLUG, words, TWO, now)
+    counting = [a for a in verdict.approvals if a.digest and a.expires and a.expires > now]
+    assert len(counting) == len(verdict.approvals)
+    assert verdict.approvals or verdict.obstacles
+
+
+@settings(deadline=None)
+@given(words=MANY, now=NOWS)
+def test_closing_hides_no_run_that_is_going(words, now) -> None:  # type: ignore[no-untyped-def]
+    verdict = judge(SLUG, words, POLICY, now)
+    assert verdict.closed <= (verdict.status in (Status.PARTIAL, Status.SENT))
+    if verdict.status in (Status.SENDING, Status.PAUSED, Status.STALLED):
+        assert verdict.group in (Group.IN_FLIGHT, Group.ATTENTION)

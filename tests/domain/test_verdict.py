@@ -174,7 +174,7 @@ STORIES: list[tuple[str, Sequence[Observation], Status, str]] = [
             console(decided=True, closed=True, note="they know", run=RunWord(by="mara")),
         ),
         Status.PARTIAL,
-        "closed  by mara: they know",
+        "closed by mara: they know",
     ),
     ("nobody knows it", (), Status.UNKNOWN, "no source knows"),
 ]
