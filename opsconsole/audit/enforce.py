@@ -32,7 +32,7 @@ def check_clock(connection: Connection, now: datetime) -> None:
     raise Refused(
         f"This console's clock says {now:%Y-%m-%d %H:%M:%S} UTC, and a record is of {_said(str(latest))} already.",
         "One of the two is wrong, and what is due can't be judged by a wrong clock. " + NOTHING_DONE,
-        "Set the clock right; if the record is the wrong one, say so: opsconsole audit explain-clock --reason TEXT",
+        "Set the clock right; if the record is the wrong one, say so: opsconsole audit accept-clock --reason TEXT",
     )
 
 

@@ -6,6 +6,7 @@ A writer prints a record's seq only after the store has acknowledged it.
 import os
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from opsconsole.audit.records import AuditUnavailable
@@ -35,6 +36,32 @@ def full_disk(path: Path, room: str) -> None:
         print("room again", store.intent(event()).seq, sep=",")
 
 
+def small_disk(path: Path) -> None:
+    """`path` lies on a disk of a few MiB of its own, which is filled while a run is under way."""
+    filler = path.with_name("filler")
+    with AuditStore(path, KEY, clock=ticking()) as store:
+        print("kept", store.reserve_state()[0], sep=",")
+        intent = store.intent(event())
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        big = {"padding": "x" * 20_000}  # more than the page that may be free
+        for write in (lambda: store.intent(event(detail=big)), lambda: store.note(event(run="", detail=big))):
+            try:
+                write()
+                print("taken")
+            except AuditUnavailable as error:
+                print("unavailable", "df -h" in error.next_step, store.reserve_state()[0], sep=",")
+        print("outcome", store.outcome(intent, event(detail=big)).seq, store.reserve_state()[0], sep=",")
+        print("note", store.note(event("send-started", detail=big)).seq, sep=",")
+        try:
+            print("intent", store.intent(event(detail={"padding": "x" * 2_000_000})).seq)
+        except AuditUnavailable:
+            print("still no intent")
+        filler.unlink()
+        print("room again", store.intent(event()).seq, store.reserve_state()[0], store.verify().checked, sep=",")
+
+
 def read_only(path: Path) -> None:
     """Root may write anything, so become nobody once everything is imported."""
     with AuditStore(path.with_name("warm.db"), KEY, clock=ticking()) as warm:
@@ -55,4 +82,4 @@ def read_only(path: Path) -> None:
 
 if __name__ == "__main__":
     mode, place, *rest = sys.argv[1:]
-    {"write": write, "full": full_disk, "read-only": read_only}[mode](Path(place), *rest)
+    {"write": write, "full": full_disk, "small-disk": small_disk, "read-only": read_only}[mode](Path(place), *rest)

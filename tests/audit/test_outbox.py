@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from opsconsole.audit.outbox import LONGEST_WAIT, Outbox, wait_after
+from opsconsole.audit.outbox import LEASE, LONGEST_WAIT, Outbox, wait_after
 from opsconsole.audit.records import Outgoing
 from opsconsole.audit.store import AuditStore
 from tests.audit.support import START, event
@@ -86,3 +86,45 @@ def test_an_item_that_is_not_there_is_an_error(outbox: Outbox) -> None:
         outbox.done(7)
     with pytest.raises(KeyError):
         outbox.failed(7, "x", LATER)
+
+
+def test_two_consoles_never_try_the_same_item_at_once(store: AuditStore, outbox: Outbox) -> None:
+    outbox.put("dashboard", "k", {})
+    (mine,) = outbox.due(LATER)
+    (theirs,) = Outbox(store).due(LATER)
+    assert outbox.claim(mine, LATER)
+    assert not outbox.claim(theirs, LATER)
+    assert outbox.due(LATER + LEASE - timedelta(seconds=1)) == []
+    (again,) = outbox.due(LATER + LEASE)  # whoever took it may have died
+    assert again.tries == 0
+    assert outbox.claim(again, LATER + LEASE)
+    outbox.done(again.id)
+    assert not outbox.claim(again, LATER + LEASE)
+
+
+def test_what_was_acknowledged_long_ago_goes_and_no_record_does(store: AuditStore, outbox: Outbox) -> None:
+    for number in range(4):
+        store.note(event(), outbox=[Outgoing("dashboard", f"d{number}", {}), Outgoing("slack", f"s{number}", {})])
+    acknowledged = [item for item in outbox.waiting() if item.key not in ("d1", "s3")]
+    for item in acknowledged:
+        outbox.done(item.id, START)
+    head, keep = store.head(), timedelta(days=90)
+    assert store.purge_outbox(START + keep, keep) == 0
+    assert store.purge_outbox(START + keep + timedelta(seconds=1), keep) == 4
+    with store.reading() as connection:
+        left = set(connection.exec_driver_sql("SELECT key FROM outbox").scalars())
+    assert left == {"d1", "d3", "s2", "s3"}  # what waits, and the newest acknowledged of each
+    assert store.purge_outbox(START + 9 * keep, keep) == 0
+    assert (store.head(), store.verify().checked) == (head, 4)
+
+
+def test_a_payload_masks_recipients_as_records_do(store: AuditStore, outbox: Outbox) -> None:
+    outbox.put(
+        "slack", "k", {"operator": "mara@example.com", "text": "john@example.com bounced", "token": "Canary1"}
+    )
+    (item,) = outbox.waiting()
+    assert item.payload == {
+        "operator": "mara@example.com",
+        "text": "j•••@example.com bounced",
+        "token": "[redacted]",
+    }
