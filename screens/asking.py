@@ -1,13 +1,16 @@
 """What every way from a key to the console shares: work in a thread, the question before it, the answer after."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.text import Text
 
+from opsconsole.observation import RunWord
 from opsconsole.ports import Refused, Trouble
+from opsconsole.safety import approval_for, check_releaser, say_approval
+from opsconsole.schedule import say_instant, say_span
 from screens.safe import safe
 from screens.whereabouts import Whereabouts, whereabouts
 from screens.work import in_thread
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from opsconsole.console import Console
     from opsconsole.plan import Plan
     from opsconsole.safety import Confirmation
+    from opsconsole.verdict import Verdict
     from screens.app import OpsConsoleApp
     from screens.base import ConsoleScreen
 
@@ -33,9 +37,26 @@ class Question:
     ends: tuple[tuple[str, datetime], ...]
 
 
-def question(console: "Console", action_id: str, slug: str, plan: "Plan | None" = None, **more: Any) -> Question:
-    """Blocks a little: call it in a thread. Raises Refused when the action is not allowed now."""
+def question(
+    console: "Console",
+    action_id: str,
+    slug: str,
+    plan: "Plan | None" = None,
+    lines: tuple[tuple[str, str], ...] = (),
+    **more: Any,
+) -> Question:
+    """What to ask, with `lines` of the screen's own. Blocks a little: call it in a thread.
+
+    Raises Refused when the action is not allowed now.
+    """
     confirmation = console.confirmation(action_id, slug, plan, **more)
+    verdict = console.verdict(slug)
+    if action_id == "release-claim":
+        lines += _of_claim(console, verdict)
+    elif action_id == "break-glass":
+        lines += _of_glass(console, verdict)
+        confirmation = replace(confirmation, danger=True)
+    confirmation = replace(confirmation, lines=(*confirmation.lines, *lines))
     try:
         live = whereabouts(console, console.carrier_of(slug).name)
     except Refused:  # nothing carries it: a decision needs no host
@@ -45,10 +66,35 @@ def question(console: "Console", action_id: str, slug: str, plan: "Plan | None" 
         ends += [("plan", plan.expires_at), ("dry run", plan.dry_run_at + console.policy.dry_run_valid_for)]
         if plan.latest_start is not None:
             ends.append(("time to start", plan.latest_start))
-        approval = console.verdict(slug).approval
+        approval = approval_for(verdict, plan.planned_by, console.policy)
         if approval is not None and approval.expires is not None:
             ends.append((f"approval by {approval.by}", approval.expires))
     return Question(confirmation, slug, live, tuple(ends))
+
+
+def _of_claim(console: "Console", verdict: "Verdict") -> tuple[tuple[str, str], ...]:
+    """Whose claim it is; refused here already where it is the asker's own, before anything was typed."""
+    run = verdict.run or RunWord()
+    check_releaser(console.identity.operator, (run.by,), verdict)
+    at = f" {say_instant(run.claimed_at, verdict.details.zone, console.clock())}" if run.claimed_at else ""
+    return (
+        ("claimed", f"by {run.by or 'nobody known'}{at}, attempt {run.attempt}"),
+        ("then", f"attempt {run.attempt + 1} can be planned, by a new dry run; this claim's record stays"),
+    )
+
+
+def _of_glass(console: "Console", verdict: "Verdict") -> tuple[tuple[str, str], ...]:
+    policy = console.policy
+    if policy.four_eyes:
+        overrides = f"four eyes: {say_approval(verdict.approval, console.clock())} counts no more, you alone do"
+    else:
+        overrides = "nothing now: four eyes are not asked for in this environment"
+    names = ", ".join(name.removeprefix("notify:") for name in console.notified)
+    return (
+        ("overrides", overrides),
+        ("notifies", names or "nobody: no notification is configured. The audit record tells all the same"),
+        ("lasts", f"{say_span(policy.break_glass_valid_for)}, for this campaign and this very content"),
+    )
 
 
 def ask(ops: "OpsConsoleApp", asked: Question, answered: Callable[[Answer], None]) -> None:

@@ -13,11 +13,11 @@ from opsconsole.campaign import FILES
 from opsconsole.findings import Severity
 from opsconsole.hostfacts import FileFact, FolderFacts
 from opsconsole.plan import short
-from opsconsole.schedule import say_clocks, say_distance, say_instant, say_span
+from opsconsole.schedule import say_clocks, say_instant, say_span
 from opsconsole.timeline import timeline
 from opsconsole.verdict import Verdict
 from screens.safe import safe
-from screens.widgets.rows import CAUTION, DANGER, DIM, MARKS, PLAIN, status_words
+from screens.widgets.rows import CAUTION, DANGER, DIM, MARKS, PLAIN, distance, status_words
 
 if TYPE_CHECKING:
     from opsconsole.audit.records import Record
@@ -37,7 +37,7 @@ def head(verdict: Verdict, local_zone: str, now: datetime) -> Text:
     text.append("\n")
     if details.due:
         text.append(f"due {say_clocks(details.due.instant, details.zone, local_zone)}")
-        text.append(f"  {say_distance(details.due.instant, now)}", "bold")
+        text.append(f"  {distance(verdict, now)}", "bold")
     audience = f"{verdict.audience:,} people" if verdict.audience is not None else "audience not known"
     return text.append(f"  {audience}", "" if verdict.audience is not None else DIM)
 

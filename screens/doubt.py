@@ -3,6 +3,7 @@
 Looking changes nothing. Whatever is decided here is asked twice and recorded; the console refuses what must not be.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -186,6 +187,12 @@ class DoubtScreen(ConsoleScreen):
 
     def _settle(self) -> None:
         fates = dict(self.fates)
+        counts = Counter(fates.values())
+        lines = tuple(
+            (word, f"{counts[fate]:,}: {words.say_rows([row for row in fates if fates[row] is fate])}")
+            for fate, word in ((Fate.SENT, "sent already"), (Fate.RESEND, "send again"))
+            if counts[fate]
+        )
 
         def decided(left: object) -> None:
             self.ops.tell(f"{len(fates):,} settled: {self.slug}. Recorded.")
@@ -195,7 +202,7 @@ class DoubtScreen(ConsoleScreen):
         def do(typed: str, reason: str) -> object:
             return self.console.settle(self.slug, fates, typed, reason)
 
-        self._ask("settle", lambda found: self._do("settle", found, do, decided), rows=len(fates))
+        self._ask("settle", lambda found: self._do("settle", found, do, decided), rows=len(fates), lines=lines)
 
     def _close(self) -> None:
         def do(typed: str, reason: str) -> object:

@@ -1,7 +1,7 @@
 """A broken run as text: what the journal, the mail log and everybody else say of it. No widget here."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rich.text import Text
@@ -120,6 +120,12 @@ def say_marks(fates: Mapping[int, Fate], total: int) -> str:
     counts = Counter(fates.values())
     parts = [f"{counts[fate]:,} {SAID[fate][0].split(maxsplit=1)[1]}" for fate in Fate if counts[fate]]
     return f"{len(fates):,} of {total:,} marked: {', '.join(parts)}"
+
+
+def say_rows(rows: Sequence[int]) -> str:
+    """`rows 12, 15, 19 …`."""
+    named = ", ".join(f"{row:,}" for row in sorted(rows)[:12])
+    return f"row{'s' * (len(rows) != 1)} {named}{' …' * (len(rows) > 12)}"
 
 
 def short_id(message_id: str, width: int) -> str:

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opsconsole.actions import Action, Danger
+from opsconsole.board import Board
 from opsconsole.verdict import Status
 from screens.safe import safe
 from screens.widgets.aside import Aside
@@ -50,7 +51,7 @@ def help_text(on: "ConsoleScreen") -> Table:
     """All keys of the screen, those that can do harm marked; what can't be done now says why."""
     page = Table.grid(padding=(0, 2))
     page.add_column(max_width=10, no_wrap=True)
-    page.add_column(max_width=18, no_wrap=True)
+    page.add_column(max_width=20, no_wrap=True)
     page.add_column(ratio=1)
     page.add_row(Text("Keys", "bold"), "", safe(" › ".join(on.crumbs) or "board", 100, "bold"))
     for heading, danger in (
@@ -76,7 +77,21 @@ def help_text(on: "ConsoleScreen") -> Table:
             glyph, style = LOOKS[status]
             page.add_row("", Text(f"{glyph} {status}", style), Text(meaning))
         page.add_row("", "SAYS", Text("a letter for each piece of evidence: ✓ there  – not there  ✖ bad  ? unseen"))
+        for letter, source, meaning in letters(on.ops.board):
+            page.add_row("", safe(f"  {letter} {source}", 40, "bold"), safe(meaning, 120))
     return page
+
+
+def letters(board: Board) -> list[tuple[str, str, str]]:
+    """Each letter of the SAYS column with its source and what it stands for, as the sources use them now."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for verdict in board.verdicts:
+        for observation in verdict.observations:
+            for evidence in observation.evidence:
+                labels = found.setdefault((evidence.letter, observation.source), [])
+                if evidence.label not in labels:
+                    labels.append(evidence.label)
+    return [(letter, source, ", ".join(labels[:4])) for (letter, source), labels in sorted(found.items())]
 
 
 def _heading(page: Table, words: str, about: str) -> None:

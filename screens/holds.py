@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Static
@@ -15,27 +16,41 @@ from opsconsole.schedule import say_instant
 from screens.base import ConsoleScreen, registry_bindings
 from screens.forms import ReasonForm
 from screens.safe import safe
+from screens.widgets.rows import CAUTION
 from screens.work import in_thread
 
-EVERYTHING = "everything"
+EVERYTHING, HOST = "everything", "host:"
 
 
 class HoldsScreen(ConsoleScreen):
-    """All holds that any source tells of; `h` and `H` hold and release everything, `enter` releases one."""
+    """All holds that any source tells of; `h` and `H` hold and release everything, `b` and `B` one host (`]` the
+    next), `enter` releases the one under the cursor."""
 
     PLACE = Place.EVERYWHERE
-    KEYS = (("h", "hold everything"), ("H", "release everything"), ("enter", "release this"))
+    KEYS = (
+        ("h", "hold everything"),
+        ("H", "release everything"),
+        ("b", "hold host"),
+        ("B", "release host"),
+        ("enter", "release this"),
+    )
     CSS_PATH = "holds.tcss"
     AUTO_FOCUS = "DataTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         *registry_bindings(Place.EVERYWHERE),
-        Binding("h", "everything(False)", "hold everything", show=False),
-        Binding("H", "everything(True)", "release everything", show=False),
+        Binding("h", "hold(False)", "hold everything", show=False),
+        Binding("H", "hold(True)", "release everything", show=False),
+        Binding("b", "hold_host(False)", "hold host", show=False),
+        Binding("B", "hold_host(True)", "release host", show=False),
+        Binding("right_square_bracket", "next_host", "next host", show=False),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self.holds: tuple[Hold, ...] = ()
+        self.untold: tuple[str, ...] = ()
+        self._host = 0
+        self._width = 0
 
     @property
     def crumbs(self) -> tuple[str, ...]:
@@ -43,57 +58,110 @@ class HoldsScreen(ConsoleScreen):
 
     def body(self) -> ComposeResult:
         yield Static("", id="summary")
-        table: DataTable[Text] = DataTable(id="holds", cursor_type="row")
-        for name, width in (("SCOPE", 28), ("BY", 14), ("SINCE", 20), ("WHERE", 14)):
-            table.add_column(name, width=width)
-        table.add_column("WHY")
-        yield table
+        yield DataTable(id="holds", cursor_type="row")
+        yield Static("", id="untold")
 
     def on_mount(self) -> None:
         super().on_mount()
         self.board_changed(self.ops.board)
 
+    def on_resize(self, event: events.Resize) -> None:
+        self._fill()
+
     def board_changed(self, board: Board) -> None:
         found = {hold for verdict in board.verdicts for o in verdict.observations for hold in o.holds}
-        holds = tuple(sorted(found, key=lambda h: (h.scope != EVERYTHING, h.scope, h.where)))
-        whole = any(hold.scope == EVERYTHING for hold in holds)
+        holds = tuple(sorted(found, key=lambda h: (h.scope != EVERYTHING, not h.scope.startswith(HOST), h.scope)))
+        changed, self.holds = holds != self.holds, holds
+        if changed:
+            self._fill()
+        self._say()
+        if self.ops.console_ready:
+            in_thread(self, self.console.untold_holds, self._told, lambda _: None, name="untold-holds")
+
+    def _say(self) -> None:
+        whole = any(hold.scope == EVERYTHING for hold in self.holds)
         words = (
-            "Everything is held: nobody may send." if whole else f"{len(holds)} holds." if holds else "No holds."
+            "Everything is held: nobody may send." if whole else f"{len(self.holds)} holds." if self.holds else ""
         )
-        self.query_one("#summary", Static).update(safe(f" {words}", style="bold"))
-        if holds == self.holds:
+        text = safe(f" {words or 'No holds.'}", style="bold")
+        if host := self.host:
+            others = "  ] next host" if len(self.console.host_names()) > 1 else ""
+            text.append_text(safe(f"   b and B are about {host}{others}", 120, "dim"))
+        self.query_one("#summary", Static).update(text)
+
+    def _told(self, untold: tuple[str, ...]) -> None:
+        self.untold = untold
+        words = Text("\n").join([safe(f" ! {sentence}", 400, CAUTION) for sentence in untold])
+        self.query_one("#untold", Static).update(words)
+
+    def _fill(self) -> None:
+        """The table anew, every column as wide as there is room for."""
+        if not self.size.width:
             return
-        self.holds = holds
-        table, now = self.query_one(DataTable), self.ops.now()
-        table.clear()
-        for hold in holds:
-            since = say_instant(hold.at, self.ops.local_zone, now) if hold.at else "not known"
-            cells = ((hold.scope, 28), (hold.by or "nobody known", 14), (since, 20), (hold.where, 14))
-            table.add_row(*(safe(text, limit) for text, limit in cells), safe(hold.reason, 300))
+        table, now, zone = self.query_one(DataTable), self.ops.now(), self.ops.local_zone
+        rows = [
+            (
+                hold.scope,
+                hold.by or "nobody known",
+                say_instant(hold.at, zone, now) if hold.at else "not known",
+                hold.where,
+                hold.reason,
+            )
+            for hold in self.holds
+        ]
+        heads = ("SCOPE", "BY", "SINCE", "WHERE", "WHY")
+        limits = (34, 16, 20, 28) if self.size.width >= 120 else (22, 10, 16, 15)
+        widths = [max([len(heads[n]), *(min(len(row[n]), limits[n]) for row in rows)]) for n in range(4)]
+        widths.append(max(self.size.width - sum(widths) - 2 * len(heads) - 2, 10))
+        table.clear(columns=True)
+        for head, width in zip(heads, widths, strict=True):
+            table.add_column(head, width=width)
+        for row in rows:
+            table.add_row(*(safe(text, width) for text, width in zip(row, widths, strict=True)))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Release the hold under the cursor, where it can be released from here."""
         event.stop()
         if 0 <= event.cursor_row < len(self.holds):
             scope = self.holds[event.cursor_row].scope
-            if scope == EVERYTHING:
-                self.action_everything(True)
+            if scope == EVERYTHING or scope.startswith(HOST):
+                self._ask(scope, release=True)
             else:
                 self.ops.perform("release", scope)
 
-    def action_everything(self, release: bool) -> None:
+    @property
+    def host(self) -> str:
+        """The host that `b` and `B` are about; "" when there is none."""
+        names = self.console.host_names() if self.ops.console_ready else ()
+        return names[self._host % len(names)] if names else ""
+
+    def action_next_host(self) -> None:
+        self._host += 1
+        self._say()
+
+    def action_hold(self, release: bool) -> None:
+        self._ask(EVERYTHING, release)
+
+    def action_hold_host(self, release: bool) -> None:
+        if host := self.host:
+            self._ask(f"{HOST}{host}", release)
+        else:
+            self.ops.tell("No blast host is configured.", "warning")
+
+    def _ask(self, scope: str, release: bool) -> None:
         action = actions.BY_ID["release" if release else "hold"]
         if reason := actions.authorize(action, self.console.context()):
             self.ops.tell(reason, "warning")
             return
-        title = "Release the hold on everything" if release else "Hold everything: nobody may send anything"
+        there = "" if scope == EVERYTHING else " there"
+        title = f"Release the hold on {scope}" if release else f"Hold {scope}: nobody may send anything{there}"
 
         def answered(answer: tuple[str, str] | None) -> None:
             if answer is not None:
                 in_thread(
                     self,
-                    lambda: self.console.hold_scope("everything", release, answer[0]),
-                    lambda _: self.ops.tell(f"{'Released' if release else 'Held'}: everything. Recorded."),
+                    lambda: self.console.hold_scope(scope, release, answer[0]),
+                    lambda _: self.ops.tell(f"{'Released' if release else 'Held'}: {scope}. Recorded."),
                     lambda error: self.ops.tell(error, "error"),
                 )
 

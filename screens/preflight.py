@@ -19,6 +19,7 @@ from screens.work import deliver, in_thread
 if TYPE_CHECKING:
     from opsconsole.preflight.check import Result
 
+CHECK = 28  # cells; more where there is room and a title needs it
 LOOKS = {"pass": ("✓", PLAIN), "warn": ("!", CAUTION), "fail": ("✖", DANGER), "skipped": ("–", DIM)}
 
 
@@ -26,11 +27,13 @@ class PreflightScreen(ConsoleScreen):
     """Runs the checks when opened; `p` runs them again, `d` goes on to the dry run."""
 
     PLACE = Place.CAMPAIGN
-    KEYS = (("d", "dry run next"),)
+    KEYS = (("d", "dry run next"), ("n", "next trouble"))
     CSS_PATH = "preflight.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         *registry_bindings(Place.CAMPAIGN),
         Binding("p", "again", "again", show=False),
+        Binding("n", "next_trouble(1)", "next trouble", show=False),
+        Binding("N", "next_trouble(-1)", "trouble before", show=False),
     ]
 
     def __init__(self, slug: str) -> None:
@@ -46,7 +49,7 @@ class PreflightScreen(ConsoleScreen):
         yield Static("", id="summary")
         table: DataTable[Text] = DataTable(id="checks", cursor_type="row", cell_padding=1)
         table.add_column("", width=9)
-        table.add_column("CHECK", width=28)
+        table.add_column("CHECK", width=CHECK)
         table.add_column("SAYS")
         yield table
         with VerticalScroll(id="detail", can_focus=False):
@@ -74,14 +77,29 @@ class PreflightScreen(ConsoleScreen):
         glyph, style = LOOKS[result.outcome]
         table = self.query_one(DataTable)
         self.results.append(result)
+        room = 28 if self.size.width < 120 else 60
+        column = table.ordered_columns[1]
+        if (wanted := min(len(result.title), room)) > column.width:
+            column.width = wanted
+            table.refresh(layout=True)
         table.add_row(
-            Text(f"{glyph} {result.outcome}", style), safe(result.title, 28), safe(result.says, 200, style)
+            Text(f"{glyph} {result.outcome}", style), safe(result.title, room), safe(result.says, 200, style)
         )
         if result.blocks and sum(r.blocks for r in self.results) == 1:
             table.move_cursor(row=len(self.results) - 1)
         elif len(self.results) == 1:
             self._show(0)
         self._say_summary()
+
+    def action_next_trouble(self, by: int) -> None:
+        """To the next check that fails or warns, round and round; those that forbid a send are all failures."""
+        table, count = self.query_one(DataTable), len(self.results)
+        for step in range(1, count + 1):
+            row = (table.cursor_row + by * step) % count
+            if self.results[row].outcome in ("fail", "warn"):
+                table.move_cursor(row=row)
+                return
+        self.ops.tell("Nothing fails and nothing warns." if count else "No check has answered yet.", timeout=3.0)
 
     def _ended(self, _: None) -> None:
         self.running = False

@@ -7,11 +7,11 @@ from rich.text import Text
 
 from opsconsole import actions
 from opsconsole.findings import Severity
-from opsconsole.schedule import say_clocks, say_distance, say_instant, say_span
+from opsconsole.schedule import say_clocks, say_instant, say_span
 from opsconsole.verdict import Verdict
 from screens.safe import safe
 from screens.widgets.line import Line
-from screens.widgets.rows import CAUTION, DANGER, DIM, MARKS, PLAIN, status_words
+from screens.widgets.rows import CAUTION, DANGER, DIM, MARKS, PLAIN, distance, status_words
 
 SEVERITY = {Severity.BLOCK: ("✖", DANGER), Severity.WARN: ("!", CAUTION), Severity.INFO: ("·", DIM)}
 
@@ -66,7 +66,7 @@ def _heading(verdict: Verdict, local_zone: str, now: datetime, width: int) -> li
     due = Text(" ")
     if details.due:
         due.append(f"due {say_clocks(details.due.instant, details.zone, local_zone)}")
-        due.append(f"  {say_distance(details.due.instant, now)}", Style(bold=True))
+        due.append(f"  {distance(verdict, now)}", Style(bold=True))
         if verdict.latest_start and verdict.run is None and width >= 100:
             due.append(f"  latest start {say_instant(verdict.latest_start, details.zone, now)}", DIM)
     else:

@@ -54,6 +54,7 @@ class Column:
     right: bool = False
 
 
+STARTED = frozenset({Status.SENT, Status.PARTIAL, Status.SENDING, Status.PAUSED, Status.STALLED, Status.IN_DOUBT})
 SORTS = ("", "status", "campaign", "due", "audience", "moved")
 
 
@@ -135,7 +136,7 @@ def _cell(verdict: Verdict, column: Column, now: datetime) -> Text:
         case "due":
             return Text(say_instant(due.instant, zone, now) if due else "–", quiet, end="")
         case "distance":
-            return Text(say_distance(due.instant, now) if due else "–", quiet, end="")
+            return Text(distance(verdict, now), quiet, end="")
         case "audience":
             return Text(f"{verdict.audience:,}" if verdict.audience is not None else "–", quiet, end="")
         case "says":
@@ -144,6 +145,20 @@ def _cell(verdict: Verdict, column: Column, now: datetime) -> Text:
             return Text(moved_words(verdict, now), quiet, end="")
         case _:
             return why(verdict, quiet, column.width)
+
+
+def distance(verdict: Verdict, now: datetime) -> str:
+    """How far off the due time is; of what has started, how late or early it did; "–" where nobody knows."""
+    due = verdict.details.due
+    if due is None:
+        return "–"
+    started = verdict.run.started_at if verdict.run else None
+    if started is not None and verdict.status in STARTED:
+        late = started - due.instant
+        if abs(late) < timedelta(minutes=1):
+            return "on time"
+        return f"{say_span(abs(late))} {'late' if late > timedelta(0) else 'early'}"
+    return "–" if verdict.status in STARTED else say_distance(due.instant, now)
 
 
 def says(verdict: Verdict) -> Text:
