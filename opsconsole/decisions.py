@@ -56,7 +56,8 @@ class Decisions:
         """The hosts hear of it through the outbox; what they are told is what the store says by then."""
         event = self._identity.event(action, hold_key(scope), "", reason, scope=scope)
         hosts = [host for host in self._keepers if not scope.startswith(HOST) or scope == f"{HOST}{host}"]
-        payload: dict[str, Any] = {"scope": scope, "released": action == "release"}
+        here = self._identity.environment
+        payload: dict[str, Any] = {"environment": here, "scope": scope, "released": action == "release"}
         key = f"{scope}:{secrets.token_hex(8)}"
         return self._store().note(
             event, outbox=tuple(Outgoing(f"hold:{host}", f"hold:{host}:{key}", payload) for host in hosts)
@@ -110,6 +111,7 @@ class Decisions:
         store = self._store()
         key = f"{verdict.slug}:{action}:{store.head().seq + 1}"
         payload = {
+            "environment": self._identity.environment,
             "slug": verdict.slug,
             "run_id": key,
             "status": "sent" if detail.get("left") == 0 else STATUS_OF[action],

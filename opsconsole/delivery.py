@@ -13,16 +13,22 @@ class Delivery:
     """Tries what is due, once a call. A failure is kept with its reason and tried again later."""
 
     def __init__(
-        self, store: Callable[[], AuditStore], recorders: Mapping[str, Recorder], clock: Callable[[], datetime]
+        self,
+        store: Callable[[], AuditStore],
+        recorders: Mapping[str, Recorder],
+        clock: Callable[[], datetime],
+        environment: str,
     ) -> None:
+        """`environment` is the one the recorders belong to: a store serves several, with systems of equal names."""
         self._store, self._recorders, self._clock = store, recorders, clock
+        self._environment = environment
 
     def deliver(self) -> tuple[int, int]:
         """How many were acknowledged, how many failed in this call."""
         outbox, done, failed = Outbox(self._store()), 0, 0
         for item in outbox.due(self._clock()):
             recorder = self._recorders.get(item.destination)
-            if recorder is None:
+            if recorder is None or item.payload.get("environment", self._environment) != self._environment:
                 continue
             if not outbox.claim(item, self._clock()):
                 continue  # another console of the team has it

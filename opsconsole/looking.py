@@ -302,5 +302,6 @@ class Looking:
         from opsconsole.delivery import Delivery
         from opsconsole.holding import hold_marks
 
-        marks = hold_marks(self._keepers, self.store, self.identity.environment)
-        return Delivery(self.store, {**self._recorders, **self._also_told, **marks}, self.clock)
+        here = self.identity.environment
+        marks = hold_marks(self._keepers, self.store, here)
+        return Delivery(self.store, {**self._recorders, **self._also_told, **marks}, self.clock, here)

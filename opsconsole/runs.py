@@ -266,6 +266,7 @@ class Runs:
         detail = ended_detail(state)
         end = f"{state.run_id}:{detail['ended_at']}" if again else state.run_id
         payload = {
+            "environment": self._identity.environment,
             "slug": state.slug,
             "run_id": end,
             "status": detail["status"],

@@ -398,7 +398,7 @@ def test_the_outbox_is_retried_until_acknowledged_and_sends_nothing_again(
     runs.start(plan)
     runs.close(state(Says.ENDED, plan.run_id, DONE))
     board, now = Dashboard(), [NOW]
-    delivery = Delivery(lambda: store, {"dashboard": board}, lambda: now[0])
+    delivery = Delivery(lambda: store, {"dashboard": board}, lambda: now[0], "prod")
     board.down = True
     assert delivery.deliver() == (0, 1)
     assert delivery.deliver() == (0, 0)  # not before its time
@@ -410,6 +410,16 @@ def test_the_outbox_is_retried_until_acknowledged_and_sends_nothing_again(
     assert delivery.deliver() == (0, 0)
     assert board.heard == [plan.run_id]
     assert len(carrier.starts) == 1
+
+
+def test_one_environment_never_tells_the_systems_of_another(runs: Runs, carrier: Host, store: AuditStore) -> None:
+    plan = make_plan()
+    runs.start(plan)
+    runs.close(state(Says.ENDED, plan.run_id, DONE))
+    board = Dashboard()
+    assert Delivery(lambda: store, {"dashboard": board}, lambda: NOW, "staging").deliver() == (0, 0)
+    assert board.heard == []
+    assert Delivery(lambda: store, {"dashboard": board}, lambda: NOW, "prod").deliver() == (1, 0)
 
 
 def decided(store: AuditStore) -> Decisions:
@@ -595,7 +605,7 @@ def test_news_that_nobody_can_deliver_keeps_none_behind_it(store: AuditStore) ->
     outbox = Outbox(store)
     for number in (1, 2):
         outbox.put("dashboard", f"k{number}", {"n": number})
-    delivery = Delivery(lambda: store, {"dashboard": Odd()}, lambda: NOW)
+    delivery = Delivery(lambda: store, {"dashboard": Odd()}, lambda: NOW, "prod")
     assert delivery.deliver() == (1, 1)
     assert board.heard == [2]
     (left,) = delivery.waiting()

@@ -69,7 +69,7 @@ class Desk:
 
     def deliver(self) -> tuple[int, int]:
         self.now += timedelta(minutes=30)  # past every back-off
-        return Delivery(lambda: self.store, self.witness.recorders(), lambda: self.now).deliver()
+        return Delivery(lambda: self.store, self.witness.recorders(), lambda: self.now, "prod").deliver()
 
     def records(self, count: int) -> None:
         for _ in range(count):

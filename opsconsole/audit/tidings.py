@@ -39,6 +39,7 @@ def message(
     because = f": {reason}" if reason else ""
     fields = {"campaign": campaign, "environment": environment, "run": run, "reason": reason}
     return {
+        "environment": environment,
         "severity": severity,
         "title": f"{where}{about}{what}",
         "text": f"{where}{about}{what}{because}",
