@@ -75,7 +75,7 @@ class ConfirmScreen(ModalScreen[tuple[str, str] | None]):
         self._show(1)
         self._tick()
         self.set_interval(0.5, self._tick)
-        self.app.app_resume_signal.subscribe(self, lambda _: self._look_again())
+        self.app.app_resume_signal.subscribe(self, lambda _: self._look_again(), immediate=True)
         self.watch(self.app, "app_focus", lambda focused: self._look_again() if focused else None, init=False)
 
     def _show(self, step: int) -> None:

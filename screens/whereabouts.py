@@ -35,12 +35,12 @@ def _against(carrier: str, configured: str, identity: str, name: str, state: str
     live_user, _, live_place = identity.rpartition("@")
     if user and user != live_user:
         return f"The configuration says {configured}, but the connection is {identity}: another user."
-    host, live_host = _host(place), _host(live_place)
+    host = _host(place)
     port = place.rpartition(":")[2] if place.rpartition(":")[2].isdigit() else ""
     if port and live_place.rpartition(":")[2].isdigit() and port != live_place.rpartition(":")[2]:
         return f"The configuration says {configured}, but the connection is {identity}: another port."
     names = {_label(host), _label(carrier)}
-    if name and host != live_host and not any(_alike(_label(name), known) for known in names):
+    if name and not _is_address(host) and not any(_alike(_label(name), known) for known in names):
         return (
             f"The configuration says {configured}, but the machine that answers calls itself {name} ({identity})."
         )
@@ -50,6 +50,10 @@ def _against(carrier: str, configured: str, identity: str, name: str, state: str
 def _host(place: str) -> str:
     host, colon, port = place.rpartition(":")
     return (host if colon and port.isdigit() else place).strip("[]").casefold()
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
 
 
 def _label(name: str) -> str:

@@ -63,7 +63,7 @@ class FakeHost(FakeSource):
         self.files = {TEMPLATE: b"<p>{{ name }}</p>", DATA: b"email,name\nmara@example.com,Mara\n", METADATA: b"{}"}
         self.script: list[bytes] = [b"starting\n", b"1000 recipients processed\n"]
         self.start_error: Exception | None = None
-        self.identity = "ops@blast-mail-prod"
+        self.identity, self.state, self.calls_itself = "ops@blast-mail-prod", "connected", "blast-mail-prod"
         self.doubts: dict[str, Doubt] = {}
         self.decided: list[dict[int, Fate]] = []
         self.released: list[str] = []
@@ -73,12 +73,12 @@ class FakeHost(FakeSource):
         self.slow.set()
 
     def host_facts(self) -> HostFacts:
-        return HostFacts(host=self.name, machine_id="m1", hostname="blast-mail-prod", zone=PACIFIC, user="ops")
+        return HostFacts(host=self.name, machine_id="m1", hostname=self.calls_itself, zone=PACIFIC, user="ops")
 
     def retry_now(self) -> None: ...
 
     def connection(self) -> Mapping[str, Any]:
-        return {"identity": self.identity, "latency_ms": 24.0, "state": "up", "fingerprint": "SHA256:fake"}
+        return {"identity": self.identity, "latency_ms": 24.0, "state": self.state, "fingerprint": "SHA256:fake"}
 
     def preflight_facts(self, slug: str) -> CampaignFacts:
         if not self.reach:

@@ -30,6 +30,7 @@ class Night:
         self.dashboard = FakeSource("dashboard", self.clock)
         self.store_error: Exception | None = None
         self.policy = Policy()
+        self.ssh = "blast-mail-prod"
         self.consoles: list[Console] = []
 
     def clock(self) -> datetime:
@@ -52,14 +53,14 @@ class Night:
         )
         console = Console(
             environment="PROD",
-            settings=Environment(label="PROD", danger=True, blasthost={self.host.name: BlastHost(ssh="x")}),
+            settings=Environment(label="PROD", danger=True, blasthost={self.host.name: BlastHost(ssh=self.ssh)}),
             policy=self.policy,
             role=self.role,
             read_only=self.read_only,
             local_zone=PACIFIC,
             identity=lambda: identity,
             watched=watched,
-            hosts={self.host.name: BlastHost(ssh="x")},
+            hosts={self.host.name: BlastHost(ssh=self.ssh)},
             store=self.open_store,
             watch=Watch(watched, self.clock, None),
             clock=self.clock,
