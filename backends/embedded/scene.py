@@ -137,9 +137,9 @@ class Scene:
         if story.past:
             began = self.instant(story.past.began, story)
             paths, past = self.paths, story.past
-            folder = hoststate.write_run(paths.runs, paths.logs, story.slug, past, began, story.rows or 0)
-            if folder and past.fate is Fate.IN_DOUBT:
-                lines = write_journal(paths.campaigns, folder, began, past.seconds, past.done or 0)
+            attempt = hoststate.write_run(paths.runs, paths.logs, story.slug, past, began, story.rows or 0)
+            if attempt and past.fate is Fate.IN_DOUBT:
+                lines = write_journal(paths.campaigns, attempt, began, past.seconds, past.done or 0)
                 _write(paths.mail_log, "".join(f"{line}\n" for line in lines), 0o640)
         if story.oddities:
             _write(self.paths.logs / f"{story.slug}.log", hoststate.odd_log(self.now), 0o640)
