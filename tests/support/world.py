@@ -22,7 +22,8 @@ from backends.embedded.world import HOST, World
 from opsconsole import wiring
 from opsconsole.cli import main
 from opsconsole.config import load
-from opsconsole.console import Console, utc_now
+from opsconsole.console import Console
+from opsconsole.looking import utc_now
 from opsconsole.preflight.check import Result
 from tests.support.sshd import Sshd
 
