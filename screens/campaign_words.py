@@ -15,7 +15,7 @@ from opsconsole.hostfacts import FileFact, FolderFacts
 from opsconsole.plan import short
 from opsconsole.schedule import say_clocks, say_instant, say_span
 from opsconsole.timeline import timeline
-from opsconsole.verdict import Verdict
+from opsconsole.verdict import Group, Verdict
 from screens.safe import safe
 from screens.widgets.rows import CAUTION, DANGER, DIM, MARKS, PLAIN, distance, status_words
 
@@ -51,6 +51,8 @@ def say_verdict(verdict: Verdict, now: datetime, width: int) -> Text:
         text.append_text(safe(finding.text, 600)).append("\n")
         for line in finding.evidence:
             text.append("    ").append_text(safe(line, 300, DIM)).append("\n")
+    if verdict.approval is not None and verdict.group is not Group.DONE:
+        text.append_text(say_approved(verdict, now)).append("\n")
     steps = [actions.BY_ID[step] for step in verdict.next_steps]
     text.append("Next: ", "bold").append("  ".join(f"[{a.key}] {a.label}" for a in steps)).append("\n\n")
     zone = verdict.details.zone
@@ -66,6 +68,28 @@ def say_verdict(verdict: Verdict, now: datetime, width: int) -> Text:
             text.append(f"   seen {say_span(now - entry.looked_at)} ago", DIM)
         text.append("\n")
     return text
+
+
+def say_approved(verdict: Verdict, now: datetime) -> Text:
+    """Who approved which content, whether it counts, and until when."""
+    approval, zone = verdict.approval, verdict.details.zone
+    assert approval is not None
+    counts = approval in verdict.approvals
+    text = Text("Approved: ", "bold")
+    if approval.alone:
+        text.append_text(safe(f"by nobody else, glass was broken by {approval.by}", 120, DANGER))
+    else:
+        text.append_text(safe(f"by {approval.by}", 80))
+    if approval.at:
+        text.append(f" {say_instant(approval.at, zone, now)}")
+    text.append(f", content {short(approval.digest)}" if approval.digest else ", no content named")
+    if approval.expires is not None:
+        left = f"{say_span(approval.expires - now)} left" if approval.expires > now else "over"
+        text.append(f", until {say_instant(approval.expires, zone, now)} ({left})", "" if counts else str(CAUTION))
+    if not counts:
+        text.append("  it doesn't count for what lies on the host now", CAUTION)
+    others = [a.by for a in verdict.approvals if a is not approval]
+    return text.append_text(safe(f"; also by {', '.join(others)}", 120)) if others else text
 
 
 def say_files(verdict: Verdict, folder: FolderFacts | None, now: datetime) -> Text:

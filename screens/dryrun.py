@@ -1,7 +1,7 @@
 """The dry run, live, and what came of it: counts, troubles, and whether a send may follow. Sends nothing."""
 
 import threading
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -13,15 +13,12 @@ from opsconsole.plan import DryRun, short
 from opsconsole.redact import mask_addresses
 from opsconsole.runlog import say_duration
 from screens.attach import Stream
-from screens.base import ConsoleScreen, registry_bindings
-from screens.logview import KEYS, LogView
+from screens.base import registry_bindings
+from screens.logscreen import LogScreen
 from screens.safe import safe
 from screens.widgets.line import Line
 from screens.widgets.rows import CAUTION, DANGER, DIM
 from screens.work import in_thread
-
-if TYPE_CHECKING:
-    pass
 
 Answer = tuple[DryRun, tuple[str, ...]]
 
@@ -42,26 +39,17 @@ class DryRunHead(Line):
         return Text("\n", end="").join(lines[:13])
 
 
-class DryRunScreen(ConsoleScreen):
+class DryRunScreen(LogScreen):
     """Rehearses when opened. Leaving it breaks the rehearsal off: nothing is sent either way."""
 
     PLACE = Place.CAMPAIGN
-    KEYS = KEYS
-    AUTO_FOCUS = "LogPane"
     BINDINGS: ClassVar[list[BindingType]] = [
         *registry_bindings(Place.CAMPAIGN),
         Binding("d", "again", "again", show=False),
-        Binding("f", "log('follow')", "follow", show=False),
-        Binding("slash", "log('search')", "search", show=False),
-        Binding("n", "find(1)", "next", show=False),
-        Binding("N", "find(-1)", "previous", show=False),
-        Binding("w", "log('save')", "save", show=False),
-        Binding("v", "log('reveal')", "reveal", show=False),
     ]
 
     def __init__(self, slug: str) -> None:
         super().__init__(slug)
-        self.log_view = LogView(slug)
         self.result: DryRun | None = None
         self.against: tuple[str, ...] = ()  # why no send may follow
         self.trouble = ""
@@ -118,12 +106,6 @@ class DryRunScreen(ConsoleScreen):
     def _failed(self, error: Exception) -> None:
         self.running, self.trouble = False, str(error)
         self.freshen()
-
-    def action_log(self, what: str) -> None:
-        getattr(self.log_view, f"action_{what}")()
-
-    def action_find(self, direction: int) -> None:
-        self.log_view.action_find(direction)
 
 
 def head(screen: DryRunScreen) -> list[Text]:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from opsconsole.actions import Place
 from opsconsole.observation import Counts, Says
@@ -12,8 +12,8 @@ from opsconsole.redact import mask_addresses
 from opsconsole.runlog import Progress, say_duration
 from opsconsole.verdict import Status, Verdict
 from screens.attach import Attachment
-from screens.base import ConsoleScreen, registry_bindings
-from screens.logview import KEYS, LogView
+from screens.base import registry_bindings
+from screens.logscreen import LogScreen
 from screens.safe import safe
 from screens.widgets.line import Line
 from screens.widgets.rows import CAUTION, DANGER, DIM, LOOKS
@@ -33,27 +33,18 @@ class RunHead(Line):
         return head(screen.attachment, self.ops.get(screen.slug), self.ops.where, width)
 
 
-class RunScreen(ConsoleScreen):
+class RunScreen(LogScreen):
     """Attached to a run (the newest, or `attempt`) from the first byte of its log."""
 
     PLACE = Place.RUN
-    KEYS = KEYS
-    AUTO_FOCUS = "LogPane"
     BINDINGS: ClassVar[list[BindingType]] = [
         *registry_bindings(Place.RUN),
-        Binding("f", "log('follow')", "follow", show=False),
-        Binding("slash", "log('search')", "search", show=False),
-        Binding("n", "find(1)", "next", show=False),
-        Binding("N", "find(-1)", "previous", show=False),
-        Binding("w", "log('save')", "save", show=False),
-        Binding("v", "log('reveal')", "reveal", show=False),
     ]
 
     def __init__(self, slug: str, attempt: int | None = None) -> None:
         super().__init__(slug)
         self._attempt = attempt
         self.attachment: Attachment | None = None
-        self.log_view = LogView(slug)
 
     @property
     def crumbs(self) -> tuple[str, ...]:
@@ -84,12 +75,6 @@ class RunScreen(ConsoleScreen):
         if attachment is not None and attachment.stream is not None and self.log_view.stream is None:
             self.log_view.show(attachment.stream)
         self.query_one(RunHead).refresh_words()
-
-    def action_log(self, what: str) -> None:
-        getattr(self.log_view, f"action_{what}")()
-
-    def action_find(self, direction: int) -> None:
-        self.log_view.action_find(direction)
 
 
 def head(attachment: Attachment | None, verdict: Verdict | None, where: dict[str, str], width: int) -> Text:
