@@ -21,9 +21,19 @@ differences() {
     [ "$latest" = - ] || [ "$host_now" -le "$latest" ] || echo STALE latest-start "$latest" "$host_now"
 }
 
+# named FOLDER: waits a moment for its claim to be written down, as who claims does right after making the folder.
+named() {
+    naps=0
+    until [ -e "$1/claim.json" ] || [ "$naps" -ge 20 ]; do
+        naps=$((naps + 1))
+        sleep 0.1
+    done
+}
+
 # vacant: no attempt is in the way. Otherwise it tells of the one that is: the very run, or another.
 vacant() {
     for other in $(attempts "$home"); do
+        named "$home/$other"
         if [ "$(run_of "$home/$other")" = "$run" ]; then
             exec 8>&-
             answer=EXISTS
@@ -38,6 +48,24 @@ vacant() {
         refuse other "$other"
         return 1
     done
+}
+
+# alone: nobody else is about to claim. Who is has the lock or a process, and a name once the claim is there, so that
+# is waited for. Who leaves no claim has perhaps sent all the same, as another's runner does: it still forbids a start
+# when it is gone.
+alone() {
+    seen='' tries=0
+    while [ "$tries" -lt 60 ]; do
+        pid=$(sender)
+        seen=${seen:-$pid}
+        [ -n "$pid" ] || ! (flock -n 9) 9>>"$home/lock" || break
+        tries=$((tries + 1))
+        sleep 0.1
+        vacant || return 1
+    done 2>/dev/null
+    [ "$tries" != 0 ] || return 0
+    if [ -n "$seen" ] && (flock -n 9) 9>>"$home/lock"; then refuse process "$seen"; else refuse lock "$seen"; fi
+    return 1
 }
 
 main() {
@@ -62,6 +90,7 @@ main() {
     vacant || return 0
     [ ! -e "$folder" ] || { refuse attempt-used "$attempt"; return; }
     [ "$attempt" = 1 ] || released "$home/$((attempt - 1))" || { refuse attempt-gap "$attempt"; return; }
+    alone || return 0
     seize || return 0
     able || return 0
     different=$(differences)
