@@ -175,6 +175,7 @@ def keys() -> None:
         "BlastHost",
         "Patterns",
         "Dashboard",
+        "Notify",
         "Audit",
         "SecretFrom",
     )
