@@ -15,9 +15,9 @@ from tests.faults.tracer import Asked, Tracer
 
 
 def append(folder: Path, count: int, pragmas: dict[str, object]) -> None:
-    from opsconsole.audit import database
+    from opsconsole.audit import sqlite
 
-    database.PRAGMAS.update(pragmas)
+    sqlite.PRAGMAS.update(pragmas)
     said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT, 0o600)
     with AuditStore(folder / "audit.db", KEY, clock=ticking()) as store:
         for number in range(count):
