@@ -160,7 +160,9 @@ class AuditScreen(ConsoleScreen):
         )
 
     def _verified(self, result: "Verification") -> None:
-        if result.ok:
+        if result.ok and not result.clean:
+            self._say(f"▲ whole, but the clock went back: {result.why}", DANGER)
+        elif result.ok:
             self._say(f"✓ whole: {result.checked:,} records, every seal holds", "bold")
         else:
             words = f"✖ NOT WHOLE at record {result.first_bad_seq}: {result.why}. Keep the file; don't repair it."
