@@ -254,7 +254,8 @@ class Console(Looking):
         only."""
         self._require("doubt", slug)
         doubt = self._mending().doubt(slug, self.carrier_of(slug).name)
-        return replace(doubt, against=against_rest(doubt, self.verdict(slug)))
+        resend = self._mending().decided_again(doubt.run_id)
+        return replace(doubt, against=against_rest(doubt, self.verdict(slug), resend))
 
     def doubt_beside(self, slug: str) -> SideBySide:
         """The same beside what every other source says, and what can be done."""

@@ -54,15 +54,17 @@ def side_by_side(doubt: Doubt, verdict: Verdict, now: datetime) -> SideBySide:
     )
 
 
-def against_rest(doubt: Doubt, verdict: Verdict) -> str:
+def against_rest(doubt: Doubt, verdict: Verdict, resend: int = 0) -> str:
     """Why the rest can't be sent; "" when it can. A source that tells of more than the journal knows of shows that
-    the journal isn't whole: those it calls unsent may have got their mail."""
+    the journal isn't whole: those it calls unsent may have got their mail. One that is told by us counts nothing
+    itself: it knows how many there were to be, not how many were taken. `resend` is how many a person decided to
+    mail again: they count as unsent now, and a log that told of them once doesn't know."""
     if doubt.against:
         return doubt.against
-    known = doubt.counts.accepted + doubt.unknown_total
+    known = doubt.counts.accepted + doubt.unknown_total + resend
     for o in verdict.observations:
         counts = o.run.counts if o.run else None
-        if counts is not None and counts.accepted > known:
+        if counts is not None and not o.records and counts.accepted > known:
             return (
                 f"the journal knows of {known:,} who may have got it, {o.source} tells of {counts.accepted:,}: "
                 "the journal isn't whole, so nobody is provably unsent"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from opsconsole.audit.records import AuditUnavailable
+from opsconsole.audit.records import AuditUnavailable, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import RELEASE_CLAIM, SEND, SEND_REST, SETTLE
 from opsconsole.ports import (
@@ -44,6 +44,19 @@ class Mending:
     def doubt(self, slug: str, carrier: str) -> Doubt:
         """What its journal and mail log say of the newest run. Looks only."""
         return self._keeps_journal(carrier).doubt(slug, self.newest(slug, carrier).attempt)
+
+    def decided_again(self, run_id: str) -> int:
+        """How many recipients of this run were decided, on this store's record, to be mailed again."""
+        rows: set[int] = set()
+        records: list[Record] = []
+        with suppress(AuditUnavailable):  # looking goes on; without the store nothing can be sent anyway
+            records = [record for record in self._store().for_run(run_id) if record.action == SETTLE]
+        done = {record.ref for record in records if record.detail.get("result") == "done"}
+        for record in records:
+            fates = record.detail.get("fates") if record.seq in done else None
+            again = fates.get(str(Fate.RESEND)) if isinstance(fates, Mapping) else None
+            rows.update(row for row in again or () if isinstance(row, int))
+        return len(rows)
 
     def newest(self, slug: str, carrier: str) -> RunState:
         state = self._carriers[carrier].run_state(slug)
