@@ -55,7 +55,8 @@ class Mending:
         for record in records:
             fates = record.detail.get("fates") if record.seq in done else None
             again = fates.get(str(Fate.RESEND)) if isinstance(fates, Mapping) else None
-            rows.update(row for row in again or () if isinstance(row, int))
+            if isinstance(again, list):
+                rows.update(row for row in again if isinstance(row, int))
         return len(rows)
 
     def newest(self, slug: str, carrier: str) -> RunState:
