@@ -120,18 +120,21 @@ def test_from_before_the_claim_until_the_end_the_lock_is_never_free(
     assert not any(found_free)
 
 
-def test_a_runner_that_has_the_lock_is_named_and_nothing_is_claimed(tree: BlastTree, shell: list[str]) -> None:
+def test_a_runner_that_has_the_lock_is_named_and_nothing_is_claimed(
+    tree: BlastTree, tmp_path: Path, shell: list[str]
+) -> None:
     tree.campaign()
     (tree.runs / SLUG).mkdir(parents=True)
+    stub(tmp_path, tree.runner.name, f'exec 9>>"{tree.runs / SLUG / "lock"}"; flock -n 9 && echo got; read -r go')
     cron = subprocess.Popen(
-        ["sh", "-c", f'exec 9>>"{tree.runs / SLUG / "lock"}"; flock -n 9 && echo got; read -r go',
-         tree.runner.name, "--campaign", SLUG, "--mode", "send"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        [str(tmp_path / tree.runner.name), "--campaign", SLUG, "--mode", "send"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     try:
         assert cron.stdout is not None
         assert cron.stdout.readline() == b"got\n"
-        with pytest.raises(Refused, match=r"Process [0-9]+ on blast-test"):
+        with pytest.raises(Refused, match=rf"Process {cron.pid} on blast-test"):
             launcher(tree, LocalShell(shell)).start(tree.plan(), by="mara")
     finally:
         cron.kill()
