@@ -131,6 +131,9 @@ class Looking:
             self._bear_witness()
             if self.read_only:
                 return
+            if self.chain_trouble:  # what is there is evidence: nothing is added to it, and people are told
+                self._delivery(only=self.notified).deliver()
+                return
             before = self.store().head().seq
             found = self._runs().reconcile()
             if not self._tidied:  # later it finds this console's own runs, which nobody left open
@@ -138,6 +141,7 @@ class Looking:
                 self.store().purge_outbox(self.clock(), self.store().rules.outbox_kept_for)
             told, _ = self._delivery().deliver()
             self._unwritable = ""
+            self._heed_witness()  # copies that waited have been taken now
             if told or self.store().head().seq != before:
                 self.watch.refresh(("console", *self._recorders) if told else ("console",))
         except AuditUnavailable as error:  # looking goes on, under a banner
@@ -298,10 +302,12 @@ class Looking:
 
         return Decisions(self.store, self.identity, tuple(self._recorders), tuple(self._keepers))
 
-    def _delivery(self) -> "Delivery":
+    def _delivery(self, only: tuple[str, ...] | None = None) -> "Delivery":
         from opsconsole.delivery import Delivery
         from opsconsole.holding import hold_marks
 
         here = self.identity.environment
         marks = hold_marks(self._keepers, self.store, here)
-        return Delivery(self.store, {**self._recorders, **self._also_told, **marks}, self.clock, here)
+        recorders = {**self._recorders, **self._also_told, **marks}
+        told = {name: recorders[name] for name in (recorders if only is None else only)}
+        return Delivery(self.store, told, self.clock, here)

@@ -68,6 +68,7 @@ def test_what_matters_for_a_send_is_copied_to_the_host(world: World) -> None:
     assert verified["anchors"][0]["found"] == []
 
 
+@pytest.mark.slow
 def test_a_host_that_lost_its_records_is_shown_everywhere_until_somebody_accepts_it(world: World) -> None:
     an_event(world)
     anchors_of(world).unlink()
@@ -78,6 +79,7 @@ def test_a_host_that_lost_its_records_is_shown_everywhere_until_somebody_accepts
     assert "Whole: " in verified.stdout, "the store itself is in order"
     board = called(world, "board")
     (source,) = [s for s in board["sources"] if s["name"] == HOST]
+    assert not any("unanchored" in text for text in source["findings"]), "what waited was taken there meanwhile"
     assert any("host-lost-records" in text for text in source["findings"])
     assert any("host-lost-records" in line["says"] for line in called(world, "doctor"))
     assert call(world, "--read-only", "host", "accept", HOST, "--reason", "restored").exit_code == 3
@@ -89,6 +91,7 @@ def test_a_host_that_lost_its_records_is_shown_everywhere_until_somebody_accepts
     assert (refused.exit_code, "Nothing speaks against" in refused.stderr) == (3, True)
 
 
+@pytest.mark.slow
 def test_a_store_put_back_stops_every_action_and_verify_names_the_first_missing_record(world: World) -> None:
     store = store_of(world)
     earlier = store.with_name("earlier.db")
@@ -107,6 +110,12 @@ def test_a_store_put_back_stops_every_action_and_verify_names_the_first_missing_
     refused = call(world, "hold", "everything", "--reason", "no matter what")
     assert refused.exit_code == 3
     assert "isn't whole" in refused.stderr
+    assert call(world, "board").exit_code == 1, "looking goes on"
+    with sqlite3.connect(store) as db:
+        assert db.execute("SELECT max(seq) FROM audit").fetchone() == (last,), (
+            "and nothing is added to the evidence"
+        )
+    db.close()
     shutil.copyfile(later, store)
     assert call(world, "audit", "verify").exit_code == 0
 

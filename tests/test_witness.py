@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,15 +13,17 @@ from backends.blasthost.anchors import Anchors
 from opsconsole.audit.anchored import ACCEPTED
 from opsconsole.audit.chain import store_id
 from opsconsole.audit.outbox import Outbox
-from opsconsole.audit.records import AuditUnavailable, Event, Record
+from opsconsole.audit.records import AuditUnavailable, Event, Phase, Record
 from opsconsole.audit.rules import StoreRules
 from opsconsole.audit.store import AuditStore
 from opsconsole.delivery import Delivery
 from opsconsole.policy import Policy
 from opsconsole.ports import OutOfReach, Refused
-from opsconsole.runs import Identity
+from opsconsole.runs import Identity, Runs
 from opsconsole.witness import Witness
 from tests.blasthost.local import LocalSession, Tree
+from tests.domain.test_plan import plan as make_plan
+from tests.test_runs import Host
 
 KEY = bytes(range(32))
 ME = Identity("mara", "s-1", "prod")
@@ -140,6 +143,30 @@ def test_the_intent_is_on_the_host_before_the_host_is_asked_to_send(desk: Desk) 
     ]
     assert Outbox(desk.store).waiting() == [], "the newest copy stands for those before it"
     assert desk.restart().carrier_trouble(HOST) == ""
+
+
+def runs_on(desk: Desk, carrier: Host) -> Runs:
+    return Runs(lambda: desk.store, {HOST: carrier}, ME, lambda: desk.now, (), desk.witness.before_send)
+
+
+def test_a_carrier_is_asked_only_once_the_intent_is_known_elsewhere(desk: Desk) -> None:
+    carrier, known = Host(), []
+    carrier.on_start = lambda plan: known.extend(line for _, line in desk.witness.lines(HOST) if line)
+    runs_on(desk, carrier).start(replace(make_plan(), carrier=HOST))
+    (intent,) = [r for r in desk.store.search(action="send") if r.phase is Phase.INTENT]
+    assert [(line.seq, line.mac) for line in known] == [(intent.seq, intent.mac)]
+
+
+def test_a_refusal_of_the_witness_closes_the_intent_and_the_carrier_is_never_asked(desk: Desk) -> None:
+    desk.records(2)
+    desk.kept.unlink()
+    carrier = Host()
+    with pytest.raises(Refused, match="host-lost-records"):
+        runs_on(desk, carrier).start(replace(make_plan(), carrier=HOST))
+    assert carrier.starts == []
+    assert desk.store.unresolved() == []
+    newest = desk.store.search(action="send", limit=1)[0]
+    assert (newest.phase, newest.detail["result"]) == (Phase.OUTCOME, "not-started")
 
 
 def test_a_copy_that_comes_late_is_covered_by_a_newer_one(desk: Desk) -> None:
