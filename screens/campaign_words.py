@@ -75,7 +75,7 @@ def say_approved(verdict: Verdict, now: datetime) -> Text:
     approval, zone = verdict.approval, verdict.details.zone
     assert approval is not None
     counts = approval in verdict.approvals
-    text = Text("Approved: ", "bold")
+    text = Text().append("Approved: ", "bold")
     if approval.alone:
         text.append_text(safe(f"by nobody else, glass was broken by {approval.by}", 120, DANGER))
     else:

@@ -65,7 +65,7 @@ class ConfirmScreen(ModalScreen[tuple[str, str] | None]):
         with Vertical(id="box", classes="danger" if self.danger else ""):
             yield Static(self._where(), classes="where")
             yield Static(safe(self.confirmation.title, 160, "bold"))
-            yield Static("", id="ends")
+            yield Static("", id="ends", classes="" if self.ends else "none")
             with Vertical(id="reading", classes="step"):
                 yield from self._reading()
             with Vertical(id="typing", classes="step"):
@@ -93,7 +93,7 @@ class ConfirmScreen(ModalScreen[tuple[str, str] | None]):
 
     def _where(self) -> Text:
         """The environment, loud where it is dangerous, with the machine that answers; and which step it is."""
-        text = safe(f" {self.confirmation.environment} ", 60, LOUD if self.danger else CALM)
+        text = Text().append_text(safe(f" {self.confirmation.environment} ", 60, LOUD if self.danger else CALM))
         if self.live and self.live.identity and self.live.identity not in self.confirmation.environment:
             text.append_text(safe(f"  {self.live.identity}", 60, "bold"))
         return text.append(f"   step {self.step} of 2", "dim")

@@ -86,7 +86,7 @@ def say_others(verdict: Verdict | None, carrier: str, now: datetime, short: bool
 def _other(observation: Observation, verdict: Verdict | None, now: datetime, most: int) -> Text:
     zone = verdict.details.zone if verdict else ""
     seen = _ago(observation.observed_at, now) if observation.observed_at else "never heard"
-    text = safe(f"{observation.source}  ", 24, "bold")
+    text = Text().append_text(safe(f"{observation.source}  ", 24, "bold"))
     text.append_text(safe(observation.note or str(observation.says), 80))
     counts = observation.run.counts if observation.run else None
     if counts is not None:
@@ -104,7 +104,9 @@ def say_row(one: Unknown, fate: Fate | None, short: bool = False) -> Text:
     """All of one recipient, for the lines under the table; `short` without the message's id."""
     word, style = SAID[fate]
     decided = "not decided yet" if fate is None else f"you mean: {word}"
-    text = Text(f" row {one.row:,}  ", "bold").append_text(safe(one.who, 80)).append(f"   {decided}", style)
+    text = (
+        Text().append(f" row {one.row:,}  ", "bold").append_text(safe(one.who, 80)).append(f"   {decided}", style)
+    )
     text.append("\n journal   ", DIM).append_text(safe(one.why, 300))
     maillog = one.maillog or "nothing of this message"
     text.append("\n mail log  ", DIM).append_text(safe(maillog, 300, "" if one.maillog else CAUTION))
@@ -135,7 +137,7 @@ def short_id(message_id: str, width: int) -> str:
 
 
 def _title(name: str, about: str) -> Text:
-    return Text(f" {name}", "bold underline").append_text(safe(f"  {about}" if about else "", 80, DIM))
+    return Text(" ").append(name, "bold underline").append_text(safe(f"  {about}" if about else "", 80, DIM))
 
 
 def _ago(instant: datetime, now: datetime) -> str:

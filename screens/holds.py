@@ -83,7 +83,7 @@ class HoldsScreen(ConsoleScreen):
         words = (
             "Everything is held: nobody may send." if whole else f"{len(self.holds)} holds." if self.holds else ""
         )
-        text = safe(f" {words or 'No holds.'}", style="bold")
+        text = Text().append_text(safe(f" {words or 'No holds.'}", style="bold"))
         if host := self.host:
             others = "  ] next host" if len(self.console.host_names()) > 1 else ""
             text.append_text(safe(f"   b and B are about {host}{others}", 120, "dim"))
