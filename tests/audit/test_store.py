@@ -146,3 +146,14 @@ def test_importing_records_and_chain_loads_no_database_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_trigger_that_was_hollowed_out_is_put_back(path: Path) -> None:
+    with AuditStore(path, KEY, clock=ticking()) as store:
+        store.note(event())
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TRIGGER audit_no_delete")
+        db.execute("CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit WHEN 0 BEGIN SELECT 1; END")
+    AuditStore(path, KEY, clock=ticking()).close()
+    with closing(sqlite3.connect(path)) as db, pytest.raises(sqlite3.DatabaseError, match="append-only"):
+        db.execute("DELETE FROM audit")
