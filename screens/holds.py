@@ -59,6 +59,7 @@ class HoldsScreen(ConsoleScreen):
     def body(self) -> ComposeResult:
         yield Static("", id="summary")
         yield DataTable(id="holds", cursor_type="row")
+        yield Static("", id="why")
         yield Static("", id="untold")
 
     def on_mount(self) -> None:
@@ -116,8 +117,17 @@ class HoldsScreen(ConsoleScreen):
         table.clear(columns=True)
         for head, width in zip(heads, widths, strict=True):
             table.add_column(head, width=width)
+        if not rows:
+            self.query_one("#why", Static).update("")
         for row in rows:
             table.add_row(*(safe(text, width) for text, width in zip(row, widths, strict=True)))
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """All of the hold under the cursor: a column may have cut it."""
+        if 0 <= event.cursor_row < len(self.holds):
+            hold = self.holds[event.cursor_row]
+            text = safe(f" {hold.scope}, held by {hold.by or 'nobody known'} on {hold.where}: {hold.reason}", 600)
+            self.query_one("#why", Static).update(text)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Release the hold under the cursor, where it can be released from here."""

@@ -110,3 +110,24 @@ async def test_a_dry_run_that_fails_shows_its_troubles_as_text(stage: Stage) -> 
         assert "\x1b" not in text
         assert "anna@example.com" not in text
         assert "FAILED" in text
+
+
+async def test_one_key_goes_to_the_next_check_that_fails(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = (Outcome.PASS, Outcome.FAIL, Outcome.PASS, Outcome.WARN, Outcome.PASS)
+
+    def results(slug: str) -> Any:
+        for number, outcome in enumerate(outcomes):
+            title = f"check {number} with a title that is longer than twenty-eight cells"
+            yield Result(check_id=f"c{number}", title=title, topic="files", outcome=outcome, says="so it is")
+
+    monkeypatch.setattr(stage.console, "preflight", results)
+    async with stage.open((160, 50)) as pilot:
+        pilot.app.push_screen(PreflightScreen(SLUG))
+        await until(pilot, lambda: "longer than twenty-eight cells" in screen_text(pilot))
+        table = pilot.app.screen.query_one(DataTable)
+        await until(pilot, lambda: table.row_count == 5 and not pilot.app.screen.running)  # type: ignore[attr-defined]
+        seen = []
+        for key in ("n", "n", "n", "N"):
+            await pilot.press(key)
+            seen.append(table.cursor_row)
+        assert seen == [1, 3, 1, 3]
