@@ -84,3 +84,27 @@ def test_the_terminal_is_left_as_it_was(terminal: tuple[int, int]) -> None:
     hand(terminal[0], types("x"))
     typed_phrase("Type it: ", terminal[1])
     assert termios.tcgetattr(terminal[1]) == before
+
+
+def test_a_refused_paste_is_on_record_and_nothing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    from opsconsole.commands import common, keys
+    from opsconsole.safety import Confirmation
+
+    noted: list[tuple[str, ...]] = []
+
+    class Noting:
+        def note_refused_paste(self, *what: str) -> None:
+            noted.append(what)
+
+    def pasted(prompt: str) -> str:
+        raise Pasted
+
+    for stream in ("stdin", "stdout"):
+        monkeypatch.setattr(f"opsconsole.commands.common.sys.{stream}.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(common.click, "confirm", lambda *_, **__: True)
+    monkeypatch.setattr(keys, "typed_phrase", pasted)
+    asked = Confirmation(action="send", title="Send it", lines=(), phrase=PHRASE, environment="PROD", danger=True)
+    with pytest.raises(SystemExit) as left:
+        common.ask_twice(Noting(), "paul-simon-may12", asked)  # type: ignore[arg-type]
+    assert left.value.code == common.REFUSED
+    assert noted == [("paul-simon-may12", "send", "terminal")]
