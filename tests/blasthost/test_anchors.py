@@ -15,6 +15,7 @@ from opsconsole.audit.anchors import Line, parse, seal
 from opsconsole.audit.chain import Anchor, store_id
 from opsconsole.ports import OutOfReach, Refused, Trouble
 from tests.blasthost.local import LocalSession, Tree
+from tests.blasthost.shells import LocalShell
 from tests.support.blasthost import BlastTree
 
 KEY = bytes(range(32))
@@ -40,9 +41,9 @@ def file_of(tree: Tree) -> Path:
     return tree.state.parent / "anchors" / STORE
 
 
-@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
-def test_lines_are_kept_in_order_and_given_back_as_they_were(tree: Tree, shell: str) -> None:
-    host = keeper(tree, shell)
+def test_lines_are_kept_in_order_and_given_back_as_they_were(tree: Tree, shell: list[str]) -> None:
+    """In every shell that is somewhere /bin/sh, torn lines and all."""
+    host = Anchors(LocalShell(shell), tree.settings(), "blast-test")  # type: ignore[arg-type]
     assert host.anchors(STORE) == ()
     written = [line(seq, seq - 1 if seq > 1 else 0, environment="prod's ü") for seq in range(1, 8)]
     for text in written:
@@ -50,6 +51,14 @@ def test_lines_are_kept_in_order_and_given_back_as_they_were(tree: Tree, shell: 
     assert host.anchors(STORE) == tuple(written)
     assert host.anchors(STORE, 3) == tuple(written[-3:])
     assert file_of(tree).read_text() == "\n".join(written) + "\n"
+    with file_of(tree).open("a") as file:
+        file.write(written[0][:90])
+    host.put_anchor(STORE, line(9, 7))
+    with pytest.raises(Refused, match="acknowledged record 10, and its anchors end at 9"):
+        host.put_anchor(STORE, line(11, 10))
+    with pytest.raises(Refused, match="holds an anchor already"):
+        host.put_anchor(STORE, line(8))
+    assert host.anchors(STORE, 2) == (written[-1], line(9, 7))
     assert file_of(tree).stat().st_mode & 0o037 == 0, "nobody else writes it"
 
 
@@ -79,7 +88,9 @@ def test_a_host_that_lost_its_newest_lines_says_so_before_it_takes_another(tree:
     snapshot = file_of(tree).read_bytes()
     host.put_anchor(STORE, line(6, 5))
     file_of(tree).write_bytes(snapshot)
-    with pytest.raises(Refused, match=r"it acknowledged record 6, and its anchors end at 5.*host accept blast-test"):
+    with pytest.raises(
+        Refused, match=r"it acknowledged record 6, and its anchors end at 5.*host accept blast-test"
+    ):
         host.put_anchor(STORE, line(7, 6))
     assert host.anchors(STORE) == (line(5),)
 
@@ -93,13 +104,32 @@ def test_a_line_cut_short_by_a_full_disk_is_closed_and_passed_over(tree: Tree) -
     assert host.anchors(STORE) == (line(5), line(6, 5))
 
 
-def test_a_full_disk_is_no_acknowledgement(tree: Tree) -> None:
-    host = keeper(tree)
-    host.put_anchor(STORE, line(5))
-    file_of(tree).unlink()
-    os.symlink("/dev/full", file_of(tree))
+def test_a_full_disk_is_no_acknowledgement_and_leaves_no_half_line_behind(tree: Tree) -> None:
+    full = keeper(tree, prefix=("/bin/sh", "-c", "trap '' XFSZ; ulimit -f 2; exec \"$@\"", "sh"))
+    written = [line(1), line(2, 1)]
+    for text in written:
+        full.put_anchor(STORE, text)
+    while file_of(tree).stat().st_size < 1024:
+        written.append(line(len(written) + 1, len(written)))
+        try:
+            full.put_anchor(STORE, written[-1])
+        except Trouble:
+            break
+    assert not file_of(tree).read_text().endswith("\n"), "the disk took a part of the last one"
     with pytest.raises(Trouble, match="can't be read or written"):
-        host.put_anchor(STORE, line(6, 0))
+        full.put_anchor(STORE, written[-1])
+    roomy = keeper(tree)
+    roomy.put_anchor(STORE, written[-1])
+    assert roomy.anchors(STORE) == tuple(written)
+
+
+def test_only_a_file_is_written_to(tree: Tree) -> None:
+    file_of(tree).parent.mkdir()
+    file_of(tree).symlink_to("/dev/full")
+    with pytest.raises(Trouble, match="can't be read or written"):
+        keeper(tree).put_anchor(STORE, line(1))
+    with pytest.raises(Trouble, match="can't be read or written"):
+        keeper(tree).anchors(STORE)
 
 
 def test_what_cannot_be_read_is_never_taken_for_empty(tree: Tree) -> None:
@@ -182,9 +212,7 @@ def test_over_a_real_connection(tmp_path: Path, session: HostSession) -> None:
 def test_only_what_was_written_with_the_key_is_a_line() -> None:
     good = line(5, 3, machine="a1b2")
     read = parse(good, KEY)
-    assert read == Line(
-        store=STORE, seq=5, mac=f"{5:064x}", utc=NOW, environment="prod", after=3, machine="a1b2"
-    )
+    assert read == Line(store=STORE, seq=5, mac=f"{5:064x}", utc=NOW, environment="prod", after=3, machine="a1b2")
     edited = [
         good.replace('"seq":5', '"seq":4'),
         good.replace('"after":3', '"after":0'),

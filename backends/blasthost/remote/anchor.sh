@@ -30,7 +30,7 @@ add() {
     mkdir -p "$folder" 2>/dev/null && [ -r "$folder" ] && [ -x "$folder" ] || return 3
     new=no
     [ -e "$file" ] || new=yes
-    lock && [ -r "$file" ] || return 3
+    lock && [ -f "$file" ] && [ -r "$file" ] || return 3
     if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then
         echo ' torn' >&8 || return 3
     fi
