@@ -3,11 +3,11 @@
 import getpass
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opsconsole.board import Board, assemble
 from opsconsole.config import Loaded, duration
@@ -77,7 +77,7 @@ def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], dateti
         clock=clock,
         policy=loaded.policy,
         machine=lambda name: console.machine(name),
-        connected=lambda name: console.connection(name).get("since"),
+        connected=lambda name: _connected_since(console.connection(name)),
         told=tuple(told),
     )
     console = Console(
@@ -97,6 +97,10 @@ def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], dateti
         witness=witness,
     )
     return console
+
+
+def _connected_since(connection: Mapping[str, Any]) -> object:
+    return connection.get("since") if connection.get("state") == "connected" else None
 
 
 def open_store(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> "AuditStore":

@@ -51,8 +51,8 @@ class Witness:
     """One for a console; safe for several threads.
 
     `machine` tells what identifies a keeper's machine, "" when not known yet; `connected` gives a value that
-    changes with each new connection to it; `told` names the outbox destinations that hear of a store that isn't
-    whole.
+    changes with each new connection to it, None while there is none; `told` names the outbox destinations that hear
+    of a store that isn't whole.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Witness:
         clock: Callable[[], datetime],
         policy: Policy,
         machine: Callable[[str], str] = lambda name: "",
-        connected: Callable[[str], object] = lambda name: None,
+        connected: Callable[[str], object] = lambda name: True,
         told: tuple[str, ...] = (),
     ) -> None:
         self._keepers, self._store, self._identity = dict(keepers), store, identity
@@ -90,7 +90,12 @@ class Witness:
         }
 
     def _putter(self, keeper: str) -> Callable[[Anchor], None]:
-        return lambda head: self._put(keeper, head)
+        def put(head: Anchor) -> None:
+            if self._connected(keeper) is None:  # its watch tries to reach it; here nobody should wait for that
+                raise OutOfReach(f"{keeper} isn't connected", "The copy waits.", "It is tried again by itself.")
+            self._put(keeper, head)
+
+        return put
 
     # What is known.
 
@@ -147,7 +152,7 @@ class Witness:
         if walk:
             self._walk()
         for name in self._keepers:
-            if self._epoch(name) != self._compared_over.get(name, ()):
+            if self._connected(name) is not None and self._epoch(name) != self._compared_over.get(name, ()):
                 self.compare(name)
         if tell:
             self._tell()

@@ -39,7 +39,8 @@ class Desk:
         self.tree = Tree(root / "host")
         self.session = LocalSession()
         self.keeper = Switch(Anchors(self.session, self.tree.settings(), HOST))  # type: ignore[arg-type]
-        self.machine, self.line = "a1b2c3", 1
+        self.machine = "a1b2c3"
+        self.line: int | None = 1  # which connection to it this is, None while there is none
         self.store = self.open()
         self.witness = self.console()
 
@@ -403,6 +404,17 @@ def test_a_host_is_compared_again_over_each_new_connection_and_not_in_between(de
     desk.line = 2
     witness.look()
     assert "holds no anchor" in witness.carrier_trouble(HOST)
+
+
+def test_nobody_waits_for_a_host_that_is_not_connected(desk: Desk) -> None:
+    desk.record()
+    desk.line = None
+    asked = len(desk.session.execs)
+    desk.witness.look()
+    assert desk.deliver() == (0, 1)
+    assert len(desk.session.execs) == asked
+    desk.line = 2
+    assert desk.deliver() == (1, 0)
 
 
 def test_nothing_is_accepted_that_nothing_speaks_against(desk: Desk) -> None:
