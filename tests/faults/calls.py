@@ -30,6 +30,7 @@ CALLS = {
     21: Call("access", (PATH,)),
     33: Call("dup2", (FD,)),
     44: Call("sendto", (FD,)),
+    45: Call("recvfrom", (FD,)),
     59: Call("execve", (PATH,)),
     72: Call("fcntl", (FD,)),
     73: Call("flock", (FD,)),
