@@ -27,6 +27,7 @@ from opsconsole.settings import BlastHost
 _QUEUED = re.compile(r"in (\d+) Requests?")
 _RECENT_NS = 2 * 10**9
 GREATEST = 2**63  # of what a kernel tells in signed numbers
+LAST_SECOND = 2.0e11  # of the year 8307: later ones are no dates here
 _KINDS = {str(kind): kind for kind in Kind}
 
 
@@ -209,13 +210,19 @@ def host_facts(
 
 
 def clock(raw: Mapping[str, Any], before: float, after: float) -> tuple[float, float]:
-    """(offset, half width): host minus console, from the console's readings around the exchange.
+    """(offset, half width): host minus console, from the console's readings around the exchange. Raises BadAnswer.
 
     The script read its clock first and then worked for `took` seconds, which are no part of the journey.
     """
-    last = max(after - float(raw["took"]), before)
-    grain = float(raw.get("clock_grain", 0.0))  # of a host that tells whole seconds only
-    return float(raw["clock"]) - (before + last) / 2, (last - before + grain) / 2
+    try:
+        told, took, grain = (float(raw.get(name, 0.0)) for name in ("clock", "took", "clock_grain"))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadAnswer(f"its clock can't be read ({type(error).__name__})") from error
+    if not (abs(told) < LAST_SECOND and 0 <= took < LAST_SECOND and 0 <= grain < LAST_SECOND):
+        raise BadAnswer("its clock shows no time there is")
+    last = max(after - took, before)
+    # The grain is that of a host which tells whole seconds only.
+    return told - (before + last) / 2, (last - before + grain) / 2
 
 
 def _broken(slug: str, why: str) -> FolderFacts:
