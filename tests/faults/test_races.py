@@ -106,7 +106,7 @@ def judge(
 def test_of_fifty_consoles_at_one_instant_one_sends(
     tree: BlastTree, tmp_path: Path, same_plan: bool, bounded: int, full: int
 ) -> None:
-    """Every console has its own records and its own way to the host, and confirms the same plan or one of its own."""
+    """Every console has its own records and its own way to the host, and confirms one plan or one of its own."""
     rounds, wrong, lost = size(bounded, full), [], 0
     with ExitStack() as stack:
         desks = [Desk(tmp_path / f"desk{n}", f"op{n}", ShellHost(), tree.settings) for n in range(CONSOLES)]
