@@ -108,8 +108,7 @@ class Decisions:
     def _news(self, action: str, verdict: Verdict, reason: str, detail: dict[str, Any]) -> tuple[Outgoing, ...]:
         if action not in STATUS_OF:
             return ()
-        store = self._store()
-        key = f"{verdict.slug}:{action}:{store.head().seq + 1}"
+        key = f"{verdict.slug}:{action}:{secrets.token_hex(8)}"
         payload = {
             "environment": self._identity.environment,
             "slug": verdict.slug,
@@ -121,7 +120,7 @@ class Decisions:
             "session": self._identity.session,
             **({"due": detail["due"], "zone": detail["zone"]} if action == "reschedule" else {}),
         }
-        return tuple(Outgoing(name, key, payload) for name in self._destinations)
+        return tuple(Outgoing(name, f"{name}:{key}", payload) for name in self._destinations)
 
 
 def _content(verdict: Verdict) -> Content:

@@ -441,6 +441,15 @@ def test_decisions_are_words_of_the_console_and_reach_the_dashboard(store: Audit
     assert [i.payload["decided"] for i in Outbox(store).waiting()] == ["mark", "cancel", "reschedule"]
 
 
+def test_each_dashboard_hears_of_each_decision(store: AuditStore) -> None:
+    decisions = Decisions(lambda: store, ME, ("dashboard", "ledger"))
+    before = verdict(dashboard(), host())
+    decisions.cancel(before, "sold out")
+    decisions.cancel(before, "sold out, again")
+    told = sorted((i.destination, str(i.payload["reason"])) for i in Outbox(store).waiting())
+    assert told == sorted((name, why) for name in ("dashboard", "ledger") for why in ("sold out", "sold out, again"))
+
+
 def test_a_hold_on_everything_binds_campaigns_the_store_never_heard_of(store: AuditStore) -> None:
     def status() -> Status:
         reports = {o.source: _report(o) for o in (dashboard(), host())}
