@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opsconsole.ports import MaybeStarted, Started
-from tests.faults.hosts import RECIPIENTS, case, wrong_after
+from tests.faults.hosts import case, wrong_after
 from tests.faults.support import report, seed, size
 from tests.faults.sweep import Point, some
 
@@ -35,7 +35,7 @@ def test_a_start_cut_after_any_byte(tmp_path: Path) -> None:
             found.append(f"{point}: a host that can be asked left it open: {answer}")
         left[f"{point.call}: {'started' if isinstance(answer, Started) else 'refused'}"] += 1
         one.until_quiet()
-        found += [f"{point}: {what}" for what in wrong_after(one, answer, lambda one=one: one.mailed, RECIPIENTS)]
+        found += [f"{point}: {what}" for what in wrong_after(one, answer, lambda one=one: one.mailed)]
         one.until_quiet()
         shutil.rmtree(one.tree.root)
     print(f"bytes there={there} back={back}: {dict(left)}")

@@ -35,7 +35,7 @@ def test_a_start_spoiled_at_every_file_system_call(tmp_path: Path, fault: str) -
         fires += one.fired
         state = one.state()
         left[str(state.says) if state else "nothing"] += 1
-        found += [f"{point}: {what}" for what in wrong_after(one, answer, lambda one=one: one.mailed, RECIPIENTS)]
+        found += [f"{point}: {what}" for what in wrong_after(one, answer, lambda one=one: one.mailed)]
         one.until_quiet()
         if any(times > 1 for times in one.mailed.values()):
             found.append(f"{point}: twice: {one.mailed}")
