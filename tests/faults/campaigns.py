@@ -85,7 +85,7 @@ class Case:
 
     def __str__(self) -> str:
         return (
-            f"{self.slug}: {len(self.people)} people, {self.barred or 'approved'}, {self.fault} after {self.after}, "
+            f"{self.slug}: {len(self.people)} rows, {self.barred or 'approved'}, {self.fault} after {self.after}, "
             f"{self.consoles} consoles, cron={self.cron}, heals={self.heals}: ended as {self.ended_as}"
         )
 

@@ -84,9 +84,10 @@ free_kb() {
     df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'
 }
 
-# able: nobody sends it now, and this machine can. Leaves in `way` how a process outlives the session.
+# able: nobody sends it now (which may be `looked` at before), and this machine can. In `way` how a process outlives the session.
 able() {
-    pid=$(sender)
+    pid=''
+    [ "${looked:-}" = yes ] || pid=$(sender)
     [ -z "$pid" ] || { refuse process "$pid"; return 1; }
     [ -f "$runner" ] && [ -x "$runner" ] || { refuse runner "$runner"; return 1; }
     for place in "$home" "$logs"; do

@@ -92,6 +92,9 @@ main() {
     [ "$attempt" = 1 ] || released "$home/$((attempt - 1))" || { refuse attempt-gap "$attempt"; return; }
     alone || return 0
     seize || return 0
+    # Who of ours comes from here on finds the lock taken; who came since the look above has it again, to get a name.
+    [ -z "$(sender)" ] || { exec 9>&-; alone || return 0; seize || return 0; }
+    looked=yes
     able || return 0
     different=$(differences)
     [ -z "$different" ] || { echo "$different"; refuse stale; return; }
