@@ -41,7 +41,7 @@ def parse(lines: Iterable[str]) -> RunFact | None:
                 unread.append(name)
             case "OUT", [length, seconds, content] if _NUMBER.fullmatch(length) and _NUMBER.fullmatch(seconds):
                 size, mtime, tail = int(length), int(seconds), _decode(content)
-            case "BEAT", [seconds, now]:
+            case "BEAT", [seconds, now] if _NUMBER.fullmatch(seconds) and _NUMBER.fullmatch(now):
                 beat, read = int(seconds), int(now)
             case (("RELEASED" | "BUSY" | "ABANDONED"), []):
                 flags.add(kind)
