@@ -19,7 +19,7 @@ from tests.drills.test_drill_01_paul_simon import addresses
 from tests.support.blasthost import until
 from tests.support.world import RealWorld, rehearse
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SLUG, AUDIENCE = "fleet-week-parking", 377
 WINNER = re.compile(r"claimed by (\S+)( \(.*\))? (from|on) \S+ at 20\d\d-\d\d-\d\d")

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from opsconsole.verdict import Status
 from tests.drills.test_drill_01_paul_simon import addresses
 from tests.support.blasthost import until
+from tests.support.operator import before_the_screens
 from tests.support.sshd import descendants
 from tests.support.world import RealWorld, rehearse
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SLUG, AUDIENCE = "fleet-week-parking", 377
 
@@ -126,3 +128,20 @@ def test_closed_as_it_is_nobody_else_gets_it_and_the_board_is_quiet(broken: Real
     assert (told["status"], told["group"]) == ("PARTIAL", "Done")
     assert broken.command("send-rest", SLUG, "--reason", "x", "--confirm", f"{SLUG} 1").code == 3
     assert broken.sent_to() == before
+
+
+async def test_on_the_screen_the_rest_is_sent_with_two_confirmations(broken: RealWorld) -> None:
+    before, told = broken.sent_to(), doubt(broken)
+    typed = phrase(broken, "send-rest")
+
+    async with before_the_screens(broken) as operator:
+        await operator.finds(SLUG)
+        await operator.is_told(SLUG, Status.IN_DOUBT)
+        await operator.press("D")
+        await operator.sees("who got it", f"{told['unknown_total']} unknown", f"{told['unsent']:,}")
+        assert broken.sent_to() == before
+        await operator.press("E")
+        await operator.confirms(typed, "the runner died")
+        await operator.until(lambda: len(broken.sent_to()) == len(before) + told["unsent"])
+
+    assert set(broken.sent_to().values()) == {1}

@@ -58,7 +58,7 @@ class Proxy:
         self._sockets.clear()
 
     def after(self, way: Way, count: int, act: Callable[[], object]) -> None:
-        """Once exactly `count` more bytes have gone `way`, over all connections: `act`, before the next one goes."""
+        """Once exactly `count` more bytes have gone `way`, over all connections: `act`, before the next goes."""
         with self._passing:
             self._traps[way] = (count, act)
 
