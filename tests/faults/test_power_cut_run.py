@@ -59,7 +59,7 @@ def recorded(folder: Path, peer: SmtpPeer) -> Case:
 
 
 def left_of(one: Case, unsynced: str = " ") -> tuple[int, list[Left]]:
-    """Of the records of runs only: nothing else counts afterwards. `unsynced` is a file or folder that nobody syncs."""
+    """Of the records of runs only: nothing else counts afterwards. `unsynced`: a file or folder nobody syncs."""
     runs = str(one.tree.runs)
     of_runs = [
         call
