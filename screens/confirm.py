@@ -13,9 +13,10 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
+from opsconsole.deliberate import Guard
 from opsconsole.safety import Confirmation
 from opsconsole.schedule import say_span
-from screens.deliberate import DeliberateButton, Guard, Pasted, TypedInput
+from screens.deliberate import DeliberateButton, Pasted, TypedInput
 from screens.safe import safe
 from screens.whereabouts import Whereabouts
 

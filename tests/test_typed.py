@@ -2,6 +2,8 @@
 
 import os
 import pty
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from opsconsole.commands.keys import Pasted, typed_phrase
-from screens.deliberate import SETTLE
+from opsconsole.deliberate import SETTLE
 
 PHRASE = "paul-simon-may12 2601"
 READ = 2 * SETTLE  # seconds in which somebody has read the question
@@ -108,3 +110,9 @@ def test_a_refused_paste_is_on_record_and_nothing_goes_on(monkeypatch: pytest.Mo
         common.ask_twice(Noting(), "paul-simon-may12", asked)  # type: ignore[arg-type]
     assert left.value.code == common.REFUSED
     assert noted == [("paul-simon-may12", "send", "terminal")]
+
+
+def test_asking_on_a_terminal_loads_no_screens() -> None:
+    code = "import sys, opsconsole.commands.keys; print('textual' in sys.modules or 'screens' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.strip() == "False"

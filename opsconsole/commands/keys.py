@@ -8,10 +8,8 @@ import termios
 import time
 import tty
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from screens.deliberate import Guard
+from opsconsole.deliberate import Guard
 
 PASTE_ON, PASTE_OFF, PASTE = "\x1b[?2004h", "\x1b[?2004l", "\x1b[200~"
 LOOK_EVERY = 0.1  # seconds without a key after which the guard hears that nobody sleeps
@@ -26,8 +24,6 @@ def typed_phrase(prompt: str, fd: int | None = None, clock: Callable[[], float] 
 
     `fd` is a terminal, standard input by default. What was typed ahead of the question is thrown away.
     """
-    from screens.deliberate import Guard
-
     fd = sys.stdin.fileno() if fd is None else fd
     before = termios.tcgetattr(fd)
     try:
@@ -43,7 +39,7 @@ def typed_phrase(prompt: str, fd: int | None = None, clock: Callable[[], float] 
         _say(PASTE_OFF + "\n")
 
 
-def _read(fd: int, guard: "Guard", clock: Callable[[], float]) -> str:
+def _read(fd: int, guard: Guard, clock: Callable[[], float]) -> str:
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     text = ""
     while True:

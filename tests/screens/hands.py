@@ -5,7 +5,7 @@ from typing import Any
 from textual import events
 from textual.pilot import Pilot
 
-from screens.deliberate import SETTLE
+from opsconsole.deliberate import SETTLE
 
 
 async def type_text(pilot: Pilot[Any], text: str) -> None:

@@ -8,9 +8,9 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
+from opsconsole.deliberate import SETTLE
 from opsconsole.safety import Confirmation
 from screens.confirm import ConfirmScreen
-from screens.deliberate import SETTLE
 from tests.screens.hands import key_at, settle, type_text
 
 PHRASE = "paul-simon-may12 2601"

@@ -12,9 +12,9 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
+from opsconsole.deliberate import ASLEEP, SETTLE, Guard
 from screens.asking import notice
 from screens.confirm import ConfirmScreen
-from screens.deliberate import ASLEEP, SETTLE, Guard
 from screens.messages import BoardChanged
 from screens.whereabouts import Whereabouts, whereabouts
 from screens.widgets.aside import Aside

@@ -8,10 +8,10 @@ from textual.pilot import Pilot
 
 from opsconsole import wiring
 from opsconsole.config import load
+from opsconsole.deliberate import REPEAT
 from opsconsole.verdict import Status
 from screens.app import OpsConsoleApp
 from screens.confirm import ConfirmScreen
-from screens.deliberate import REPEAT
 from tests.screens.hands import settle, type_text
 from tests.screens.stage import screen_text
 from tests.support.world import RealWorld
