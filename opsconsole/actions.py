@@ -249,7 +249,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.CHANGE,
         role="operator",
         needs_reason=True,
-        rule=against.not_started,
+        rule=against.movable,
         command="reschedule",
     ),
     Action(

@@ -48,7 +48,21 @@ def releasable(verdict: Verdict) -> str:
 
 
 def not_yet_sent(verdict: Verdict) -> str:
-    return not_started(verdict) or not_done(verdict)
+    return movable(verdict) or not_done(verdict)
+
+
+def movable(verdict: Verdict) -> str:
+    """Against another due time, or none: what a run may have done isn't undone by that. Says what to do instead."""
+    if verdict.status is Status.IN_DOUBT:
+        return (
+            "It is IN DOUBT: it may have been sent to some. See who got it (doubt), then settle the unknown, "
+            "send the rest, or close it."
+        )
+    if verdict.status is Status.CLAIMED:
+        return (
+            "It is CLAIMED: a run is about to start, or was left behind. Give the claim back first (release-claim)."
+        )
+    return not_started(verdict)
 
 
 def not_started(verdict: Verdict) -> str:

@@ -7,9 +7,9 @@ import pytest
 
 from opsconsole.actions import ACTIONS, BY_ID, ROLES, Context, Danger, Place, authorize
 from opsconsole.cli import COMMANDS
-from opsconsole.observation import Says
+from opsconsole.observation import RunWord, Says
 from opsconsole.settings import Role
-from tests.domain.words import HOLD, dashboard, host, verdict
+from tests.domain.words import HOLD, NOW, dashboard, host, verdict
 
 ACTING = [action for action in ACTIONS if action.danger is not Danger.LOOK]
 MAILING = {"send", "send-rest", "resume"}
@@ -66,3 +66,18 @@ def test_what_was_closed_is_not_taken_up_again() -> None:
     for action in ("settle", "send-rest", "close"):
         context = Context(role="admin", read_only=False, verdict=replace(broken, closed=True))
         assert "closed" in BY_ID[action].disabled_reason(context)
+
+
+@pytest.mark.parametrize(
+    ("says", "instead"), [(Says.STARTED, ("doubt", "settle", "close")), (Says.CLAIMED, ("release-claim",))]
+)
+@pytest.mark.parametrize("action", ["reschedule", "cancel"])
+def test_what_a_run_may_have_done_is_neither_moved_nor_called_off_and_it_says_what_to_do_instead(
+    says: Says, instead: tuple[str, ...], action: str
+) -> None:
+    broken = verdict(dashboard(), host(says, run=RunWord(started_at=NOW, claimed_at=NOW)))
+    reason = BY_ID[action].disabled_reason(Context(role="admin", read_only=False, verdict=broken))
+    assert broken.status in reason
+    for step in instead:
+        assert step in reason
+        assert step in broken.next_steps
