@@ -4,6 +4,7 @@ import getpass
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -114,7 +115,21 @@ def open_store(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> "Audi
 
         password = Secret(audit.password, "audit store's password").reveal()
     place = audit.url or store_path(loaded)
-    return AuditStore(place, audit_key(loaded), clock=clock, rules=store_rules(loaded), password=password)
+    store = AuditStore(place, audit_key(loaded), clock=clock, rules=store_rules(loaded), password=password)
+    if store.put_back:
+        _tell_put_back(loaded, store)
+    return store
+
+
+def _tell_put_back(loaded: Loaded, store: "AuditStore") -> None:
+    """What keeps records append-only was off, and is on again: that stays open until somebody has looked."""
+    from opsconsole.audit.records import PROTECTION_OFF, AuditUnavailable
+    from opsconsole.ports import Refused
+    from opsconsole.runs import Identity
+
+    identity = Identity(loaded.settings.operator.name or getpass.getuser(), "", loaded.name)
+    with suppress(AuditUnavailable, Refused):  # a store that takes no record has a finding of its own
+        store.intent(identity.event(PROTECTION_OFF, put_back=list(store.put_back)))
 
 
 def audit_key(loaded: Loaded) -> bytes:

@@ -22,6 +22,8 @@ from opsconsole.ports import AnchorKeeper, OutOfReach, Refused, Trouble
 from opsconsole.runs import Identity
 
 NOTHING_SENT = "Nothing was sent."
+NEWEST = 200
+"""So many lines of a keeper are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +170,7 @@ class Witness:
         # In this order: what is acknowledged is there already, and what is there is in the store already.
         acknowledged = self._acknowledged(name, since)
         try:
-            texts = self._keepers[name].anchors(here)
+            texts = self._keepers[name].anchors(here, NEWEST)
         except Trouble as error:
             with self._lock:
                 before = self._compared.get(name, Compared(keeper=name))
@@ -184,6 +186,7 @@ class Witness:
             keeper=name,
             acknowledged=acknowledged,
             machine=self._machine(name),
+            whole=len(texts) < NEWEST,
         )
         lines = [line for text in texts if (line := parse(text, store.key))]
         one = Compared(keeper=name, found=found, held=lines[-1].seq if lines else 0, lines=len(texts))

@@ -114,12 +114,14 @@ def compare(
     keeper: str,
     acknowledged: int = 0,
     machine: str = "",
+    whole: bool = False,
 ) -> tuple[Contradiction, ...]:
     """Everything the newest lines of `keeper` (oldest first) and the store can't both be right about.
 
     `head` must have been read after the lines, and `acknowledged`, the newest seq the keeper confirmed, before
     them: else an honest writer in between would look like a liar. `mac_of` gives the MACs of records that are
-    there. `machine` is what the keeper is now, "" when not known.
+    there. `machine` is what the keeper is now, "" when not known. With `whole`, `texts` are all it has, so that the
+    first of them must have been its first.
     """
     found: list[Contradiction] = []
     lines: list[Line] = []
@@ -133,6 +135,12 @@ def compare(
         else:
             found += _order(lines[-1], line, keeper) if lines else ()
             lines.append(line)
+    if whole and lines and lines[0].after:
+        why = (
+            f"{keeper} lost records: its first anchor, of record {lines[0].seq}, says that {lines[0].after} "
+            "had been acknowledged before"
+        )
+        found.append(_keeper(lines[0].after, why))
     found += _against_store(lines, head, mac_of, keeper)
     last = lines[-1].seq if lines else 0
     if last < acknowledged:

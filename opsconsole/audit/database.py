@@ -53,6 +53,16 @@ class Database(Protocol):
         """How many rows claim a place up to `total`, or none that can be reached by counting."""
         ...
 
+    def damage(self) -> tuple[int | None, str]:
+        """What lets a look at sound rows miss some, or change what is written: an index that lacks a record, a
+        trigger that isn't ours. The seq it is about, None when of no single one; "" when there is nothing."""
+        ...
+
+    @property
+    def put_back(self) -> tuple[str, ...]:
+        """The triggers that had to be made again when it was opened: what keeps records append-only was off."""
+        ...
+
     def contains(self, column: ColumnElement[str], word: str) -> ColumnElement[bool]:
         """Whether a text holds a word, whatever its (ASCII) case."""
         ...

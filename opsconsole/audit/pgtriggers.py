@@ -57,6 +57,18 @@ SELECT t.tgname, p.prosrc FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE t.tgrelid = to_regclass('audit') AND t.tgenabled = 'A' AND NOT t.tgisinternal
 """
 
+_OTHERS = """
+SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND (
+  tgrelid = to_regclass('outbox') OR (tgrelid = to_regclass('audit') AND tgname NOT IN :ours))
+UNION ALL
+SELECT rulename FROM pg_rewrite WHERE ev_class IN (to_regclass('audit'), to_regclass('outbox'))
+""".replace(":ours", str(tuple(FUNCTIONS)))
+
+
+def planted(connection: Connection) -> list[str]:
+    """Triggers and rules on the tables that are none of ours: each may change or swallow what is written."""
+    return [str(name) for (name,) in connection.exec_driver_sql(_OTHERS).all()]
+
 
 def missing(connection: Connection) -> set[str]:
     """Tables that aren't there, and triggers that aren't there, are off, or aren't ours word for word."""

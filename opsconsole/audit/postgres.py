@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from opsconsole.audit.chain import Row
 from opsconsole.audit.database import COLUMNS, NOTHING_SENT
-from opsconsole.audit.pgtriggers import TURN, build, missing
+from opsconsole.audit.pgtriggers import TURN, build, missing, planted
 from opsconsole.audit.records import AuditUnavailable
 
 try:
@@ -52,6 +52,7 @@ class PostgresServer:
         host = url.host or url.query.get("host") or "its local socket"
         self.place = f"postgresql://{host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
         self._busy_ms = max(1, round(busy_seconds * 1000))
+        self.put_back: tuple[str, ...] = ()
         with self._guard("opened"):
             self._engine = self._connect(url.set(drivername="postgresql+psycopg"), busy_seconds, hidden)
             try:
@@ -117,7 +118,8 @@ class PostgresServer:
                 return
         with self._engine.begin() as connection:
             connection.exec_driver_sql(_TURN)
-            if missing(connection):  # or another console was first
+            if lacking := missing(connection):  # or another console was first
+                self.put_back = tuple(sorted(lacking)) if "audit" not in lacking else ()
                 build(connection)
 
     @contextmanager
@@ -159,6 +161,14 @@ class PostgresServer:
             cursor = connection.cursor()
             cursor.execute(statement, values)
             return list(cursor.fetchall())
+
+    def damage(self) -> tuple[int | None, str]:
+        with self.reading() as connection:
+            found = planted(connection)
+        said = (
+            f"{', '.join(found)} in the database is none of ours, and may change what is written" if found else ""
+        )
+        return None, said
 
     def contains(self, column: ColumnElement[str], word: str) -> ColumnElement[bool]:
         escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -16,6 +16,9 @@ RESOLVED = "resolve"
 CLOCK_EXPLAINED = "clock-explained"
 """The action of the note by which somebody says why the clock went back; what is older counts no more."""
 
+PROTECTION_OFF = "protection-off"
+"""The action of the intent that says, until somebody resolves it, that triggers were missing when it was opened."""
+
 NAMES_KEPT = frozenset(
     {"operator", "operators", "approver", "approved_by", "planner", "planned_by", "requested_by", "confirmed_by"}
     | {"by", "from", "reply_to", "sender"}

@@ -1,6 +1,7 @@
 """The audit store in a SQLite file, so that what it acknowledges survives a power cut."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -28,6 +29,8 @@ _PAGE = f"SELECT {COLUMNS} FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq LI
 # Rows no honest writer makes: they can't be reached by walking 1, 2, 3 …, so they are counted apart.
 _COUNT = "SELECT count(*) FROM audit WHERE typeof(seq) <> 'integer' OR seq <= ?"
 
+_ACTING = "SELECT name, sql FROM sqlite_master WHERE type IN ('trigger', 'view')"
+
 
 class SqliteFile:
     """A file of mode 0600 with the tables and triggers in it. One that can only be read opens too."""
@@ -36,7 +39,7 @@ class SqliteFile:
         self.path = path
         self.place = str(path)
         self._busy_seconds = busy_seconds
-        self._engine = open_engine(path, busy_seconds)
+        self._engine, self.put_back = open_engine(path, busy_seconds)
         self._writer = self._engine.execution_options(writes=True)
         self._reserve = Reserve(path.with_suffix(".reserve"))
         self._reserve.keep()
@@ -69,6 +72,18 @@ class SqliteFile:
     def count(self, total: int) -> int:
         with guard(self.path, "read"), closing(raw_connection(self.path, self._busy_seconds)) as connection:
             return int(connection.execute(_COUNT, (total,)).fetchone()[0])
+
+    def damage(self) -> tuple[int | None, str]:
+        with guard(self.path, "read"), closing(raw_connection(self.path, self._busy_seconds)) as connection:
+            connection.text_factory = as_it_is
+            said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            planted = [str(name) for name, sql in connection.execute(_ACTING) if not _ours(name, sql)]
+        if said != "ok":
+            row = re.match(r"row (\d+) missing from index", said)
+            return (int(row[1]) if row else None), f"the file doesn't agree with itself: {said}"
+        if planted:
+            return None, f"{', '.join(planted)} in the file is none of ours, and may change what is written"
+        return None, ""
 
     def contains(self, column: ColumnElement[str], word: str) -> ColumnElement[bool]:
         return column.contains(word, autoescape=True)
@@ -122,8 +137,9 @@ def _next_step(path: Path, cause: str) -> str:
     return f"Look at: ls -ld '{path}' '{path.parent}'; opsconsole doctor"
 
 
-def open_engine(path: Path, busy_seconds: float) -> Engine:
-    """An engine whose every connection holds PRAGMAS, on a file with the tables and triggers in it.
+def open_engine(path: Path, busy_seconds: float) -> tuple[Engine, tuple[str, ...]]:
+    """An engine whose every connection holds PRAGMAS, on a file with the tables and triggers in it; and which
+    triggers its records had been without.
 
     AuditUnavailable when it can't be opened.
     """
@@ -143,7 +159,7 @@ def open_engine(path: Path, busy_seconds: float) -> Engine:
         except BaseException:
             engine.dispose()
             raise
-        return engine
+        return engine, tuple(sorted(missing)) if "audit" not in missing else ()
 
 
 def _make_private(path: Path) -> None:
@@ -183,10 +199,14 @@ def _statement(name: str) -> str:
     return f"CREATE TRIGGER {name} {TRIGGERS[name]}"
 
 
+def _ours(name: str, sql: str) -> bool:
+    return name in TRIGGERS and sql == _statement(name)
+
+
 def _missing(connection: Connection) -> set[str]:
     """Tables that aren't there, and triggers that aren't there or aren't ours word for word."""
     found = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
-    sound = {name for name, sql in found if name in TRIGGERS and sql == _statement(name)}
+    sound = {name for name, sql in found if _ours(name, sql)}
     return ({"audit", "outbox"} - set(inspect(connection).get_table_names())) | (set(TRIGGERS) - sound)
 
 

@@ -103,6 +103,11 @@ class AuditStore:
     def now(self) -> datetime:
         return self._clock().astimezone(UTC)
 
+    @property
+    def put_back(self) -> tuple[str, ...]:
+        """The triggers that had to be made again when it was opened here."""
+        return self._database.put_back
+
     def reserve_state(self) -> tuple[bool, str]:
         """Whether there is room kept back for the end of a run on a full disk; in words for `doctor`."""
         return self._database.room()
@@ -327,6 +332,9 @@ class AuditStore:
         if aside:
             why = f"{aside} rows stand outside the chain, without a seq of their own"
             return replace(result, ok=False, first_bad_seq=result.checked + 1, why=why)
+        seq, why = self._database.damage() if result.ok else (None, "")
+        if why:
+            return replace(result, ok=False, first_bad_seq=seq or result.checked + 1, why=why)
         return result
 
     def _rows(self, total: int, progress: Callable[[int, int], None] | None = None) -> Iterator[RawRow]:

@@ -11,6 +11,7 @@ from opsconsole.commands.common import ATTENTION, FINE, UNREACHED, Session, guar
 from opsconsole.ports import Refused
 
 if TYPE_CHECKING:
+    from opsconsole.audit.records import Record
     from opsconsole.console import Console
     from opsconsole.witness import Compared
 
@@ -93,6 +94,7 @@ def verify(session: Session, offline: bool, as_json: bool) -> None:
         result = console.store().verify()
         unresolved = console.store().unresolved()
         compared = _compare(console) if not offline else ()
+    off = [record for record in unresolved if record.action == "protection-off"]
     against = [c for one in compared for c in one.found]
     unreached = [one for one in compared if one.unreached]
     # The least seq of all is the first bad record, whoever tells of it.
@@ -121,9 +123,11 @@ def verify(session: Session, offline: bool, as_json: bool) -> None:
             say(f"The clock went back: {result.why}. Explain it: opsconsole audit accept-clock --reason …")
         for one in compared:
             say(_say_compared(one))
+        for record in off:
+            say(_say_off(record))
         for record in unresolved:
             say(f"Open since {record.utc:%Y-%m-%d %H:%M}Z: record {record.seq}, {record.action} {record.campaign}")
-    wrong = bad or against or result.regressions
+    wrong = bad or against or result.regressions or off
     sys.exit(ATTENTION if wrong else UNREACHED if unreached else FINE)
 
 
@@ -133,6 +137,16 @@ def _compare(console: "Console") -> "tuple[Compared, ...]":
         return ()
     console.watch.refresh(console.witness.keepers)
     return console.witness.check()
+
+
+def _say_off(record: "Record") -> str:
+    names = record.detail.get("put_back")
+    which = ", ".join(map(str, names)) if isinstance(names, list) else "some"
+    return (
+        f"The protection of the records was off before record {record.seq}, and is on again ({which}). An "
+        "upgrade did that, or somebody who can write to the database. Look into it, then: "
+        f"opsconsole audit resolve {record.seq} --reason …"
+    )
 
 
 def _compared_json(one: "Compared") -> dict[str, object]:
