@@ -10,7 +10,7 @@ from typing import Any
 
 from opsconsole.audit.records import AuditUnavailable, Record
 from opsconsole.audit.store import AuditStore
-from opsconsole.audit.words import RELEASE_CLAIM, SEND, SEND_REST, SETTLE
+from opsconsole.audit.words import RELEASE_CLAIM, SEND_REST, SETTLE
 from opsconsole.ports import (
     Carrier,
     Doubt,
@@ -117,26 +117,20 @@ class Mending:
         keeper = self._carriers[carrier]
         if not isinstance(keeper, Releases):
             raise Refused(f"{carrier} can't give a claim back.", "Nothing was done.")
-        identity, store, run = self._identity, self._store(), state.run_id
+        identity, run = self._identity, state.run_id
         detail = {"attempt": state.attempt, "carrier": carrier}
-        intent = store.intent(identity.event(RELEASE_CLAIM, state.slug, run, reason, **detail))
-        try:
-            after = keeper.release(state.slug, state.attempt, run, identity.operator, reason)
-        except Trouble as error:
-            result = "failed" if isinstance(error, Refused | OutOfReach) else "unclear"
-            said = identity.event(RELEASE_CLAIM, state.slug, run, str(error), result=result)
-            self._runs.record_outcome(intent, said)
-            raise
-        with suppress(AuditUnavailable):  # the host gave it back; what stays open is looked after by a person
-            note = f"its claim was released by {identity.operator}: provably nobody was mailed"
-            for open_intent in store.unresolved(identity.environment):
-                if open_intent.run == run and open_intent.action in (SEND, SEND_REST):
-                    event = identity.event(open_intent.action, state.slug, run, note, result="not-started")
-                    store.outcome(open_intent, event)
-                elif open_intent.run == run and open_intent.action == RELEASE_CLAIM:
-                    store.outcome(
-                        open_intent, identity.event(RELEASE_CLAIM, state.slug, run, reason, result="released")
-                    )
+        with self._runs.busy(RELEASE_CLAIM, run):
+            intent = self._store().intent(identity.event(RELEASE_CLAIM, state.slug, run, reason, **detail))
+            try:
+                after = keeper.release(state.slug, state.attempt, run, identity.operator, reason)
+            except Trouble as error:
+                # A lost answer is none: the intent stays open until the host tells whether it was released.
+                if isinstance(error, Refused | OutOfReach):
+                    said = identity.event(RELEASE_CLAIM, state.slug, run, str(error), result="failed")
+                    self._runs.record_outcome(intent, said)
+                raise
+            with suppress(AuditUnavailable):  # the host gave it back; what stays open is looked after
+                self._runs.given_back(state, intent)
         return after
 
     def _keeps_journal(self, carrier: str) -> Doubts:

@@ -65,7 +65,8 @@ class CampaignFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """A run as the carrier's own records tell it. `out_size` is the length of its log in bytes."""
+    """A run as the carrier's own records tell it. `out_size` is the length of its log in bytes. `released`: its
+    claim was given back, provably before anybody was mailed, and nobody is at work in it."""
 
     slug: str
     run_id: str
@@ -74,6 +75,7 @@ class RunState:
     word: RunWord
     out_size: int = 0
     can: frozenset[Verb] = frozenset()
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from opsconsole.audit.records import AuditUnavailable, Event, Outgoing, Phase, Record
 from opsconsole.audit.store import AuditStore
-from opsconsole.audit.words import SEND, SEND_REST, SETTLE
+from opsconsole.audit.words import RELEASE_CLAIM, SEND, SEND_REST, SETTLE
 from opsconsole.campaign import Approval
 from opsconsole.observation import Says
 from opsconsole.plan import Plan, content_digest
@@ -32,7 +32,7 @@ from opsconsole.ports import (
 from opsconsole.schedule import say_span
 
 ENDS = frozenset({Says.ENDED})
-LOOKED_AFTER = frozenset({SEND, SEND_REST, SETTLE, *(f"run-{verb}" for verb in Verb)})
+LOOKED_AFTER = frozenset({SEND, SEND_REST, SETTLE, RELEASE_CLAIM, *(f"run-{verb}" for verb in Verb)})
 """Actions whose open intents the carrier can be asked about."""
 SAME_INSTANT = timedelta(seconds=2)
 """So far may two readings of one end lie apart, where the host's clock is corrected."""
@@ -187,6 +187,21 @@ class Runs:
             closed = store.outcome(rest, event, outbox=outbox)
         return closed
 
+    def given_back(self, state: RunState, release: Record) -> None:
+        """Record that the claim of a run was given back by the intent `release`: whatever is open for that run is
+        then known never to have been sent. By whom and why is what the intent says, whoever finds it out."""
+        store, identity, by = self._store(), self._identity, release.operator
+        note = f"its claim was released by {by}: provably nobody was mailed"
+        done = identity.event(RELEASE_CLAIM, state.slug, state.run_id, release.reason, result="released", by=by)
+        for intent in store.unresolved(identity.environment):
+            if (intent.campaign, intent.run) != (state.slug, state.run_id):  # a claim without its paper has no id
+                continue
+            if intent.action in (SEND, SEND_REST):
+                event = identity.event(intent.action, state.slug, state.run_id, note, result="not-started")
+                store.outcome(intent, event)
+            elif intent.action == RELEASE_CLAIM:
+                store.outcome(intent, done)
+
     def reconcile(self) -> tuple[str, ...]:
         """Look after every intent left open, by asking its carrier; says what was found. Repeats nothing.
 
@@ -215,6 +230,8 @@ class Runs:
             return self._look_after_start(intent, carrier, state)
         if intent.action == SEND_REST:
             return self._look_after_rest(intent, carrier, state)
+        if intent.action == RELEASE_CLAIM:
+            return self._look_after_release(intent, carrier, state)
         if waiting := self._may_be_under_way(intent):
             return waiting
         now = f"it is now {state.says}" if state else "there is no such run now"
@@ -254,6 +271,18 @@ class Runs:
             return "no end of the rest is known; sending the rest once more is harmless, or close it"
         self.close(state)
         return "the rest ended while nobody watched; its end is recorded now"
+
+    def _look_after_release(self, intent: Record, carrier: Carrier, state: RunState | None) -> str:
+        """Only the host's own mark closes it: without one, the script may still come late."""
+        if state is None or state.run_id != intent.run:
+            return f"{carrier.name} doesn't know its run now; record {intent.seq} stays open"
+        if not state.released:
+            return (
+                f"its claim stands on {carrier.name} ({state.says}); releasing it once more is harmless, or "
+                f"resolve record {intent.seq}"
+            )
+        self.given_back(state, intent)
+        return "its claim was released; that is recorded now"
 
     def _may_be_under_way(self, intent: Record) -> str:
         """Another console's work gets its time; "" when it had it."""

@@ -109,6 +109,7 @@ def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
         word=word,
         out_size=fact.out_size,
         can=_CAN.get(says, frozenset()),
+        released=fact.released and says is Says.NOTHING,
     )
 
 

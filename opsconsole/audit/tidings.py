@@ -65,7 +65,7 @@ def _say(record: Record) -> tuple[str, str] | None:
         case "settle", Phase.OUTCOME if detail.get("result") == "done":
             return WARNING, f"{by} decided who is unknown{_left(detail)}"
         case "release-claim", Phase.OUTCOME if detail.get("result") in ("released", "done"):
-            return WARNING, f"{by} gave the claim back: another attempt may be made"
+            return WARNING, f"{detail.get('by') or by} gave the claim back: another attempt may be made"
         case "close", Phase.NOTE:
             return WARNING, f"{by} closed it as it is: whoever is left gets nothing"
         case "break-glass", Phase.NOTE:

@@ -104,6 +104,7 @@ def test_a_claim_under_which_nothing_started_is_released_once_and_makes_way(
     again = mend.release(SLUG, 1, run_id, "li", "me too")
 
     assert (first.says, again.says, first.word.note.split(";")[0]) == (Says.NOTHING, Says.NOTHING, "released")
+    assert (first.released, again.released) == (True, True)
     assert (tree.run_folder() / "released").read_text() == paper
     said = json.loads(paper)
     assert (said["by"], said["reason"], said["run_id"]) == ("ana", 'the host "died"\nat noon', run_id)

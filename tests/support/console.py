@@ -12,7 +12,7 @@ from opsconsole.console import Console
 from opsconsole.observation import Content, Counts, Hold, Observation, Report, RunWord, Says
 from opsconsole.plan import DryRun, Plan, content_digest
 from opsconsole.policy import Policy
-from opsconsole.ports import Doubt, Fate, Followed, Recorder, RunState, Started, Trouble, Unknown, Verb
+from opsconsole.ports import Doubt, Fate, Followed, Recorder, Refused, RunState, Started, Trouble, Unknown, Verb
 from opsconsole.runs import Identity
 from opsconsole.settings import BlastHost, Environment, Role
 from opsconsole.watch import Watch, Watched
@@ -51,6 +51,7 @@ class FakeHost:
     asked: list[tuple[str, Any]] = field(default_factory=list)
     holds: dict[str, Hold] = field(default_factory=dict)
     on_start: Callable[[], None] = lambda: None
+    releases: bool = True  # a release reaches it, whatever becomes of the answer
 
     def observe(self) -> Report:
         now = self.clock()
@@ -115,9 +116,15 @@ class FakeHost:
         return Started(state=self.state, fresh=True)
 
     def release(self, slug: str, attempt: int, run_id: str, by: str, reason: str) -> RunState:
-        self._acted("release", (attempt, run_id, by))
         assert self.state is not None
-        self.word = replace(self.word, says=Says.NOTHING, run=None, next_attempt=attempt + 1)
+        self.asked.append(("release", (attempt, run_id, by)))
+        if isinstance(self.trouble, Refused):
+            raise self.trouble
+        if self.releases:
+            self.state = replace(self.state, says=Says.NOTHING, released=True)
+            self.word = replace(self.word, says=Says.NOTHING, run=None, next_attempt=attempt + 1)
+        if self.trouble is not None:
+            raise self.trouble
         return self.state
 
     def put_hold(self, scope: str, hold: Hold | None) -> None:
