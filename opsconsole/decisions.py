@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from opsconsole.audit.records import Outgoing, Record
+from opsconsole.audit.scopes import HOST, hold_key
 from opsconsole.audit.store import AuditStore
-from opsconsole.audit.words import HOST, hold_key
 from opsconsole.observation import Content
 from opsconsole.ports import Refused
 from opsconsole.runs import Identity

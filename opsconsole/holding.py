@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opsconsole.audit.records import OutboxItem
+from opsconsole.audit.scopes import EVERYTHING, hold_key
 from opsconsole.audit.store import AuditStore
-from opsconsole.audit.words import EVERYTHING, hold_key, hold_of
+from opsconsole.audit.words import hold_of
 from opsconsole.observation import Hold
 from opsconsole.ports import HoldKeeper, Trouble
 

@@ -95,9 +95,11 @@ class Mending:
             "before": before.isoformat() if before else None,
         }
         with self._runs.busy(SEND_REST, doubt.run_id):
-            intent = self._store().intent(identity.event(SEND_REST, doubt.slug, doubt.run_id, reason, **detail))
+            event = identity.event(SEND_REST, doubt.slug, doubt.run_id, reason, **detail)
+            intent = self._store().intent(event)
             try:
                 self._runs.before_send(carrier)
+                self._store().still_wanted(event)
                 started = keeper.send_rest(doubt.slug, doubt.attempt, doubt.run_id, identity.operator)
             except MaybeStarted as error:
                 self._runs.note(identity.event("send-unclear", doubt.slug, doubt.run_id, error.what))

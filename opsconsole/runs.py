@@ -106,9 +106,11 @@ class Runs:
             "approval": _approval(approval),
         }
         with self.busy(SEND, plan.run_id):
-            intent = store.intent(identity.event(SEND, plan.slug, plan.run_id, reason, **detail))
+            event = identity.event(SEND, plan.slug, plan.run_id, reason, **detail)
+            intent = store.intent(event)
             try:
                 self.before_send(plan.carrier)
+                store.still_wanted(event)
                 started = self._carriers[plan.carrier].start(plan, identity.operator)
             except MaybeStarted as error:
                 self.note(identity.event("send-unclear", plan.slug, plan.run_id, error.what))

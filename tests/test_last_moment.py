@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from opsconsole.audit.records import Event, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.observation import Counts, Hold, Says
 from opsconsole.policy import Policy
@@ -156,6 +157,53 @@ def test_trouble_with_the_carrier_that_comes_up_meanwhile_is_seen(desk: Desk) ->
     with pytest.raises(Refused, match="lost its records"):
         mara.send(plan, phrase)
     assert desk.host.asked_for("start") == []
+
+
+def rescheduled(desk: Desk) -> None:
+    who = desk.sit("ana").identity
+    due = (NOW + timedelta(hours=3)).isoformat()
+    desk.store.note(who.event("reschedule", SLUG, reason="later", due=due, zone="UTC", local="later"))
+
+
+def marked(desk: Desk) -> None:
+    desk.store.note(desk.sit("ana").identity.event("mark", SLUG, reason="the provider counts 2,601"))
+
+
+BETWEEN: dict[str, tuple[Callable[[Desk], None], str]] = {
+    "a hold on the campaign": (held(SLUG), "wrong subject"),
+    "a hold on its host": (held(f"host:{HOST}"), "provider down"),
+    "a hold on everything": (held("everything"), "provider down"),
+    "called off": (cancelled, "called off by ana"),
+    "marked": (marked, "marked as executed by ana"),
+    "rescheduled": (rescheduled, "stale: it was rescheduled"),
+}
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=("before the intent", "after the intent"))
+@pytest.mark.parametrize(("change", "says"), BETWEEN.values(), ids=BETWEEN)
+def test_what_another_console_records_after_the_last_look_is_seen_by_the_store(
+    desk: Desk, change: Callable[[Desk], None], says: str, recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mara = desk.sit()
+    plan = desk.rehearse(mara)
+    intent, changes = desk.store.intent, []
+
+    def in_between(event: Event) -> Record:
+        if recorded:
+            made = intent(event)
+        if not changes:
+            changes.append(change)
+            monkeypatch.setattr(desk.store, "intent", intent)
+            change(desk)
+        return made if recorded else intent(event)
+
+    monkeypatch.setattr(desk.store, "intent", in_between)
+    with pytest.raises(Refused, match=says):
+        mara.send(plan, PHRASE)
+    assert changes
+    assert desk.host.asked_for("start") == []
+    sends = [r.detail.get("result", "") for r in desk.store.for_run(plan.run_id) if r.action == "send"]
+    assert sends == (["", "not-started"] if recorded else [])
 
 
 @pytest.mark.parametrize("typed", ["", SLUG, "2601", f"{SLUG} 2602", f"{SLUG.upper()} 2601"])

@@ -36,6 +36,7 @@ from opsconsole.audit.rows import record_of
 from opsconsole.audit.rules import ANCHORED, StoreRules
 from opsconsole.audit.tables import AUDIT
 from opsconsole.audit.tidings import tidings
+from opsconsole.audit.wanted import check_wanted
 from opsconsole.redact import DEFAULT, Redactor, mask_addresses
 
 PAGE = 2000
@@ -118,7 +119,7 @@ class AuditStore:
         """Add one record (and what goes out with it) in one transaction.
 
         ValueError when an outcome or resolution names no intent, or `detail` holds what JSON can't; Refused by the
-        rules (enforce.py). When the disk is full, the word on a run that is under way gets the room kept back.
+        rules (enforce.py, wanted.py). When the disk is full, the word on a run under way gets the room kept back.
         """
         event = self._scrubbed(event)
         if event.phase is Phase.OUTCOME and event.ref is None:
@@ -149,6 +150,7 @@ class AuditStore:
             utc = utc_moment(utc_text(self._clock()))
             if event.phase is Phase.INTENT:
                 enforce.check_clock(connection, utc)
+                check_wanted(connection, event)
             four_eyes = event.environment in self.rules.four_eyes
             if four_eyes and enforce.check_second_person(connection, event, utc):
                 detail = canonical({**event.detail, "four_eyes": True})
@@ -203,6 +205,12 @@ class AuditStore:
     def intent(self, event: Event) -> Record:
         """To be called, and to have returned, before the first byte goes to a carrier."""
         return self.append(replace(event, phase=Phase.INTENT, ref=None))
+
+    def still_wanted(self, event: Event) -> None:
+        """For the last instant before a carrier is asked, when the intent of `event` is on record. Raises Refused
+        when a hold or a decision came in between."""
+        with self.reading() as connection:
+            check_wanted(connection, self._scrubbed(event))
 
     def outcome(self, of: Record | int, event: Event, *, outbox: Iterable[Outgoing] = ()) -> Record:
         """What came of an intent. A second outcome is kept too: a late truth is never refused."""

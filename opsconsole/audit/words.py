@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from opsconsole.audit.records import AuditUnavailable, Phase, Record
+from opsconsole.audit.scopes import EVERYTHING, GLOBAL, HOST
 from opsconsole.audit.store import AuditStore
 from opsconsole.campaign import Approval, Details
 from opsconsole.observation import Counts, Evidence, Hold, Mark, Observation, Report, RunWord, Says
@@ -13,18 +14,6 @@ from opsconsole.schedule import Due
 
 SEND, SEND_REST, SETTLE, RELEASE_CLAIM = "send", "send-rest", "settle", "release-claim"
 DECISIONS = ("mark", "cancel", "reschedule", "close")
-EVERYTHING = "everything"
-"""The scope of a hold on all campaigns; no slug, since records of it carry it under `scope`."""
-HOST = "host:"
-"""Begins the scope of a hold on one carrier."""
-GLOBAL = "*"
-
-
-def hold_key(scope: str) -> str:
-    """What a hold's records carry as their campaign: the slug, `host:NAME`, or `*` for everything."""
-    return GLOBAL if scope == EVERYTHING else scope
-
-
 Words = tuple[tuple[Observation, ...], tuple[Hold, ...]]
 
 

@@ -1,0 +1,68 @@
+"""Whether mail is still wanted, by the store's own records: asked in the transaction that records the intent.
+
+What a console saw of the store is a moment old by then, and somebody else may have held the campaign, or called it
+off, in that moment.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from opsconsole.audit.queries import NEWEST_FIRST, A
+from opsconsole.audit.records import Event, Record
+from opsconsole.audit.rows import record_of
+from opsconsole.audit.scopes import EVERYTHING, GLOBAL, HOST
+from opsconsole.audit.tables import AUDIT
+from opsconsole.ports import Refused
+
+MAILING = frozenset({"send", "send-rest", "run-resume"})
+HOLDS = ("hold", "release")
+DECISIONS = ("mark", "cancel", "close", "reschedule")
+NOTHING_SENT = "Nothing was sent."
+
+
+def check_wanted(connection: Connection, event: Event) -> None:
+    """Raises Refused when a hold binds this intent, or a decision ended the campaign or moved it elsewhere."""
+    if event.action not in MAILING:
+        return
+    for key in (event.campaign, f"{HOST}{event.detail.get('carrier', '')}", GLOBAL):
+        hold = _newest(connection, event, key, HOLDS)
+        if hold is not None and hold.action == "hold":
+            scope = EVERYTHING if key == GLOBAL else key
+            raise Refused(
+                f"It is on hold ({scope}) by {hold.operator}: {hold.reason} (record {hold.seq}).",
+                NOTHING_SENT,
+                "Ask them, or release the hold.",
+            )
+    decision = _newest(connection, event, event.campaign, DECISIONS) if event.action != "run-resume" else None
+    if decision is not None and (why := _against(decision, event)):
+        raise Refused(f"{why} by {decision.operator} (record {decision.seq}).", NOTHING_SENT, "Look at it again.")
+
+
+def _against(decision: Record, event: Event) -> str:
+    match decision.action:
+        case "mark":
+            return "It was marked as executed"
+        case "cancel":
+            return "It was called off"
+        case "close":
+            return "It was closed as it is"
+    plan = event.detail.get("plan")
+    planned = _instant(plan.get("due")) if isinstance(plan, dict) else None
+    due = _instant(decision.detail.get("due"))
+    moved = event.action == "send" and planned is not None and due is not None and planned != due
+    return f"The plan is stale: it was rescheduled to {due:%Y-%m-%d %H:%M} UTC" if moved else ""
+
+
+def _newest(connection: Connection, event: Event, campaign: str, actions: Iterable[str]) -> Record | None:
+    where = (A.campaign == campaign, A.environment == event.environment, A.action.in_(list(actions)))
+    row = connection.execute(select(AUDIT).where(*where).order_by(NEWEST_FIRST).limit(1)).first()
+    return record_of(row) if row is not None else None
+
+
+def _instant(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
