@@ -10,7 +10,8 @@ from opsconsole.ports import Recorder, Trouble
 
 
 class Delivery:
-    """Tries what is due, once a call. A failure is kept with its reason and tried again later."""
+    """Tries what is due, once a call. A failure is kept with its reason and tried again later; newer words on the
+    same campaign wait for it."""
 
     def __init__(
         self,
@@ -26,10 +27,13 @@ class Delivery:
     def deliver(self) -> tuple[int, int]:
         """How many were acknowledged, how many failed in this call."""
         outbox, done, failed = Outbox(self._store()), 0, 0
+        waiting = outbox.waiting()
         for item in outbox.due(self._clock()):
             recorder = self._recorders.get(item.destination)
             if recorder is None or item.payload.get("environment", self._environment) != self._environment:
                 continue
+            if any(_precedes(other, item) for other in waiting):
+                continue  # the older word would come after the newer one, and undo it
             if not outbox.claim(item, self._clock()):
                 continue  # another console of the team has it
             try:
@@ -40,8 +44,21 @@ class Delivery:
                 failed += 1
             else:
                 outbox.done(item.id)
+                waiting = [other for other in waiting if other.id != item.id]
                 done += 1
         return done, failed
 
     def waiting(self) -> list[OutboxItem]:
         return Outbox(self._store()).waiting()
+
+
+def _precedes(other: OutboxItem, item: OutboxItem) -> bool:
+    """Whether `other` is an older word on the same campaign for the same system, not acknowledged yet."""
+    slug = item.payload.get("slug")
+    return (
+        other.id < item.id
+        and bool(slug)
+        and other.destination == item.destination
+        and other.payload.get("slug") == slug
+        and other.payload.get("environment") == item.payload.get("environment")
+    )

@@ -412,6 +412,25 @@ def test_the_outbox_is_retried_until_acknowledged_and_sends_nothing_again(
     assert len(carrier.starts) == 1
 
 
+def test_a_word_that_came_late_never_undoes_the_newer_one(store: AuditStore) -> None:
+    board, now, before = Dashboard(), [NOW], verdict(dashboard(), host())
+    other = verdict(replace(dashboard(), slug="may"), replace(host(), slug="may"))
+    delivery = Delivery(lambda: store, {"dashboard": board}, lambda: now[0], "prod")
+    decisions = decided(store)
+    decisions.cancel(before, "sold out")
+    board.down = True
+    assert delivery.deliver() == (0, 1)
+    board.down = False
+    decisions.reschedule(before, "2026-05-14 11:00", NOW, "the boat is late")
+    decisions.cancel(replace(other, slug="may"), "sold out")
+    assert delivery.deliver() == (1, 0), "what isn't about this campaign waits for nothing"
+    assert [key.split(":")[0] for key in board.heard] == ["may"]
+    now[0] = NOW + timedelta(hours=1)
+    assert delivery.deliver() == (2, 0)
+    assert [key.split(":")[1] for key in board.heard] == ["cancel", "cancel", "reschedule"]
+    assert delivery.waiting() == []
+
+
 def test_one_environment_never_tells_the_systems_of_another(runs: Runs, carrier: Host, store: AuditStore) -> None:
     plan = make_plan()
     runs.start(plan)
