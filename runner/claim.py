@@ -16,6 +16,7 @@ from typing import Any
 
 from runner.errors import BUSY, HELD, JOURNAL, Refused
 
+AT_WORK = "runner.lock"
 _LOCK_SECONDS = 2.0
 _END_PAUSE = 1.0
 _END_SECONDS = 300.0  # how long a full disk may keep the end of a run from being written down
@@ -54,20 +55,55 @@ def lock(slug_dir: Path) -> int:
     """
     try:
         slug_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(slug_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Refused(JOURNAL, f"{slug_dir / 'lock'} can't be opened: {error.strerror}") from None
+        raise Refused(JOURNAL, f"{slug_dir} can't be made: {error.strerror}") from None
+    if (fd := _locked(slug_dir / "lock", fcntl.LOCK_EX)) is None:
+        raise Refused(BUSY, f"another run of this campaign is going{_by(latest(slug_dir))}")
+    return fd
+
+
+def work_alone(run: Path, *, deciding: bool = False) -> int:
+    """Take this attempt's own lock for the life of this process, or refuse it to whoever sends (`deciding`).
+
+    The campaign's lock is the supervisor's, and a file that somebody may replace: a runner that lost it on the way,
+    or outlives its supervisor, still keeps every other one out by this. Raises Refused (75).
+    """
+    if (fd := _locked(run / AT_WORK, fcntl.LOCK_SH if deciding else fcntl.LOCK_EX)) is None:
+        raise Refused(BUSY, f"a runner is at work in {run}{_by(run)}: a run is going")
+    return fd
+
+
+def at_work(run: Path) -> bool:
+    """Is a runner sending this attempt, whatever became of its supervisor? Looks only."""
+    try:
+        fd = os.open(run / AT_WORK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _locked(path: Path, kind: int) -> int | None:
+    """The open file, locked; None when somebody else has it for longer than a moment. Raises Refused (70)."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Refused(JOURNAL, f"{path} can't be opened: {error.strerror}") from None
     end = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
             return fd
         except OSError:
-            if time.monotonic() < end:
-                time.sleep(0.05)
-                continue
-            os.close(fd)
-            raise Refused(BUSY, f"another run of this campaign is going{_by(latest(slug_dir))}") from None
+            if time.monotonic() >= end:
+                os.close(fd)
+                return None
+            time.sleep(0.05)
 
 
 def latest(slug_dir: Path) -> Path | None:
@@ -86,16 +122,32 @@ def attempts(slug_dir: Path) -> list[Path]:
 
 def next_attempt(slug_dir: Path) -> int:
     """The attempt a new run may claim. Raises Refused (75), saying who holds the claim, when there is none."""
-    last = latest(slug_dir)
-    if last is None:
-        return 1
-    if not (last / "released").exists():
-        raise Refused(
-            BUSY,
-            f"attempt {last.name} of this campaign exists already{_by(last)}. To go on with it use --mode resume; "
-            f"to allow another attempt a person must create {last / 'released'}",
-        )
-    return int(last.name) + 1
+    last = 0
+    for attempt in attempts(slug_dir):
+        last = int(attempt.name)
+        if not released(attempt):
+            raise Refused(
+                BUSY,
+                f"attempt {attempt.name} of this campaign exists already{_by(attempt)}. To go on with it use "
+                f"--mode resume; to allow another attempt a person must create {attempt / 'released'}",
+            )
+    return last + 1
+
+
+def released(run: Path) -> bool:
+    """A person gave this attempt up. Nothing but a plain file says so, as for the launcher."""
+    path = run / "released"
+    return path.is_file() and not path.is_symlink()
+
+
+def given_back_at(run: Path) -> str:
+    """The boot in which this attempt was given back on proof that nobody was mailed; "" when no paper says so."""
+    try:
+        paper = json.loads((run / "released").read_bytes()) if released(run) else {}
+    except (OSError, ValueError, RecursionError):
+        return ""
+    boot = paper.get("boot") if isinstance(paper, dict) else None
+    return boot if isinstance(boot, str) else ""
 
 
 def claim(slug_dir: Path, slug: str, attempt: int, now: datetime) -> RunDir:

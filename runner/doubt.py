@@ -163,9 +163,9 @@ def _compute_message_ids(campaign: Campaign, addresses: dict[int, tuple[Row, Add
 
 def _in_the_way(settings: Settings, run: claim.RunDir) -> str:
     """What keeps anybody from sending the rest, other than the files."""
-    if (run.path / "released").exists():
+    if claim.released(run.path):
         return "this attempt was given back"
-    if claim.alive(run.path):
+    if claim.alive(run.path) or claim.at_work(run.path):
         return "a run is going: those in flight look unknown until they are answered"
     try:
         claim.refuse_if_held(settings.holds_dir, settings.slug)

@@ -59,6 +59,7 @@ def send(
         claim.refuse_if_held(settings.holds_dir, settings.slug)  # the look at every row may have taken long
         if run is None:
             run = claim.claim(settings.state_dir / settings.slug, settings.slug, attempt, datetime.now(UTC))
+            claim.work_alone(run.path)
         _refuse_stale(run, campaign, found)
         old = _former(run, settings.mode, campaign, found, output)
         claim.record_start(run, datetime.now(UTC))
@@ -122,22 +123,24 @@ def send(
 
 
 def _who_may_run(settings: Settings) -> tuple[claim.RunDir | None, int]:
-    """The attempt to work on, or the number of the one to claim. Takes the lock when nobody did for us."""
+    """The attempt to work on, or the number of the one to claim. Takes the locks, kept until this process ends: the
+    attempt's own, and the campaign's when nobody did for us."""
     if settings.run_dir is not None:
-        return _not_released(claim.existing(settings.run_dir, settings.run_id, supervised=True)), 0
+        return _entered(claim.existing(settings.run_dir, settings.run_id, supervised=True)), 0
     slug_dir = settings.state_dir / settings.slug
-    claim.lock(slug_dir)  # kept by this process until it ends
+    claim.lock(slug_dir)
     if settings.mode == "send":
         return None, claim.next_attempt(slug_dir)
     last = claim.latest(slug_dir)
     if last is None:
         raise Refused(BAD_DATA, f"there is nothing to resume: {slug_dir} has no attempt")
-    return _not_released(claim.existing(last, None, supervised=False)), 0
+    return _entered(claim.existing(last, None, supervised=False)), 0
 
 
-def _not_released(run: claim.RunDir) -> claim.RunDir:
-    if (run.path / "released").exists():
+def _entered(run: claim.RunDir) -> claim.RunDir:
+    if claim.released(run.path):
         raise Refused(BUSY, f"{run.path} was given back: only a new attempt may send this campaign")
+    claim.work_alone(run.path)
     return run
 
 

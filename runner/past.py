@@ -106,7 +106,8 @@ def _mailed_before(others: list[Path], campaign: Campaign) -> "tuple[array[int],
             if (folder / "run.json").exists():
                 raise JournalError(f"{path} is gone: whom attempt {folder.name} mailed can't be told")
             continue
-        old = replay(path, claim.boot_id(), on_done=keys)
+        # What was proven when the attempt was given back stays proven, also after a restart of the machine.
+        old = replay(path, claim.given_back_at(folder) or claim.boot_id(), on_done=keys)
         nameless = list(old.nameless())
         if nameless and old.identity and old.identity.data != campaign.digests["data"]:
             raise JournalError(

@@ -48,10 +48,11 @@ def resolve(settings: Settings, sent: Rows, resend: Rows, by: str, now: datetime
     """
     claim.lock(settings.state_dir / settings.slug)  # kept until this process ends
     run = attempt(settings)
-    if (run.path / "released").exists():
+    if claim.released(run.path):
         raise Refused(BUSY, f"{run.path} was given back: there is nothing to decide about it any more")
     if claim.alive(run.path):
         raise Refused(BUSY, f"a run of {settings.slug} is going: decide when it has ended")
+    claim.work_alone(run.path, deciding=True)
     found = standing(settings, run)
     if found.old is None:
         raise Refused(BAD_DATA, "nothing was begun in this attempt: no recipient is unknown")

@@ -222,7 +222,7 @@ def test_given_a_plan_that_is_stale_then_nothing_is_sent_and_both_values_are_nam
     assert sent.rc == 0
     assert peer.recipients() == dict.fromkeys(addresses(4), 1)
     names = {path.name for path in (host.runs / "1").iterdir()}
-    assert names == {"claim.json", "plan.json", "journal", "run.json", "runner.json"}, (
+    assert names == {"claim.json", "plan.json", "journal", "run.json", "runner.json", "runner.lock"}, (
         "the rest is the supervisor's"
     )
 
