@@ -16,6 +16,7 @@ from opsconsole import snapshot
 from opsconsole.board import merge
 from opsconsole.observation import Report
 from opsconsole.ports import NotThere, Source
+from opsconsole.redact import mask_addresses, redact, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class Watch:
             return source.observe()
         except Exception as error:  # a fault in one backend must not blind the others
             now = self._clock()
-            text = f"Asking {name} failed: {type(error).__name__}: {error}. Please report this."
+            said = visible(mask_addresses(redact(str(error))), 500)  # it goes into the last known state, too
+            text = f"Asking {name} failed: {type(error).__name__}: {said}. Please report this."
             return Report(source=name, looked_at=now, fresh_for=2 * every, trouble=text, out_of_reach_since=now)
 
     def _remembered(self) -> dict[str, Report]:

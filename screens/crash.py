@@ -5,13 +5,13 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from opsconsole.redact import Redactor, mask_addresses, visible
+from opsconsole.redact import mask_addresses, redact, visible
 
 
 def write_report(error: BaseException, folder: Path) -> Path | None:
     """The traceback of `error`, redacted, no variables, in a file for this user alone; None if it can't be."""
     lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
-    text = visible(mask_addresses(Redactor().redact("".join(lines))), keep_newlines=True)
+    text = visible(mask_addresses(redact("".join(lines))), keep_newlines=True)
     path = folder / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -81,9 +81,20 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             stop(str(error), ATTENTION)
         except KeyboardInterrupt:
             stop("Stopped watching. A run that is going goes on; `opsconsole attach` finds it.", ATTENTION)
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except Exception as error:  # a traceback may quote what must not be shown
+            _crashed(error, next((arg for arg in args if isinstance(arg, Session)), None))
         raise AssertionError("stop() does not return")
 
     return run
+
+
+def _crashed(error: Exception, session: Session | None) -> NoReturn:
+    from screens.crash import say_crash, write_report
+
+    loaded = session._loaded if session else None
+    stop(say_crash(error, write_report(error, loaded.data_dir) if loaded else None), ATTENTION)
 
 
 def stop(text: str, code: int) -> NoReturn:
@@ -99,7 +110,14 @@ def say(text: str = "") -> None:
 
 
 def say_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """As JSON in which no character acts on a terminal: JSON itself escapes those below a space alone."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    click.echo("\n".join(_json_escaped(line) for line in text.split("\n")))
+
+
+def _json_escaped(line: str) -> str:
+    shown = visible(line)
+    return line if shown == line else "".join(c if visible(c) == c else json.dumps(c)[1:-1] for c in line)
 
 
 def masked(line: str) -> str:
