@@ -28,6 +28,7 @@ TRIAL_CPU_SECONDS = 5
 TRIAL_WALL_SECONDS = 15.0
 TRIAL_BYTES = 1 << 30
 ROW_SECONDS = 2.0  # one row may take this long to render
+ROW_BYTES = 256 << 20  # and make the process so much larger: a huge string is one call that no signal interrupts
 _UNDEFINED = re.compile(r"'([^']+)' is undefined")
 
 
@@ -200,7 +201,8 @@ def trial(
 
 @contextlib.contextmanager
 def row_guard(seconds: float = ROW_SECONDS) -> Iterator[None]:
-    """Raises RowTimeout inside the block when it takes too long. Only in the main thread, elsewhere nothing."""
+    """Raises RowTimeout inside the block when it takes too long, and MemoryError (which render() tells as a
+    TemplateError) when it asks for more than ROW_BYTES. Only in the main thread, elsewhere nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -211,20 +213,30 @@ def row_guard(seconds: float = ROW_SECONDS) -> Iterator[None]:
             raise RowTimeout
 
     before = signal.signal(signal.SIGALRM, cut)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    room = _size() + ROW_BYTES
+    if room < (soft if soft != resource.RLIM_INFINITY else room + 1):
+        resource.setrlimit(resource.RLIMIT_AS, (room, hard))
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         armed = False
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _size() -> int:
+    """Bytes of address space in use."""
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[0]) * resource.getpagesize()
 
 
 def _limit(cpu_seconds: int, memory: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGXCPU):
         signal.signal(number, signal.SIG_DFL)
-    with open("/proc/self/statm") as statm:
-        already = int(statm.read().split()[0]) * resource.getpagesize()
+    already = _size()
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_AS, (already + memory, already + memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
