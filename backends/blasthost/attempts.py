@@ -43,15 +43,19 @@ def parse(lines: Iterable[str]) -> RunFact | None:
                 size, mtime, tail = int(length), int(seconds), _decode(content)
             case "BEAT", [seconds, now] if _NUMBER.fullmatch(seconds) and _NUMBER.fullmatch(now):
                 beat, read = int(seconds), int(now)
-            case (("RELEASED" | "BUSY" | "ABANDONED"), []):
+            case (("RELEASED" | "BUSY" | "ABANDONED" | "ORPHAN" | "CLOSED"), []):
                 flags.add(kind)
     if attempt is None:
         return None
     troubles = [f"{name} can't be read" for name in unread]
+    if "CLOSED" in flags:
+        troubles.append("its folder can't be read")
     if "BUSY" in flags:
         troubles.append("another run held the lock, so this one didn't start")
     if "ABANDONED" in flags:
         troubles.append("its supervisor didn't come up in time, so the start was given up")
+    if "ORPHAN" in flags:
+        troubles.append("its supervisor is gone, and its runner goes on")
     if texts.get("err"):
         troubles.append(texts["err"].decode("utf-8", "replace").strip()[-300:])
     return RunFact(
@@ -59,10 +63,11 @@ def parse(lines: Iterable[str]) -> RunFact | None:
         claim=_object(texts.get("claim.json")) or {},
         plan=_object(texts.get("plan.json")) or {},
         owner=_line(texts.get("owner")),
-        owner_alive=owner_state in ("live", "stopped"),
+        owner_alive=owner_state in ("live", "stopped") or "ORPHAN" in flags,
         owner_stopped=owner_state == "stopped",
         # A started file that can't be read still says that it started, and so does an end that can't.
-        started=_line(texts.get("started")) or ("?" if {"started", "finished"} & {*texts, *unread} else ""),
+        started=_line(texts.get("started"))
+        or ("?" if "CLOSED" in flags or {"started", "finished"} & {*texts, *unread} else ""),
         finished=_object(texts.get("finished")) or None,
         released="RELEASED" in flags,
         control=_line(texts.get("control")),

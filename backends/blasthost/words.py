@@ -308,7 +308,8 @@ def _sending(processes: tuple[ProcessFact, ...], settings: BlastHost) -> dict[st
     for process in sorted(processes, key=lambda process: process.elapsed_s):
         words = process.args.split()
         pairs = [*pairwise(words), *((word, value) for word, _, value in (w.partition("=") for w in words))]
-        if ("--mode", "send") in pairs and any(word.rpartition("/")[2] == name for word in words):
+        mails = ("--mode", "send") in pairs or ("--mode", "resume") in pairs
+        if mails and any(word.rpartition("/")[2] == name for word in words):
             found |= {value: process for word, value in pairs if word == "--campaign"}
     return found
 

@@ -38,10 +38,21 @@ elsewhere() {
     [ -n "$its" ] && [ "$its" != "$campaigns" ]
 }
 
+# named_by TEXT: the command lines that hold it. BusyBox's grep reads only up to the first NUL.
+named_by() {
+    if printf 'a\000b' | grep -q -F b; then
+        grep -lFe "$1" /proc/[0-9]*/cmdline 2>/dev/null
+    else
+        for told in /proc/[0-9]*/cmdline; do
+            tr '\000' ' ' <"$told" 2>/dev/null | grep -qFe "$1" && echo "$told"
+        done
+    fi
+}
+
 # sender: the pid of a process that runs the runner for this campaign, other than as a dry run. The runner's
 # name counts as program, script or module only: our own shells have it further back among their arguments.
 sender() {
-    for line in $(grep -lFe "$slug" /proc/[0-9]*/cmdline 2>/dev/null); do
+    for line in $(named_by "$slug"); do
         tr '\0' '\n' <"$line" 2>/dev/null | awk -v slug="$slug" -v name="${runner##*/}" '
             NR <= 3 { base = $0; sub(/.*\//, "", base); if (base == name) runs = 1 }
             $0 == slug || $0 == "--campaign=" slug { ours = 1 }

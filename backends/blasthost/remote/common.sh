@@ -50,6 +50,11 @@ owner_of() {
     esac
 }
 
+# at_work FOLDER: our runner is sending this attempt, whatever became of its supervisor and of the campaign's lock.
+at_work() (
+    [ -r "$1/runner.lock" ] && exec 7<"$1/runner.lock" && ! flock -n -s 7
+)
+
 encode() {
     base64 | tr -d '\n'
 }
@@ -59,10 +64,18 @@ released() {
     [ -f "$1/released" ] && [ ! -L "$1/released" ]
 }
 
+# orphan FOLDER: it was started, its owner is gone, and its runner goes on all the same.
+orphan() {
+    [ -e "$1/started" ] && [ ! -e "$1/finished" ] || return
+    case $(owner_of "$1") in none | gone) at_work "$1" ;; *) return 1 ;; esac
+}
+
 # tell FOLDER: everything that is on record of one attempt; contents travel encoded, so they can't look like records.
 # The owner is looked at before `finished` is read: an owner that is gone has then written all it ever will.
 tell() {
     echo "RUN ${1##*/} $(owner_of "$1")"
+    # A folder that can't be looked into holds nothing for us, and perhaps a run.
+    [ -r "$1" ] && [ -x "$1" ] || echo CLOSED
     for part in claim.json plan.json owner started finished control runner.json; do
         [ -e "$1/$part" ] || continue
         if [ -r "$1/$part" ]; then
@@ -71,6 +84,7 @@ tell() {
             echo "UNREAD $part"
         fi
     done
+    ! orphan "$1" || echo ORPHAN
     ! released "$1" || echo RELEASED
     [ ! -e "$1/busy" ] || echo BUSY
     [ ! -e "$1/abandoned" ] || echo ABANDONED

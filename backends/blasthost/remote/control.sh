@@ -6,6 +6,7 @@ main() {
     home=$1 attempt=$2 verb=$3
     folder=$home/$attempt
     owner=$(owner_of "$folder")
+    ! orphan "$folder" || owner="orphan -"
     case $owner in
         none | gone) echo "GONE" ;;
         *)

@@ -34,7 +34,7 @@ main() {
     # With the lock in our hand no supervisor and no runner is there, and none comes up.
     (true >>"$home/lock") 2>/dev/null || { echo REFUSED state; return; }
     exec 9>>"$home/lock"
-    flock -n 9 || { echo REFUSED alive; return; }
+    flock -n 9 && ! at_work "$folder" || { echo REFUSED alive; return; }
     case $(owner_of "$folder") in live* | stopped*) echo REFUSED alive; return ;; esac
     if [ -e "$folder/finished" ]; then
         spotless "$folder" || { echo REFUSED reached; return; }
@@ -42,7 +42,8 @@ main() {
         [ ! -e "$folder/started" ] || { echo REFUSED doubt; return; }
         [ ! -e "$folder/run.json" ] && [ ! -s "$folder/journal" ] || { echo REFUSED reached; return; }
     fi
-    { printf '{"at":"%s",' "$(utc)" && released_text; } | put "$folder" released || { echo REFUSED state; return; }
+    # The boot in which this was proven: what was claimed then and not begun is no doubt after the next one either.
+    { printf '{"at":"%s","boot":"%s",' "$(utc)" "$(boot_id)" && released_text; } | put "$folder" released || { echo REFUSED state; return; }
     tell "$folder"
     echo RELEASED
 }

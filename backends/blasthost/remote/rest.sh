@@ -26,6 +26,7 @@ main() {
     [ -e "$folder/started" ] || { tell "$folder"; refuse unstarted; return; }
     unheld || return 0
     seize || return 0
+    ! at_work "$folder" || { refuse lock "$(sender)"; return; }
     able || return 0
     knows resume || { refuse mode resume; return; }
     # A folder that came here with a copy of another machine's disk is no record of what this machine did.
