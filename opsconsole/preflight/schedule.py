@@ -47,6 +47,12 @@ def judge_approval(situation: Situation, _: Situation) -> Finding:
             f"Ask {approval.by or 'them'} to approve it again.",
             [f"approved{at}", f"expired {say_instant(approval.expires, zone, now)}"],
         )
+    if situation.policy.four_eyes and not (approval.digest and approval.expires):
+        lacks = "never expires" if approval.digest else "names no content"
+        return failed(
+            f"The approval by {who} {lacks}, and four eyes are asked for here.",
+            "Let somebody else than who plans the send approve it in the console.",
+        )
     if not approval.digest:
         return passed(f"Approved by {who}{at}.", "The approval names no content, so it can't be compared.")
     actual = reading.digest(situation)
