@@ -6,7 +6,7 @@ the parts the console is made of, stand in looking.py.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,18 @@ from opsconsole.campaign import check_slug
 from opsconsole.doubts import SideBySide, against_rest, side_by_side
 from opsconsole.looking import Looking
 from opsconsole.plan import DryRun, Plan
-from opsconsole.ports import Doubt, Fate, Followed, NotThere, Refused, RunState, Started, Trouble, Verb
+from opsconsole.ports import (
+    Doubt,
+    Fates,
+    Followed,
+    NotThere,
+    Refused,
+    RunState,
+    Started,
+    Trouble,
+    Verb,
+    concerned,
+)
 from opsconsole.safety import (
     CONSEQUENCES,
     Confirmation,
@@ -261,10 +272,10 @@ class Console(Looking):
         """The same beside what every other source says, and what can be done."""
         return side_by_side(self.doubt(slug), self.verdict(slug), self.clock())
 
-    def settle(self, slug: str, fates: Mapping[int, Fate], typed: str, reason: str) -> Doubt:
-        """Decide unknown recipients by row. `typed` is the slug and the number of rows. Gives what is left."""
+    def settle(self, slug: str, fates: Fates, typed: str, reason: str) -> Doubt:
+        """Decide unknown recipients, by row or all. `typed` is the slug and their number. Gives what is left."""
         self._require("settle", slug)
-        self.confirmation("settle", slug, rows=len(fates)).check(typed, reason)
+        self.confirmation("settle", slug, rows=concerned(fates)).check(typed, reason)
         carrier = self._looked_again("settle", slug)
         mending = self._mending()
         try:

@@ -8,14 +8,16 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from opsconsole.audit.records import AuditUnavailable, Record
+from opsconsole.audit.records import AuditUnavailable, Phase, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import RELEASE_CLAIM, SEND_REST, SETTLE
 from opsconsole.ports import (
     Carrier,
     Doubt,
     Doubts,
+    EveryUnknown,
     Fate,
+    Fates,
     MaybeStarted,
     OutOfReach,
     Refused,
@@ -48,16 +50,22 @@ class Mending:
     def decided_again(self, run_id: str) -> int:
         """How many recipients of this run were decided, on this store's record, to be mailed again."""
         rows: set[int] = set()
+        since_rest = most = 0  # within one rest nobody is decided twice; over several, some may be
         records: list[Record] = []
         with suppress(AuditUnavailable):  # looking goes on; without the store nothing can be sent anyway
-            records = [record for record in self._store().for_run(run_id) if record.action == SETTLE]
-        done = {record.ref for record in records if record.detail.get("result") == "done"}
+            records = self._store().for_run(run_id)
+        done = {r.ref for r in records if r.action == SETTLE and r.detail.get("result") == "done"}
         for record in records:
+            if record.action == SEND_REST and record.phase is Phase.INTENT:
+                since_rest = 0
             fates = record.detail.get("fates") if record.seq in done else None
             again = fates.get(str(Fate.RESEND)) if isinstance(fates, Mapping) else None
-            if isinstance(again, list):
+            if isinstance(again, list) and again:
                 rows.update(row for row in again if isinstance(row, int))
-        return len(rows)
+                every = record.detail.get("all")
+                since_rest += every if isinstance(every, int) else len(again)
+                most = max(most, since_rest)
+        return max(len(rows), most)
 
     def newest(self, slug: str, carrier: str) -> RunState:
         state = self._carriers[carrier].run_state(slug)
@@ -65,11 +73,23 @@ class Mending:
             raise Refused(f"{carrier} knows no run of {slug}.", "There is nothing to mend.")
         return state
 
-    def settle(self, doubt: Doubt, carrier: str, fates: Mapping[int, Fate], reason: str) -> Doubt:
-        """Write the decisions into the journal, under a record of who decided what of which row."""
+    def settle(self, doubt: Doubt, carrier: str, fates: Fates, reason: str) -> Doubt:
+        """Write the decisions into the journal, under a record of who decided what of which row. Of every unknown
+        one the record holds the number, and the rows that were listed."""
         identity, keeper = self._identity, self._keeps_journal(carrier)
-        rows = {str(fate): sorted(row for row in fates if fates[row] is fate) for fate in Fate}
-        detail = {"attempt": doubt.attempt, "carrier": carrier, "fates": rows}
+        detail: dict[str, Any] = {"attempt": doubt.attempt, "carrier": carrier}
+        by_row = fates
+        if isinstance(fates, EveryUnknown):
+            if doubt.unknown_total != fates.count:
+                raise Refused(
+                    f"{doubt.unknown_total:,} recipients are unknown now, not {fates.count:,}.",
+                    "Nothing was decided.",
+                    "Look again: opsconsole doubt.",
+                )
+            detail["all"] = fates.count
+            by_row = dict.fromkeys((one.row for one in doubt.unknown), fates.fate)
+        assert isinstance(by_row, Mapping)
+        detail["fates"] = {str(fate): sorted(row for row in by_row if by_row[row] is fate) for fate in Fate}
         with self._runs.busy(SETTLE, doubt.run_id):
             intent = self._store().intent(identity.event(SETTLE, doubt.slug, doubt.run_id, reason, **detail))
             try:

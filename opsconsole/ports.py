@@ -102,6 +102,23 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EveryUnknown:
+    """All of whom nobody knows, decided alike: `count` of them, or nothing is decided."""
+
+    fate: Fate
+    count: int
+
+
+Fates = Mapping[int, Fate] | EveryUnknown
+"""What a person decides: of these rows, or of every unknown one."""
+
+
+def concerned(fates: Fates) -> int:
+    """How many recipients a decision is about."""
+    return fates.count if isinstance(fates, EveryUnknown) else len(fates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
     """One recipient whose acceptance isn't known. `who` is masked; `why` is the journal's word, `maillog` the mail
     log's ("" when it has none of this message)."""
@@ -140,8 +157,11 @@ class Doubts(Protocol):
         """Looks only. Raises Trouble when the journal can't be read or believed."""
         ...
 
-    def decide(self, slug: str, attempt: int, run_id: str, fates: Mapping[int, Fate], by: str) -> Doubt:
-        """Write a person's decision on unknown rows into the journal; what is left then."""
+    def decide(self, slug: str, attempt: int, run_id: str, fates: Fates, by: str) -> Doubt:
+        """Write a person's decision on unknown rows into the journal; what is left then.
+
+        Raises Refused, with nothing written, where a row isn't unknown or EveryUnknown counts another number.
+        """
         ...
 
     def send_rest(self, slug: str, attempt: int, run_id: str, by: str) -> Started:

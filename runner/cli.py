@@ -66,7 +66,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="the mail server's log to look for unknown recipients in; again for each rotated one, .gz too",
     )
-    made.add_argument("--sent", metavar="ROWS", help="resolve: take these unknown rows (3,7,10-12 or all) for sent")
+    made.add_argument(
+        "--sent", metavar="ROWS", help="resolve: take these unknown rows (3,7,10-12, all, all=9) for sent"
+    )
     made.add_argument("--resend", metavar="ROWS", help="resolve: let these unknown rows be sent again by a resume")
     made.add_argument("--by", metavar="NAME", help="resolve: who decided it")
     made.add_argument("--version", action="version", version=version())

@@ -11,6 +11,7 @@ from runner.journal import FATES, Journal, Replay
 from runner.settings import Settings
 
 ALL = "all"
+_ALL_OF = re.compile(r"all=(\d{1,9})")
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 _NAMES = {
     journal.PENDING: "not handed over yet",
@@ -23,13 +24,15 @@ _NAMES = {
 }
 _TOLD = 20
 
-Rows = list[tuple[int, int]] | str | None  # ranges, ALL, or none named
+Rows = list[tuple[int, int]] | str | int | None  # ranges, ALL, all if they are so many, or none named
 
 
 def parse_rows(text: str | None) -> Rows:
-    """`3,7,10-12` as ranges, or ALL. Raises Refused (2)."""
+    """`3,7,10-12` as ranges, ALL, or for `all=2601` the number. Raises Refused (2)."""
     if text is None or text == ALL:
         return text
+    if every := _ALL_OF.fullmatch(text):
+        return int(every[1])
     ranges = []
     for part in text.split(","):
         match = _RANGE.fullmatch(part.strip())
@@ -85,8 +88,11 @@ def _decisions(old: Replay, sent: Rows, resend: Rows) -> dict[int, str]:
 def _expand(old: Replay, rows: Rows) -> Iterable[int]:
     if rows is None:
         return
-    if isinstance(rows, str):
-        yield from old.doubtful()
+    if isinstance(rows, str | int):
+        unknown = list(old.doubtful())
+        if rows not in (ALL, len(unknown)):
+            raise Refused(BAD_DATA, f"{len(unknown)} recipients are unknown now, not {rows}. Nothing was written")
+        yield from unknown
         return
     last_row = len(old.states) - 1
     if sum(last - first + 1 for first, last in rows if last <= last_row) > last_row:

@@ -19,7 +19,7 @@ from textual.widgets import DataTable, Static
 from opsconsole import actions
 from opsconsole.actions import Action
 from opsconsole.board import Board
-from opsconsole.ports import Doubt, Fate
+from opsconsole.ports import Doubt, EveryUnknown, Fate, Fates, concerned
 from screens import doubt_words as words
 from screens.asking import ask, notice, question, work
 from screens.base import ConsoleScreen, action_bindings
@@ -53,6 +53,8 @@ class DoubtScreen(ConsoleScreen):
     CSS_PATH = "doubt.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         *action_bindings([actions.BY_ID[name] for name in HERE]),
+        Binding("j", "step(1)", "down", show=False),
+        Binding("k", "step(-1)", "up", show=False),
         Binding("space", "mark", "mark", show=False),
         Binding("asterisk", "mark_all", "mark all", show=False),
         Binding("backspace", "unmark", "unmark", show=False),
@@ -62,6 +64,7 @@ class DoubtScreen(ConsoleScreen):
         super().__init__(slug)
         self.seen: Seen | None = None
         self.fates: dict[int, Fate] = {}
+        self.every: Fate | None = None  # all are marked so, also those that aren't listed
         self.trouble = ""
         self.short = True  # no room to say it all
         self._looking = False
@@ -110,6 +113,8 @@ class DoubtScreen(ConsoleScreen):
     def _read_it(self, seen: Seen) -> None:
         self._looking, self.seen, self.trouble = False, seen, ""
         listed = {one.row for one in seen.doubt.unknown}
+        if any(row not in self.fates for row in listed):
+            self.every = None
         self.fates = {row: fate for row, fate in self.fates.items() if row in listed}
         self._fill()
         self.paint()
@@ -150,21 +155,28 @@ class DoubtScreen(ConsoleScreen):
 
     # Marking.
 
+    def action_step(self, by: int) -> None:
+        """The row below or above, as on the board: who presses j twice and space means another row."""
+        table = self.query_one(DataTable)
+        table.move_cursor(row=table.cursor_row + by)
+
     def action_mark(self) -> None:
         """Turn the row under the cursor: not decided, sent, to be sent again."""
         if (row := self._row()) is not None:
+            self.every = None
             self._set(row, NEXT_FATE[self.fates.get(row)])
             self.query_one(DataTable).action_cursor_down()
 
     def action_mark_all(self) -> None:
-        """Turn every row listed, together, beginning with the fate of the one under the cursor."""
+        """Turn every unknown row, listed or not, together, beginning with the fate of the one under the cursor."""
         if (row := self._row()) is not None and self.seen is not None:
-            fate = NEXT_FATE[self.fates.get(row)]
+            self.every = fate = NEXT_FATE[self.fates.get(row)]
             for one in self.seen.doubt.unknown:
                 self._set(one.row, fate)
 
     def action_unmark(self) -> None:
         if (row := self._row()) is not None:
+            self.every = None
             self._set(row, None)
 
     def _set(self, row: int, fate: Fate | None) -> None:
@@ -186,23 +198,32 @@ class DoubtScreen(ConsoleScreen):
     # Deciding.
 
     def _settle(self) -> None:
-        fates = dict(self.fates)
-        counts = Counter(fates.values())
+        assert self.seen is not None
+        marked, fates = dict(self.fates), self._decision(self.seen.doubt)
+        counts, number = Counter(marked.values()), concerned(fates)
+        said = {fate: words.say_rows([row for row in marked if marked[row] is fate]) for fate in Fate}
         lines = tuple(
-            (word, f"{counts[fate]:,}: {words.say_rows([row for row in fates if fates[row] is fate])}")
+            (word, f"{number:,}: all of them" if number != len(marked) else f"{counts[fate]:,}: {said[fate]}")
             for fate, word in ((Fate.SENT, "sent already"), (Fate.RESEND, "send again"))
             if counts[fate]
         )
 
         def decided(left: object) -> None:
-            self.ops.tell(f"{len(fates):,} settled: {self.slug}. Recorded.")
+            self.ops.tell(f"{number:,} settled: {self.slug}. Recorded.")
             self.fates.clear()
+            self.every = None
             self.look()
 
         def do(typed: str, reason: str) -> object:
             return self.console.settle(self.slug, fates, typed, reason)
 
-        self._ask("settle", lambda found: self._do("settle", found, do, decided), rows=len(fates), lines=lines)
+        self._ask("settle", lambda found: self._do("settle", found, do, decided), rows=number, lines=lines)
+
+    def _decision(self, doubt: Doubt) -> Fates:
+        """What is marked; where not all is listed, all of them as one decision."""
+        if self.every is None or doubt.unknown_total == len(doubt.unknown):
+            return dict(self.fates)
+        return EveryUnknown(fate=self.every, count=doubt.unknown_total)
 
     def _close(self) -> None:
         def do(typed: str, reason: str) -> object:
@@ -319,8 +340,11 @@ class DoubtScreen(ConsoleScreen):
         if self.seen is not None and self.seen.doubt.unknown_total:
             doubt = self.seen.doubt
             more = doubt.unknown_total - len(doubt.unknown)
-            text.append_text(safe(f" {words.say_marks(self.fates, len(doubt.unknown))}", style="bold"))
-            text.append(f"; {more:,} more come once these are settled" if more else "").append("\n")
+            every = words.say_every(self.every, doubt.unknown_total) if self.every and more else ""
+            marks = every or words.say_marks(self.fates, len(doubt.unknown))
+            text.append_text(safe(f" {marks}", style="bold"))
+            behind = f"; {more:,} more aren't listed: * marks them too" if more and not every else ""
+            text.append(behind).append("\n")
         lines = []
         for action in (actions.BY_ID[name] for name in HERE[:3]):
             reason = self.disabled_reason(action.id)

@@ -124,6 +124,11 @@ def say_marks(fates: Mapping[int, Fate], total: int) -> str:
     return f"{len(fates):,} of {total:,} marked: {', '.join(parts)}"
 
 
+def say_every(fate: Fate, total: int) -> str:
+    """`all 2,412 marked: sent`, also those that aren't listed."""
+    return f"all {total:,} marked: {SAID[fate][0].split(maxsplit=1)[1]}"
+
+
 def say_rows(rows: Sequence[int]) -> str:
     """`rows 12, 15, 19 …`."""
     named = ", ".join(f"{row:,}" for row in sorted(rows)[:12])

@@ -14,7 +14,7 @@ from opsconsole.audit.store import AuditStore
 from opsconsole.console import Console
 from opsconsole.observation import Counts, Says
 from opsconsole.plan import Plan
-from opsconsole.ports import Fate, MaybeStarted, OutOfReach, Refused, Trouble
+from opsconsole.ports import EveryUnknown, Fate, MaybeStarted, OutOfReach, Refused, Trouble
 from opsconsole.runs import Identity, Runs
 from opsconsole.verdict import Group, Status
 from tests.domain.words import NOW, SLUG
@@ -67,6 +67,37 @@ def test_every_decision_about_a_recipient_is_on_record_before_the_host_hears_of_
     assert intent.detail["fates"] == {"sent": [3], "resend": [7]}
     assert outcome.detail == {"result": "done", "unsent": 1013, "unknown": 0}
     assert desk.host.asked_for("decide") == [{3: Fate.SENT, 7: Fate.RESEND}]
+
+
+def test_all_are_settled_as_one_decision_also_those_beyond_the_thousand_listed(desk: Desk) -> None:
+    mara, plan = broken_off(desk)
+    assert desk.host.left is not None
+    desk.host.left = replace(desk.host.left, unknown_total=1500)
+    with pytest.raises(Refused, match="asked for 'paul-simon-may12 1500'"):
+        mara.settle(SLUG, EveryUnknown(fate=Fate.SENT, count=1500), SETTLED, "")
+    with pytest.raises(Refused, match="1,500 recipients are unknown now, not 1,499"):
+        mara.settle(SLUG, EveryUnknown(fate=Fate.SENT, count=1499), f"{SLUG} 1499", "")
+    assert desk.host.asked_for("decide") == []
+    assert open_intents(desk) == ["send"]
+    every = EveryUnknown(fate=Fate.RESEND, count=1500)
+    left = mara.settle(SLUG, every, f"{SLUG} 1500", "the provider has none of them")
+    assert (left.unknown_total, left.unsent) == (0, 2512)
+    assert desk.host.asked_for("decide") == [every]
+    intent, _ = (r for r in desk.store.for_run(plan.run_id) if r.action == "settle")
+    assert (intent.detail["all"], intent.detail["fates"]) == (1500, {"sent": [], "resend": [3, 7]})
+    assert mara._mending().decided_again(plan.run_id) == 1500
+
+
+def test_who_is_decided_again_in_every_rest_counts_once(desk: Desk) -> None:
+    mara, plan = broken_off(desk)
+    mara.settle(SLUG, {3: Fate.RESEND}, f"{SLUG} 1", "")
+    mara.settle(SLUG, EveryUnknown(fate=Fate.RESEND, count=1), f"{SLUG} 1", "")
+    assert mara._mending().decided_again(plan.run_id) == 2
+    mara.send_rest(SLUG, f"{SLUG} 1014", "")
+    desk.host.broke_off(plan.run_id)
+    mara.refresh()
+    mara.settle(SLUG, EveryUnknown(fate=Fate.RESEND, count=2), SETTLED, "")
+    assert mara._mending().decided_again(plan.run_id) == 2
 
 
 @pytest.mark.parametrize("typed", ["", PHRASE, f"{SLUG} 1", f"{SLUG} 3"])

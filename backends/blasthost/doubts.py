@@ -12,7 +12,7 @@ from backends.blasthost.errors import HostError
 from backends.blasthost.launcher import Session
 from backends.blasthost.scripts import script
 from opsconsole.campaign import check_slug
-from opsconsole.ports import Doubt, Fate, OutOfReach, Refused, Trouble, Unknown
+from opsconsole.ports import Doubt, EveryUnknown, Fate, Fates, OutOfReach, Refused, Trouble, Unknown, concerned
 from opsconsole.settings import BlastHost
 
 LIMIT = 120.0  # seconds; a large mail log takes a while to read
@@ -33,14 +33,17 @@ class Doubter:
         logs = [word for path in self.settings.mail_log for word in ("--maillog", path)]
         return self._ask("look", slug, attempt, "-", "list-unknown", logs)
 
-    def decide(self, slug: str, attempt: int, run_id: str, fates: Mapping[int, Fate], by: str) -> Doubt:
+    def decide(self, slug: str, attempt: int, run_id: str, fates: Fates, by: str) -> Doubt:
         """Write what was decided of unknown rows; what is left then. All rows are decided, or none.
 
         Raises Refused with nothing written, Trouble when that isn't known: deciding the same again is harmless.
         """
-        if not fates:
+        if not concerned(fates):
             raise Refused("No row was named.", "Nothing was written.")
         words: list[str] = []
+        if isinstance(fates, EveryUnknown):
+            words += [f"--{fates.fate.value}", f"all={fates.count}"]  # the runner counts them again, under the lock
+            fates = {}
         for fate in Fate:
             if rows := sorted(row for row, of_row in fates.items() if of_row is fate):
                 words += [f"--{fate.value}", ranges(rows)]

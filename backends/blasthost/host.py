@@ -32,7 +32,7 @@ from opsconsole.policy import Policy
 from opsconsole.ports import (
     CampaignFacts,
     Doubt,
-    Fate,
+    Fates,
     Followed,
     OutOfReach,
     RunState,
@@ -180,7 +180,7 @@ class BlastHostBackend:
     def doubt(self, slug: str, attempt: int) -> Doubt:
         return self._doubter().doubt(slug, attempt)
 
-    def decide(self, slug: str, attempt: int, run_id: str, fates: Mapping[int, Fate], by: str) -> Doubt:
+    def decide(self, slug: str, attempt: int, run_id: str, fates: Fates, by: str) -> Doubt:
         return self._doubter().decide(slug, attempt, run_id, fates, by)
 
     def send_rest(self, slug: str, attempt: int, run_id: str, by: str) -> Started:

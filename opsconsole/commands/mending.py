@@ -66,7 +66,7 @@ def _say_side_by_side(view: "SideBySide") -> None:
 @click.command()
 @slug_argument
 @click.option("--rows", default="", help="Which recipients, by row: 3,7 or 3-9.")
-@click.option("--all", "everybody", is_flag=True, help="All of whom nobody knows (up to a thousand at a time).")
+@click.option("--all", "everybody", is_flag=True, help="All of whom nobody knows.")
 @click.option("--sent", "fate", flag_value="sent", help="They got it: they are not mailed again.")
 @click.option("--resend", "fate", flag_value="resend", help="They didn't: send-rest mails them.")
 @click.option("--reason", default="", help="What the decision rests on; recorded.")
@@ -78,23 +78,25 @@ def settle(
     session: Session, slug: str, rows: str, everybody: bool, fate: str, reason: str, typed: str, as_json: bool
 ) -> None:
     """Decide, for recipients of whom nobody knows, whether they got it. Sends nothing. Asks twice."""
-    from opsconsole.ports import Fate
+    from opsconsole.ports import EveryUnknown, Fate, Fates, concerned
 
     if bool(rows) == everybody:
         stop("Say which: --rows 3,7 or --all. Nothing was done.", USAGE)
     if not fate:
         stop("Say what is so: --sent or --resend. Nothing was done.", USAGE)
     with session.console() as console:
-        chosen = [one.row for one in console.doubt(slug).unknown] if everybody else _rows(rows)
-        fates: dict[int, Fate] = dict.fromkeys(chosen, Fate(fate))
+        fates: Fates = dict.fromkeys(_rows(rows), Fate(fate)) if rows else {}
+        if everybody:
+            fates = EveryUnknown(fate=Fate(fate), count=console.doubt(slug).unknown_total)
+        number = concerned(fates)
         if not typed:
-            typed = ask_twice(console, slug, console.confirmation("settle", slug, rows=len(fates)))
+            typed = ask_twice(console, slug, console.confirmation("settle", slug, rows=number))
         left = console.settle(slug, fates, typed, reason)
         if as_json:
-            say_json({"settled": len(fates), "as": fate, **_left(left)})
+            say_json({"settled": number, "as": fate, **_left(left)})
         else:
             left_over = f"{left.unknown_total:,} unknown and {left.unsent:,} unsent"
-            say(f"{len(fates):,} settled as {fate}. {left_over} are left.")
+            say(f"{number:,} settled as {fate}. {left_over} are left.")
             if left.unsent or left.unknown_total:
                 say(f"What can be done now: opsconsole doubt {slug}")
     sys.exit(ATTENTION if left.unknown_total or left.unsent else FINE)

@@ -20,7 +20,7 @@ from backends.blasthost.mending import Mender
 from backends.blasthost.session import Completed
 from opsconsole.observation import Says
 from opsconsole.policy import Policy
-from opsconsole.ports import Fate, Refused, RunState, Trouble
+from opsconsole.ports import EveryUnknown, Fate, Refused, RunState, Trouble
 from opsconsole.settings import BlastHost
 from tests.blasthost.shells import LocalShell, stub
 from tests.support.blasthost import SLUG, BlastTree, ended, until
@@ -218,6 +218,9 @@ def test_a_broken_run_is_looked_into_decided_and_sent_to_its_end(
     assert doubt.counts.accepted + doubt.unknown_total + doubt.unsent == ROWS
     assert not any("r1@" in unknown.who for unknown in doubt.unknown)
     taken, *again = [unknown.row for unknown in doubt.unknown]
+    every = EveryUnknown(fate=Fate.RESEND, count=doubt.unknown_total + 1)
+    with pytest.raises(Refused, match=f"{doubt.unknown_total} recipients are unknown now.*Nothing was written"):
+        doubter(settings).decide(SLUG, 1, run_id, every, "ana")
     left = doubter(settings).decide(SLUG, 1, run_id, {taken: Fate.SENT, **dict.fromkeys(again, Fate.RESEND)}, "ana")
     assert left.unknown_total == 0
     assert left.unsent == doubt.unsent + len(again)

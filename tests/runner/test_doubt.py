@@ -85,6 +85,18 @@ def test_given_rows_claimed_before_a_restart_then_their_message_ids_are_those_th
     assert len(set(sent.values())) == 4
 
 
+def test_given_all_of_so_many_then_another_number_by_now_decides_nobody(host: Host, peer: SmtpPeer) -> None:
+    in_doubt(host, peer)
+    before = host.journal()
+    for named in ("all=1", "all=3", "all=0"):
+        refused = decide(host, "--sent", named)
+        assert refused.rc == 65
+        assert "2 recipients are unknown now" in refused.out
+    assert host.journal() == before
+    assert decide(host, "--sent", "all=2").rc == 0
+    assert decide(host, "--sent", "all=2").rc == 65, "nobody is unknown any more"
+
+
 def test_given_decisions_then_the_sent_count_as_accepted_and_only_the_others_are_sent_again(
     host: Host, peer: SmtpPeer
 ) -> None:

@@ -10,7 +10,19 @@ from opsconsole.campaign import DATA, METADATA, TEMPLATE
 from opsconsole.hostfacts import FileFact, FolderFacts, HostFacts, Kind
 from opsconsole.observation import Counts, Hold, Observation, Report, RunWord, Says
 from opsconsole.plan import DryRun, Plan
-from opsconsole.ports import CampaignFacts, Doubt, Fate, Followed, OutOfReach, Refused, RunState, Started, Verb
+from opsconsole.ports import (
+    CampaignFacts,
+    Doubt,
+    EveryUnknown,
+    Fate,
+    Fates,
+    Followed,
+    OutOfReach,
+    Refused,
+    RunState,
+    Started,
+    Verb,
+)
 from tests.screens.told import DIGESTS, FRESH, PACIFIC
 
 
@@ -66,6 +78,7 @@ class FakeHost(FakeSource):
         self.identity, self.state, self.calls_itself = "ops@blast-mail-prod", "connected", "blast-mail-prod"
         self.doubts: dict[str, Doubt] = {}
         self.decided: list[dict[int, Fate]] = []
+        self.decided_all: list[tuple[Fate, int]] = []
         self.released: list[str] = []
         self.marks: dict[str, Hold] = {}
         self.hold_error: Exception | None = None
@@ -150,9 +163,13 @@ class FakeHost(FakeSource):
             raise OutOfReach(f"{self.name} is out of reach.", "Its journal can't be read now.")
         return self.doubts[slug]
 
-    def decide(self, slug: str, attempt: int, run_id: str, fates: Mapping[int, Fate], by: str) -> Doubt:
-        self.decided.append(dict(fates))
+    def decide(self, slug: str, attempt: int, run_id: str, fates: Fates, by: str) -> Doubt:
         before = self.doubts[slug]
+        if isinstance(fates, EveryUnknown):
+            self.decided_all.append((fates.fate, fates.count))
+            self.doubts[slug] = replace(before, unknown=(), unknown_total=0, unsent=before.unsent + fates.count)
+            return self.doubts[slug]
+        self.decided.append(dict(fates))
         again = sum(fate is Fate.RESEND for fate in fates.values())
         self.doubts[slug] = replace(
             before,

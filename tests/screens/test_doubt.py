@@ -283,6 +283,12 @@ async def test_a_thousand_unknown_are_listed_and_those_behind_them_announced(nig
     async with opened(night) as (app, pilot):
         screen = await looked(app, pilot)
         assert screen.query_one(DataTable).row_count == 1000
-        assert "1,412 more come" in screen_text(app)
+        assert "1,412 more aren't listed" in screen_text(app)
+        await pilot.press("asterisk", "space")
+        assert "1,000 of 1,000 marked" in screen_text(app), "one marked by itself makes it rows again"
+        await pilot.press("asterisk", "asterisk", "asterisk")
+        assert "all 2,412 marked: sent" in screen_text(app)
+        await pilot.press("V")
+        await until(pilot, lambda: f"{SLUG} 2412" in app.screen.confirmation.phrase)  # type: ignore[attr-defined]
         assert threading.active_count() < 60
         assert night.host.words[SLUG].says is Says.STARTED

@@ -12,7 +12,20 @@ from opsconsole.console import Console
 from opsconsole.observation import Content, Counts, Hold, Observation, Report, RunWord, Says
 from opsconsole.plan import DryRun, Plan, content_digest
 from opsconsole.policy import Policy
-from opsconsole.ports import Doubt, Fate, Followed, Recorder, Refused, RunState, Started, Trouble, Unknown, Verb
+from opsconsole.ports import (
+    Doubt,
+    EveryUnknown,
+    Fate,
+    Fates,
+    Followed,
+    Recorder,
+    Refused,
+    RunState,
+    Started,
+    Trouble,
+    Unknown,
+    Verb,
+)
 from opsconsole.runs import Identity
 from opsconsole.settings import BlastHost, Environment, Role
 from opsconsole.watch import Watch, Watched
@@ -102,8 +115,13 @@ class FakeHost:
         assert self.left is not None
         return self.left
 
-    def decide(self, slug: str, attempt: int, run_id: str, fates: Mapping[int, Fate], by: str) -> Doubt:
+    def decide(self, slug: str, attempt: int, run_id: str, fates: Fates, by: str) -> Doubt:
         assert self.left is not None
+        if isinstance(fates, EveryUnknown):
+            self._acted("decide", fates)
+            again = fates.count if fates.fate is Fate.RESEND else 0
+            self.left = replace(self.left, unknown=(), unknown_total=0, unsent=self.left.unsent + again)
+            return self.left
         again = sum(fate is Fate.RESEND for fate in fates.values())
         rest = tuple(one for one in self.left.unknown if one.row not in fates)
         self.left = replace(self.left, unknown=rest, unknown_total=len(rest), unsent=self.left.unsent + again)
