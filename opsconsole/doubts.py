@@ -7,7 +7,7 @@ from typing import Any
 from opsconsole.case import say_counts
 from opsconsole.observation import Observation
 from opsconsole.ports import Doubt
-from opsconsole.verdict import Verdict
+from opsconsole.verdict import Status, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +87,8 @@ def _word(o: Observation, now: datetime) -> Word:
 def _choices(doubt: Doubt, verdict: Verdict) -> tuple[tuple[str, str], ...]:
     if verdict.closed:
         return ()
+    if verdict.status is Status.CLAIMED:
+        return (("release-claim", "give up the claim, so that it can be planned again; by a second person"),)
     found = []
     if doubt.unknown_total:
         found.append(("settle", f"decide the {doubt.unknown_total:,} of whom nobody knows, one by one or all"))
