@@ -186,13 +186,19 @@ def existing(path: Path, run_id: str | None, supervised: bool) -> RunDir:
 
 
 def record_start(run: RunDir, now: datetime) -> None:
-    """Who runs it; a former end of the same attempt is put aside."""
+    """Who runs it. A former end of the same attempt is put aside once there is an owner, so that it is ended or
+    going in every moment; that it began, and when, stays as it was."""
     if run.supervised:
         return
-    with suppress(FileNotFoundError):
-        os.replace(run.path / "finished", run.path / "finished.before")
     durable_write(run.path / "owner", f"{os.getpid()} {_born('self')} {boot_id()}\n")
-    durable_write(run.path / "started", f"{now.isoformat()}\n")
+    if os.path.lexists(run.path / "finished"):
+        number = 1
+        while os.path.lexists(run.path / f"finished.{number}"):
+            number += 1
+        os.replace(run.path / "finished", run.path / f"finished.{number}")
+        sync_dir(run.path)
+    if not os.path.lexists(run.path / "started"):
+        durable_write(run.path / "started", f"{now.isoformat()}\n")
 
 
 def record_end(

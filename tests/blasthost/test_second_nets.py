@@ -15,10 +15,10 @@ from backends.blasthost.probe import Probe
 from backends.blasthost.scripts import script
 from opsconsole.observation import Says
 from opsconsole.policy import Policy
-from opsconsole.ports import Fate, Refused, Verb
+from opsconsole.ports import Fate, Refused, Trouble, Verb
 from opsconsole.settings import BlastHost, Patterns
 from runner import claim
-from tests.blasthost.local import LocalSession, Tree
+from tests.blasthost.local import LocalSession, Tree, owner_of
 from tests.blasthost.shells import LocalShell, stub
 from tests.blasthost.test_mending import (
     doubter,
@@ -182,3 +182,47 @@ def test_the_rest_that_outlives_its_supervisor_is_shown_as_going(
     assert told.says is Says.RUNNING
     until(lambda: state_of(settings).says is Says.RUNNING)
     the_launcher(settings).signal(SLUG, 1, Verb.CANCEL)
+
+
+@pytest.mark.needs("setpriv")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act as somebody else")
+def test_another_account_is_told_that_it_may_not_and_leaves_nothing_half_done(
+    tree: BlastTree, settings: BlastHost, tmp_path: Path
+) -> None:
+    """Its folders may be read by both, and be written by the one who claimed it."""
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
+        folder.chmod(0o755)
+    tree.campaign(recipients=3)
+    stub(tree.root / "stub", "runner", """echo '{"runner": "opsconsole", "modes": ["resolve"]}'""")
+    settings = msgspec.structs.replace(settings, runner=str(tree.root / "stub" / "runner"))
+    owner = owner_of(os.getpid())
+    files = {"claim.json": '{"run_id": "00ff", "by": "mara"}', "plan.json": "{}", "started": "2026-05-12T17:52:01Z"}
+    other = LocalSession(prefix=NOBODY)
+    folder = tree.run_folder()
+    folder.mkdir(parents=True)
+    (folder.parent / "lock").touch()
+    (folder.parent / ".launch").touch()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    before = everything(tree.root)
+
+    with pytest.raises(Refused, match="can't be made or locked"):
+        mender(settings, other).send_rest(SLUG, 1, "00ff", "ana")
+    with pytest.raises(Refused, match="can't be written or locked"):
+        mender(settings, other).release(SLUG, 1, "00ff", "ana", "x")
+    with pytest.raises(Refused, match="was claimed by mara"):
+        the_launcher(settings, other).start(tree.plan(audience=3), by="ana")
+    with pytest.raises(Refused, match="can't be locked"):
+        doubter(settings, other).decide(SLUG, 1, "00ff", {1: Fate.RESEND}, "ana")
+    (folder / "owner").write_text(owner)
+    (folder / "runner.json").write_text('{"runner": "opsconsole", "control": "file"}')
+    with pytest.raises(Trouble, match="did not let the console pause"):
+        the_launcher(settings, other).signal(SLUG, 1, Verb.PAUSE)
+
+    assert everything(tree.root) == before | {folder / "owner", folder / "runner.json"}
+    for name in ("owner", "runner.json"):  # nobody is to be killed for it
+        (folder / name).unlink()
+
+
+def everything(root: Path) -> set[Path]:
+    return set(root.rglob("*"))

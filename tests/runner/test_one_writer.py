@@ -81,3 +81,19 @@ def test_what_counts_as_released_is_a_plain_file_as_for_the_launcher(host: Host,
     (host.runs / "2").mkdir()
     (host.runs / "2" / "released").touch()
     assert host.run("send").rc == 75  # the first was never given back
+
+
+def test_a_resume_by_hand_keeps_when_it_began_and_every_end_it_had(host: Host, peer: SmtpPeer) -> None:
+    host.campaign([*addresses(3), "doubt-cutdot@example.com"])
+    host.server(peer)
+    folder = host.runs / "1"
+    assert host.run("send").rc == 1
+    began, first = (folder / "started").read_text(), (folder / "finished").read_text()
+
+    ends = [first]
+    for _ in range(2):
+        assert host.run("resume").rc == 1
+        ends.append((folder / "finished").read_text())
+
+    assert (folder / "started").read_text() == began
+    assert [(folder / name).read_text() for name in ("finished.1", "finished.2", "finished")] == ends
