@@ -136,7 +136,7 @@ def believable(folder: Path, **options: Any) -> Night:
             when=due("2026-05-12 08:00"),
             rows=9120,
             says=Says.STARTED,
-            run=run(3 * hour, 4012, 9120, progress_at=NOW - 2 * hour),
+            run=run(3 * hour, 4000, 9120, progress_at=NOW - 2 * hour),
             since=NOW - 3 * hour,
         ),
         campaign(
