@@ -105,6 +105,12 @@ def _mailed_before(others: list[Path], campaign: Campaign) -> "tuple[array[int],
         if not path.exists() or not path.stat().st_size:
             if (folder / "run.json").exists():
                 raise JournalError(f"{path} is gone: whom attempt {folder.name} mailed can't be told")
+            ours = (folder / "runner.json").exists() or claim.given_back_at(folder)
+            if (folder / "started").exists() and not ours:
+                raise JournalError(
+                    f"attempt {folder.name} was started by a runner that kept no journal: whom it mailed can't be "
+                    f"told. Take {folder / 'released'} away, and mark the campaign or let the console release it"
+                )
             continue
         # What was proven when the attempt was given back stays proven, also after a restart of the machine.
         old = replay(path, claim.given_back_at(folder) or claim.boot_id(), on_done=keys)

@@ -97,3 +97,25 @@ def test_a_resume_by_hand_keeps_when_it_began_and_every_end_it_had(host: Host, p
 
     assert (folder / "started").read_text() == began
     assert [(folder / name).read_text() for name in ("finished.1", "finished.2", "finished")] == ends
+
+
+def test_an_attempt_of_another_runner_given_back_by_hand_makes_nobody_unsent(host: Host, peer: SmtpPeer) -> None:
+    """It kept no journal: that nobody was mailed can only be the word of who proved it."""
+    host.campaign(addresses(3))
+    host.server(peer)
+    folder = host.runs / "1"
+    folder.mkdir(parents=True)
+    (folder / "claim.json").write_text('{"run_id": "00ff"}')
+    (folder / "started").write_text("2026-05-12T17:52:01Z\n")
+    (folder / "finished").write_text('{"rc": 1, "at": "2026-05-12T17:53:00Z", "counts": null}\n')
+    (folder / "released").touch()
+
+    refused = host.run("send")
+
+    assert refused.rc == 70
+    assert "kept no journal" in refused.err
+    assert peer.connections == 0
+    (folder / "released").write_text(f'{{"at": "2026-05-12T18:00:00Z", "boot": "{claim.boot_id()}", "by": "ana"}}')
+    (host.runs / "2" / "released").write_text((folder / "released").read_text())
+    assert host.run("send").rc == 0
+    assert peer.recipients() == dict.fromkeys(addresses(3), 1)
