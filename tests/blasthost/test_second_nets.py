@@ -49,7 +49,13 @@ def kill_the_supervisor_alone(tree: BlastTree) -> None:
     os.kill(int((tree.run_folder() / "owner").read_text().split()[0]), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("line", ['exec {runner} "$@"', 'exec {runner} "$@" 9>&-'], ids=["lock", "no lock"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param('exec {runner} "$@"', id="lock", marks=pytest.mark.slow),
+        pytest.param('exec {runner} "$@" 9>&-', id="no lock"),
+    ],
+)
 def test_a_runner_that_outlives_its_supervisor_is_never_taken_for_dead(
     tree: BlastTree, settings: BlastHost, peer: SmtpPeer, line: str
 ) -> None:
