@@ -107,6 +107,9 @@ def test_a_store_put_back_stops_every_action_and_verify_names_the_first_missing_
     result = call(world, "audit", "verify")
     assert result.exit_code == 1
     assert f"NOT WHOLE at record {last + 1}" in result.stdout
+    assert ". Keep the file as it is" in result.stdout
+    told = [line for line in called(world, "doctor") if line["what"] == "audit store" and not line["ok"]]
+    assert any(f"record {last + 1} is missing" in line["says"] for line in told), "doctor doesn't call it whole"
     refused = call(world, "hold", "everything", "--reason", "no matter what")
     assert refused.exit_code == 3
     assert "isn't whole" in refused.stderr
