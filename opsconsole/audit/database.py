@@ -53,9 +53,10 @@ class Database(Protocol):
         """How many rows claim a place up to `total`, or none that can be reached by counting."""
         ...
 
-    def damage(self) -> tuple[int | None, str]:
-        """What lets a look at sound rows miss some, or change what is written: an index that lacks a record, a
-        trigger that isn't ours. The seq it is about, None when of no single one; "" when there is nothing."""
+    def damage(self, indexes: bool) -> tuple[int | None, str]:
+        """What lets a look at sound rows miss some, or change what is written: an index that lacks a record (looked
+        at with `indexes`), a trigger that isn't ours. The seq it is about, None when of no single one; "" when
+        there is nothing."""
         ...
 
     @property

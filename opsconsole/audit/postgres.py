@@ -162,7 +162,7 @@ class PostgresServer:
             cursor.execute(statement, values)
             return list(cursor.fetchall())
 
-    def damage(self) -> tuple[int | None, str]:
+    def damage(self, indexes: bool) -> tuple[int | None, str]:
         with self.reading() as connection:
             found = planted(connection)
         said = (
