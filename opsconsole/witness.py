@@ -25,7 +25,7 @@ NOTHING_SENT = "Nothing was sent."
 NEWEST = 200
 """So many lines of a keeper are compared."""
 INDEXED = 200_000
-"""Up to so many records a start looks at the indexes too: with more, an intent would have to wait for it too long."""
+"""Up to so many records a start looks at the indexes too: with more, an intent would wait for it too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
