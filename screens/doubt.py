@@ -67,7 +67,7 @@ class DoubtScreen(ConsoleScreen):
         self.every: Fate | None = None  # all are marked so, also those that aren't listed
         self.trouble = ""
         self.short = True  # no room to say it all
-        self._looking = False
+        self._looking = self._again = False
         self._columns: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -88,6 +88,11 @@ class DoubtScreen(ConsoleScreen):
         super().on_mount()
         self.look()
 
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self.seen is not None:  # back from a send of the rest, say: the journal has moved on
+            self.look()
+
     def on_resize(self, event: events.Resize) -> None:
         self.short = event.size.width < WIDE or event.size.height < HIGH
         self.set_class(not self.short, "wide")
@@ -102,6 +107,7 @@ class DoubtScreen(ConsoleScreen):
     def look(self) -> None:
         """Read the journal again. Marks stay on rows that are still unknown."""
         if self._looking:
+            self._again = True  # what is being read may be from before that which asked for this look
             return
         self._looking = True
         in_thread(self, self._read, self._read_it, self._not_read, name="doubt")
@@ -118,10 +124,17 @@ class DoubtScreen(ConsoleScreen):
         self.fates = {row: fate for row, fate in self.fates.items() if row in listed}
         self._fill()
         self.paint()
+        self._look_again()
 
     def _not_read(self, error: Exception) -> None:
         self._looking, self.trouble = False, str(error)
         self.paint()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        if self._again:
+            self._again = False
+            self.look()
 
     def action_perform(self, action_id: str) -> None:
         if action_id not in ("settle", "send-rest", "close"):

@@ -46,7 +46,9 @@ def say_journal(doubt: Doubt, carrier: str, read: datetime, now: datetime, short
         (doubt.unknown_total, "unknown: handed over, no answer on record"),
     ):
         text.append(f"\n {number:,} {words}", DANGER if number else DIM)
-    return text.append(f"\n {doubt.unsent:,} never handed over", "bold" if doubt.unsent else DIM)
+    return text.append(
+        f"\n {doubt.unsent:,} never handed over, or to get it again", "bold" if doubt.unsent else DIM
+    )
 
 
 def say_maillog(doubt: Doubt, carrier: str, read: datetime, now: datetime, short: bool = False) -> Text:

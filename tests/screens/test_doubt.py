@@ -180,6 +180,26 @@ async def test_the_rest_is_sent_once_while_the_screen_says_what_is_waited_for(ni
         assert len([r for r in night.consoles[0].store().search(action="send-rest") if r.phase == "intent"]) == 1
 
 
+async def test_coming_back_reads_the_journal_again(night: Night) -> None:
+    async with opened(night, (160, 50)) as (app, pilot):
+        await looked(app, pilot)
+        assert "3 unknown" in screen_text(app)
+        await pilot.press("question_mark")
+        await pilot.pause()
+        night.host.doubts[SLUG] = broken(0)
+        await pilot.press("escape")
+        await until(pilot, lambda: "0 unknown" in screen_text(app))
+
+
+async def test_j_and_k_go_to_the_rows_below_and_above(night: Night) -> None:
+    async with opened(night, (160, 50)) as (app, pilot):
+        screen = await looked(app, pilot)
+        rows = [one.row for one in night.host.doubts[SLUG].unknown]
+        await pilot.press("j", "j", "k", "space")
+        await pilot.pause()
+        assert screen.fates == {rows[1]: Fate.SENT}
+
+
 async def test_after_the_rest_was_started_the_live_log_follows(night: Night) -> None:
     night.host.doubts[SLUG] = broken(0)
     async with opened(night) as (app, pilot):
