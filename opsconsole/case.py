@@ -188,6 +188,9 @@ class Case:
             return f"{say_counts(counts)}; {counts.unknown:,} may or may not have been accepted"
         if counts.failed or (counts.total is not None and counts.accepted != counts.total):
             return say_counts(counts)
+        planned = ended.run.planned if ended.run else None
+        if planned is not None and counts.accepted < planned:
+            return f"{counts.accepted:,} accepted, but {planned:,} were planned"
         for other in self.observations:
             theirs = other.run.counts if other.run else None
             if other is not ended and other.went_out and theirs and theirs.accepted != counts.accepted:

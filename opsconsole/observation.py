@@ -60,6 +60,7 @@ class RunWord:
     rate: float | None = None  # messages per second
     eta_s: float | None = None
     beat_at: datetime | None = None  # the supervisor's last sign of life
+    planned: int | None = None  # the audience of the plan it was started by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -349,6 +349,7 @@ def ended_detail(state: RunState) -> dict[str, Any]:
         status = "failed"
     else:
         whole = counts.failed == 0 and counts.unknown == 0 and counts.total in (None, counts.accepted)
+        whole = whole and counts.accepted >= (word.planned or 0)
         status = "sent" if whole else "partial"
     return {
         "result": "ended",

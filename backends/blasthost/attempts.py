@@ -88,6 +88,7 @@ def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
     """
     progress = _progress(fact, patterns)
     says = _says(fact, progress)
+    planned = fact.plan.get("audience")
     word = RunWord(
         run_id=_word(fact.claim, "run_id"),
         attempt=fact.attempt,
@@ -103,6 +104,7 @@ def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
         rate=progress.rate,
         eta_s=progress.eta_s,
         beat_at=datetime.fromtimestamp(fact.beat_ns / 1e9, UTC) if fact.beat_ns else None,
+        planned=planned if isinstance(planned, int) and not isinstance(planned, bool) else None,
     )
     if fact.read_ns:
         word = with_beat(word, says, datetime.fromtimestamp(fact.read_ns / 1e9, UTC))

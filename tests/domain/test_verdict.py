@@ -91,6 +91,12 @@ STORIES: list[tuple[str, Sequence[Observation], Status, str]] = [
         "5,258 of 5,601",
     ),
     (
+        "fewer than planned, though its runner left nobody out",
+        (dashboard(), host(Says.ENDED, run=replace(ended(Counts(total=2600, accepted=2600)), planned=2601))),
+        Status.PARTIAL,
+        "2,600 accepted, but 2,601 were planned",
+    ),
+    (
         "some unknown",
         (host(Says.ENDED, run=ended(Counts(total=2601, accepted=2599, unknown=2), rc=1)),),
         Status.PARTIAL,
