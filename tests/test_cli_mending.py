@@ -110,7 +110,8 @@ def test_a_claim_left_behind_is_released_once_and_planned_again(world: World) ->
     shown = json.loads(call(world, "show", CLAIMED, "--json").stdout)
     assert shown["status"] == "CLAIMED"
     choices = json.loads(call(world, "doubt", CLAIMED, "--json").stdout)["choices"]
-    assert [choice["action"] for choice in choices] == ["release-claim"]  # there is no run to go on with or to close
+    # There is no run to go on with or to close.
+    assert [choice["action"] for choice in choices] == ["release-claim"]
     phrase = f"{CLAIMED} {shown['audience']}"
     result = call(world, "release-claim", CLAIMED, "--reason", "the host rebooted", "--confirm", phrase)
     assert result.exit_code == 0, result.output

@@ -114,9 +114,8 @@ def verify(session: Session, offline: bool, as_json: bool) -> None:
         )
     else:
         if bad:
-            say(
-                f"NOT WHOLE at record {bad[0][0]}: {bad[0][1].rstrip('.')}. Keep the file as it is; don't repair it."
-            )
+            seq, why = bad[0]
+            say(f"NOT WHOLE at record {seq}: {why.rstrip('.')}. Keep the file as it is; don't repair it.")
             for _, why in bad[1:]:
                 say(f"  also: {why}")
         else:
