@@ -6,6 +6,8 @@ from using up the machine, and an undefined variable is an error that names its 
 
 import contextlib
 import difflib
+import faulthandler
+import functools
 import json
 import os
 import re
@@ -20,7 +22,8 @@ from types import FrameType
 from typing import Any
 
 import jinja2
-from jinja2 import meta, nodes
+from jinja2 import filters, meta, nodes
+from jinja2.compiler import CodeGenerator
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -28,6 +31,8 @@ TRIAL_CPU_SECONDS = 5
 TRIAL_WALL_SECONDS = 15.0
 TRIAL_BYTES = 1 << 30
 ROW_SECONDS = 2.0  # one row may take this long to render
+ROW_END_SECONDS = 2 * ROW_SECONDS  # of CPU: then the process ends, since it is in a call that no signal interrupts
+REPEATED = 1 << 20  # characters or items that a repetition may make
 ROW_BYTES = 256 << 20  # and make the process so much larger: a huge string is one call that no signal interrupts
 _UNDEFINED = re.compile(r"'([^']+)' is undefined")
 
@@ -67,17 +72,41 @@ class Source:
     html: bool = False
 
 
+class _Generator(CodeGenerator):
+    """Computes nothing while compiling, where nobody guards it: without this, outputs of constants would be."""
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Any, finalize: Any) -> str:
+        if isinstance(node, nodes.TemplateData):
+            return super()._output_child_to_const(node, frame, finalize)
+        raise nodes.Impossible
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
-    # 9 ** 9 ** 9 never ends and can't be interrupted
-    intercepted_binops = frozenset({"**"})
+    code_generator_class = _Generator
+    # 9 ** 9 ** 9 never ends and can't be interrupted; nor can what is done to a list of lists of lists
+    intercepted_binops = frozenset({"**", "*"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        raise SecurityError(f"the operator {operator} is not allowed in a template")
+        if operator == "**":
+            raise SecurityError(f"the operator {operator} is not allowed in a template")
+        for many, times in ((left, right), (right, left)):
+            if isinstance(many, str | list | tuple) and isinstance(times, int) and len(many) * times > REPEATED:
+                raise SecurityError(f"a repetition makes more than {REPEATED:,} characters or items")
+        return left * right
+
+
+def _sum(environment: Any, iterable: Any, attribute: Any = None, start: Any = 0) -> Any:
+    """jinja's sum, of numbers only: each list added to another is copied, in one call."""
+    if not isinstance(start, int | float):
+        raise SecurityError("sum adds numbers only")
+    return filters.do_sum(environment, iterable, attribute, start)
 
 
 def _environment(html: bool) -> _Sandbox:
     # optimized=False: nothing is computed while compiling
-    return _Sandbox(autoescape=html, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, optimized=False)
+    made = _Sandbox(autoescape=html, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, optimized=False)
+    made.filters["sum"] = jinja2.pass_environment(_sum)
+    return made
 
 
 @jinja2.pass_context
@@ -202,7 +231,10 @@ def trial(
 @contextlib.contextmanager
 def row_guard(seconds: float = ROW_SECONDS) -> Iterator[None]:
     """Raises RowTimeout inside the block when it takes too long, and MemoryError (which render() tells as a
-    TemplateError) when it asks for more than ROW_BYTES. Only in the main thread, elsewhere nothing."""
+    TemplateError) when it asks for more than ROW_BYTES. Only in the main thread, elsewhere nothing.
+
+    A call that never returns to Python (two nested lists compared) can't be left: after ROW_END_SECONDS of CPU
+    the process says where it is and ends. The survey renders every row, so that is before anything is sent."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -217,14 +249,23 @@ def row_guard(seconds: float = ROW_SECONDS) -> Iterator[None]:
     room = _size() + ROW_BYTES
     if room < (soft if soft != resource.RLIM_INFINITY else room + 1):
         resource.setrlimit(resource.RLIMIT_AS, (room, hard))
+    _say_where_it_ends()
     signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_VIRTUAL, ROW_END_SECONDS)
     try:
         yield
     finally:
         armed = False
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@functools.cache
+def _say_where_it_ends() -> None:
+    """The names of the files on standard error, no values; then the signal does what it does: it ends us."""
+    faulthandler.register(signal.SIGVTALRM, file=2, chain=True)
 
 
 def _size() -> int:

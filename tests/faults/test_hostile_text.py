@@ -3,8 +3,10 @@ no template gets out of its limits, whatever a row's own data makes of it."""
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -53,6 +55,21 @@ PAGES = {
     "format map": "{{ '{0.__class__}'.format(n) }}",
     "mul list": "{{ ([1] * n|int)|length }}",
     "replace": "{{ ('x' * 100000)|replace('x', 'y' * n|int) }}",
+    "join": "{{ ([n * 100000] * 100000)|join }}",
+    "sum": "{% set l = [[1] * 1000] * 100000 %}{{ l|sum(start=[])|length }}",
+    "squares": "{% set s = namespace(a=n|int) %}{% for i in range(60) %}{% set s.a = s.a * s.a %}{% endfor %}",
+    "doubles": "{% set s = namespace(a=n) %}{% for i in range(60) %}{% set s.a = s.a ~ s.a %}{% endfor %}{{ s.a }}",
+    "loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{{ n }}",
+    "round": "{{ 1.5|round(n|int, 'ceil') }}",
+}
+NESTED = (
+    "{% set s = namespace(a=n, b=n ~ '') %}{% for i in range(n|int and 60) %}"
+    "{% set s.a = [s.a, s.a] %}{% set s.b = [s.b, s.b] %}{% endfor %}"
+)
+ENDLESS = {
+    "compared": NESTED + "{{ s.a == s.b }}",
+    "sorted": NESTED + "{{ [s.a, s.b]|sort }}",
+    "a key": NESTED.replace("[", "(").replace("]", ")") + "{{ {s.a: 1} }}",
 }
 ROW = """
 import json, sys, time
@@ -66,6 +83,9 @@ try:
     said = f"{len(text)} characters"
 except (TemplateError, RowTimeout) as error:
     said = f"refused: {type(error).__name__} {error}"
+with row_guard():
+    other = Template(Source("{{ n }} {{ '-' * 70 }} {{ [1, 2]|sum }}", "page.html"))
+    assert other.render({"n": "x"}) == f"x {'-' * 70} 3", "another row, another template"
 import resource
 print(json.dumps({"said": said, "seconds": time.monotonic() - began,
                   "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}))
@@ -83,6 +103,33 @@ def test_a_template_on_a_row_whose_data_makes_it_huge_is_cut_off(page: str) -> N
     report(f"hostile-text-template-{page.replace(' ', '-')}", 1, 1, int(said["mb"] > 600))
     assert "refused" in said["said"], said
     assert said["seconds"] < 4 * ROW_SECONDS
+    assert said["mb"] < 600, said
+
+
+@pytest.mark.parametrize("page", list(ENDLESS), ids=str)
+def test_a_call_that_cannot_be_left_ends_the_process_and_says_where(page: str) -> None:
+    """What is thousands of lists inside one another is small, and comparing it never comes back to Python."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", ROW, ENDLESS[page], "7"], capture_output=True, text=True, timeout=120
+    )
+    took = time.monotonic() - began
+    report(f"hostile-text-endless-{page.replace(' ', '-')}", 1, 1, int(done.returncode != -signal.SIGVTALRM))
+    assert done.returncode == -signal.SIGVTALRM, (done.stdout, done.stderr[-600:])
+    assert took >= ROW_SECONDS, "it wasn't endless"
+    assert 'File "page.html"' in done.stderr
+
+
+def test_a_constant_bomb_is_not_computed_where_nobody_guards_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ROW, "{{ (['x' * 100000] * 100000)|join }}", "1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = json.loads(done.stdout)
+    report("hostile-text-constants", 1, 1, int("refused" not in said["said"]))
+    assert "refused" in said["said"], said
     assert said["mb"] < 600, said
 
 
