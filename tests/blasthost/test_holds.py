@@ -20,7 +20,7 @@ def hold(reason: str = "the venue called") -> Hold:
     return Hold(scope=SLUG, by="ana", at=NOON, reason=reason)
 
 
-@pytest.mark.parametrize("scope", [SLUG, ALL])
+@pytest.mark.parametrize("scope", [SLUG, ALL], ids=["campaign", "all"])
 def test_a_hold_is_made_changed_and_taken_away_and_repeating_is_harmless(
     tree: BlastTree, shell: list[str], scope: str
 ) -> None:
