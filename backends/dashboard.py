@@ -25,7 +25,8 @@ MOST_PAGES = 250
 LOOKING = Purpose("Reading the dashboard", "Approvals and due times are as old as its last answer.")
 RECORDING = Purpose("Recording the result", "The dashboard may not know it; it is kept and can be recorded again.")
 
-# What the console calls an end, and what the dashboard has for it: partial went out, its failures are counted.
+# What the console calls an end, and what the dashboard has for it: partial went out, and whoever isn't known to have
+# been accepted is counted as a failure.
 STATUS_THERE = {
     "sent": "sent",
     "ended": "sent",
@@ -191,7 +192,7 @@ def _changes(payload: Mapping[str, Any]) -> dict[str, Any]:
         "status": status,
         "completed_at": _iso(payload.get("completed_at")),
         "recipients": _total(counts),
-        "failures": counts.get("failed"),
+        "failures": _not_accepted(counts),
         "duration": payload.get("duration_s"),
         "session": payload.get("session"),
         "due": _iso(payload.get("due")),
@@ -210,6 +211,14 @@ def _total(counts: Mapping[str, Any]) -> int | None:
         return int(counts["total"])
     parts = [counts.get(key) for key in ("accepted", "failed", "unknown")]
     return sum(int(part) for part in parts if part is not None) if any(p is not None for p in parts) else None
+
+
+def _not_accepted(counts: Mapping[str, Any]) -> int | None:
+    """The failed, the unknown and those never reached. There what is no failure reads as accepted."""
+    total, accepted = _total(counts), counts.get("accepted")
+    if total is None or accepted is None:
+        return counts.get("failed")
+    return max(total - int(accepted), 0)
 
 
 def _plain(value: Any) -> Any:

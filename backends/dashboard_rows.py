@@ -122,8 +122,8 @@ def _approval(fields: "_Fields", status: str, task: Task | None, recipients: int
 def _run(fields: "_Fields", recipients: int | None, completed_at: datetime | None) -> RunWord:
     failures, seconds = fields.get("failures", _count), fields.get("duration", _seconds)
     counts = None
-    if recipients is not None:
-        failed = min(failures or 0, recipients)
+    if recipients is not None and failures is not None:
+        failed = min(failures, recipients)
         counts = Counts(total=recipients, accepted=recipients - failed, failed=failed)
     began = completed_at - timedelta(seconds=seconds) if completed_at and seconds is not None else None
     session = fields.get("session", _text) or ""
@@ -141,7 +141,9 @@ def _evidence(
     if task:
         words.append(f"task {task.token} {task.status}")
     if run and run.counts and run.counts.total is not None:
-        words.append(f"{run.counts.total:,} recipients, {run.counts.failed:,} failed")
+        # Written back by this console, the number covers those of whom nobody knows.
+        failed = f"{run.counts.failed:,} failed{' or unknown' if run.counts.failed else ''}"
+        words.append(f"{run.counts.total:,} recipients, {failed}")
     mark = (
         Mark.YES
         if approval and status == "draft"

@@ -307,6 +307,8 @@ class Runs:
             "session": intent.session,
             "operator": intent.operator,
         }
+        if (counts := state.word.counts) and counts.unknown:
+            payload["note"] = f"{counts.unknown:,} unknown: may have been accepted"
         return tuple(Outgoing(name, f"{name}:{end}:completion", payload) for name in self._destinations)
 
 

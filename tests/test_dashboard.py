@@ -267,6 +267,32 @@ def test_a_completion_itself_may_be_the_payload(server: DashboardServer, dashboa
     assert server.state.operations()[0]["counts"]["failed"] == 12
 
 
+def test_whoever_is_not_known_to_be_accepted_never_reads_back_as_accepted(
+    server: DashboardServer, dashboard: DashboardBackend
+) -> None:
+    counts = {"total": 1750, "accepted": 1740, "failed": 2, "unknown": 1, "deferred": 3}
+    dashboard.record(completion(status="partial", counts=counts, note="1 unknown: may have been accepted"))
+    there = server.state.campaign("paul-simon-may12")
+    assert (there["recipient_count"], there["failure_count"]) == (1750, 10)
+    (operation,) = server.state.operations()
+    assert (operation["status"], operation["note"]) == ("partial", "1 unknown: may have been accepted")
+    read = seen(dashboard)["paul-simon-may12"]
+    assert read.run
+    assert read.run.counts == Counts(total=1750, accepted=1740, failed=10)
+    assert read.evidence[0].text.endswith("1,750 recipients, 10 failed or unknown")
+
+
+def test_a_row_that_names_no_failures_tells_nothing_of_who_was_accepted(
+    server: DashboardServer, dashboard: DashboardBackend
+) -> None:
+    dashboard.record(completion(counts=None))
+    there, read = server.state.campaign("paul-simon-may12"), seen(dashboard)["paul-simon-may12"]
+    assert (there["recipient_count"], there["failure_count"]) == (2601, None)
+    assert read.says is Says.SENT
+    assert read.run
+    assert read.run.counts is None
+
+
 @pytest.mark.parametrize(
     ("slug", "status"),
     [

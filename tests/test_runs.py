@@ -139,6 +139,14 @@ def test_an_end_is_recorded_once_and_told_to_the_dashboard_once(
     assert words(store).says is Says.ENDED
 
 
+def test_the_dashboard_is_told_of_those_nobody_knows(runs: Runs, carrier: Host, store: AuditStore) -> None:
+    plan = make_plan()
+    runs.start(plan)
+    runs.close(state(Says.ENDED, plan.run_id, Counts(total=2601, accepted=2600, unknown=1)))
+    (news,) = Outbox(store).waiting()
+    assert (news.payload["status"], news.payload["note"]) == ("partial", "1 unknown: may have been accepted")
+
+
 def test_a_refusal_closes_the_intent_as_not_started(runs: Runs, carrier: Host, store: AuditStore) -> None:
     def refuse(plan: Plan) -> None:
         raise Refused("The plan is stale: data was 1, is 2")
