@@ -25,8 +25,8 @@ MOST_PAGES = 250
 LOOKING = Purpose("Reading the dashboard", "Approvals and due times are as old as its last answer.")
 RECORDING = Purpose("Recording the result", "The dashboard may not know it; it is kept and can be recorded again.")
 
-# What the console calls an end, and what the dashboard has for it: partial went out, and whoever isn't known to have
-# been accepted is counted as a failure.
+# What the console calls an end, and what the dashboard has for it: partial went out, and whoever isn't known to be
+# accepted is counted as a failure.
 STATUS_THERE = {
     "sent": "sent",
     "ended": "sent",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opsconsole.audit.records import OutboxItem
-from opsconsole.audit.scopes import EVERYTHING, hold_key
+from opsconsole.audit.scopes import EVERYTHING, HOST, hold_key
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import hold_of
 from opsconsole.observation import Hold
@@ -49,6 +49,16 @@ def hold_marks(
 ) -> dict[str, HoldMarks]:
     marks = (HoldMarks(host, keeper, store, environment) for host, keeper in keepers.items())
     return {mark.name: mark for mark in marks}
+
+
+def told_of(items: Iterable[OutboxItem], scope: str, hosts: Iterable[str]) -> dict[str, bool]:
+    """By host that has to know of a hold on `scope`, whether nothing about it waits to be told there."""
+    waits = {item.destination for item in items if item.payload.get("scope") == scope}
+    return {
+        host: f"{PREFIX}{host}" not in waits
+        for host in hosts
+        if not scope.startswith(HOST) or scope == f"{HOST}{host}"
+    }
 
 
 def say_untold(items: Iterable[OutboxItem]) -> tuple[str, ...]:

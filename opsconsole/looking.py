@@ -223,6 +223,12 @@ class Looking:
 
         return say_untold(self.waiting())
 
+    def told_of_hold(self, scope: str) -> dict[str, bool]:
+        """By host concerned, whether it knows of the newest hold or release of `scope`."""
+        from opsconsole.holding import told_of
+
+        return told_of(self.waiting(), scope, self._keepers)
+
     @property
     def identity(self) -> "Identity":
         return self._identity()

@@ -24,6 +24,8 @@ from textual.screen import ModalScreen, Screen
 from opsconsole import actions
 from opsconsole.actions import Context
 from opsconsole.board import Board
+from opsconsole.observation import Hold
+from opsconsole.schedule import say_instant
 from opsconsole.verdict import Verdict
 from screens.base import ConsoleScreen
 from screens.board import BoardScreen
@@ -138,6 +140,9 @@ class OpsConsoleApp(App[None]):
             for name, trouble in sorted(dict(self._console.carrier_trouble).items()):
                 if trouble:
                     found.append((f"{name}: nothing is sent there. {trouble}", True))
+        for hold in self.known.wide_holds:
+            found.append((self._say_hold(hold), True))
+        if self._console is not None:
             for words in self._console.found_at_start:
                 if words not in self._put_away:
                     found.append((f"Left open when the console last ended: {words} (esc puts this away)", False))
@@ -151,6 +156,12 @@ class OpsConsoleApp(App[None]):
         beside = [(s.name, text) for s in self.board.sources for text in s.findings]
         found += [(f"{name}: {text}", False) for name, text in beside if not any(text in told for told in said)]
         return found[:5]
+
+    def _say_hold(self, hold: Hold) -> str:
+        what = hold.scope.removeprefix("host:") if hold.scope.startswith("host:") else hold.scope
+        where, by = " there" if hold.scope.startswith("host:") else "", hold.by or "nobody known"
+        since = f" since {say_instant(hold.at, self.local_zone, self.now())}" if hold.at else ""
+        return f"On hold: {what}. Nobody may send anything{where}; by {by}{since}: {hold.reason}"
 
     def put_away_findings(self) -> None:
         """Take away the banners on what was found at the start; they are in the audit store."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from opsconsole.board import Board
+from opsconsole.observation import Hold
 from opsconsole.verdict import Group
 
 if TYPE_CHECKING:
@@ -26,11 +27,22 @@ class Known:
         self.board = board
         self.by_slug = {v.slug: v for v in board.verdicts}
         self.counts = board.counts()
+        self.wide_holds = _wide_holds(board)
         self.unresolved = [
             (v.slug, intents)
             for v in board.verdicts
             if (intents := [i for o in v.observations for i in o.open_intents]) and v.group is not Group.IN_FLIGHT
         ]
+
+
+def _wide_holds(board: Board) -> tuple[Hold, ...]:
+    """Those on everything or on a host, one for each scope."""
+    found: dict[str, Hold] = {}
+    for verdict in board.verdicts:
+        for hold in (hold for o in verdict.observations for hold in o.holds):
+            if hold.scope != verdict.slug:
+                found.setdefault(hold.scope, hold)
+    return tuple(found[scope] for scope in sorted(found, key=lambda scope: (":" in scope, scope)))
 
 
 class BoardChanged(Message):

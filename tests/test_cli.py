@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from backends.embedded.campaigns.catalogue import ZONES
 from backends.embedded.world import World
 from opsconsole.cli import main
 
@@ -58,7 +59,8 @@ def test_the_board_as_json_holds_every_campaign_source_and_group(world: World) -
     assert {s["name"] for s in board["sources"]} == {"dashboard", "console", "blast-mail-demo"}
     assert all(s["fresh"] for s in board["sources"])
     found = next(c for c in board["campaigns"] if c["slug"] == SLUG)
-    assert (found["audience"], found["zone"], found["group"]) == (2601, "Asia/Kolkata", "Needs attention")
+    assert (found["audience"], found["group"]) == (2601, "Needs attention")
+    assert found["zone"] in ZONES
 
 
 def test_show_tells_every_source_and_what_comes_next(world: World) -> None:
@@ -124,7 +126,9 @@ def test_read_only_refuses_every_action(world: World) -> None:
 
 def test_a_hold_is_recorded_found_and_taken_off_again(world: World) -> None:
     slug = "fleet-week-parking"
-    assert call(world, "hold", slug, "--reason", "wait [/x] for ana").exit_code == 0
+    held = call(world, "hold", slug, "--reason", "wait [/x] for ana")
+    assert held.exit_code == 0
+    assert "blast-mail-demo was told." in held.stdout
     assert called(world, "show", slug)["status"] == "HELD"
     found = call(world, "audit", "search", "wait")
     assert found.exit_code == 0

@@ -63,6 +63,17 @@ def test_a_host_that_can_not_be_told_is_named_with_what_that_means(desk: Desk) -
     assert mara.verdict(SLUG).status is Status.OVERDUE
 
 
+@pytest.mark.parametrize("scope", [SLUG, f"host:{HOST}", "everything"])
+def test_of_each_host_it_is_known_whether_it_was_told(desk: Desk, scope: str) -> None:
+    mara = desk.sit()
+    hold(desk, scope, "hold")
+    assert mara.told_of_hold(scope) == {HOST: True}
+    desk.host.trouble = OutOfReach("no route to it")
+    hold(desk, scope, "release")
+    assert mara.told_of_hold(scope) == {HOST: False}
+    assert mara.told_of_hold("host:elsewhere") == {}
+
+
 def test_a_late_hold_undoes_no_release(desk: Desk) -> None:
     mara = desk.sit()
     desk.host.trouble = OutOfReach("no route to it")

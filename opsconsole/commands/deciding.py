@@ -31,18 +31,26 @@ def _decide(
         if BY_ID[action].danger is Danger.DESTRUCTIVE and not typed:
             typed = ask_twice(console, slug, console.confirmation(action, slug))
         record = console.decide(action, slug, reason, typed=typed, local=local)
-        tell_decision(console, record, slug, as_json)
+        tell_decision(console, record, slug, as_json, holds=action in ("hold", "release"))
 
 
-def tell_decision(console: "Console", record: "Record", slug: str, as_json: bool) -> None:
-    """The record, what the campaign is now, and who hasn't heard of it yet."""
+def tell_decision(console: "Console", record: "Record", slug: str, as_json: bool, *, holds: bool = False) -> None:
+    """The record, what the campaign is now, and who hasn't heard of it yet; of a hold, also who has."""
     verdict = console.verdict(slug)
     if as_json:
         said = {"slug": slug, "record": record.seq, "status": str(verdict.status), "why": verdict.why}
-        say_json({**said, "untold": console.untold_holds()})
+        hosts = {"hosts": console.told_of_hold(slug)} if holds else {}
+        say_json({**said, **hosts, "untold": console.untold_holds()})
         return
     say(f"Recorded as {record.seq}. {slug} is now {verdict.status}: {verdict.why}")
+    if holds:
+        _say_told(console, slug)
     tell_waiting(console)
+
+
+def _say_told(console: "Console", scope: str) -> None:
+    for host, told in console.told_of_hold(scope).items():
+        say(f"{host} {'was told' if told else 'has not been told yet'}.")
 
 
 def _confirmed(action: str, name: str, says: str) -> click.Command:
@@ -126,7 +134,10 @@ def _hold(session: Session, scope: str, free: bool, reason: str, as_json: bool) 
     with session.console() as console:
         record = console.hold_scope(scope, free, reason)
         if as_json:
-            say_json({"scope": scope, "record": record.seq, "held": not free, "untold": console.untold_holds()})
+            hosts = console.told_of_hold(scope)
+            said = {"scope": scope, "record": record.seq, "held": not free, "hosts": hosts}
+            say_json({**said, "untold": console.untold_holds()})
             return
         say(f"Recorded as {record.seq}. {f'The hold on {scope} is off' if free else f'On hold: {scope}'}.")
+        _say_told(console, scope)
         tell_waiting(console)

@@ -253,6 +253,15 @@ async def test_a_fault_of_a_whole_source_is_a_banner(tmp_path: Path) -> None:
         assert "cron ignores the whole file" in screen_text(app)
 
 
+async def test_a_hold_on_everything_is_a_banner_until_it_is_released(tmp_path: Path) -> None:
+    async with opened(believable(tmp_path)) as (app, pilot):
+        app.ops_console.hold_scope("everything", False, "provider down")
+        await until(pilot, lambda: "On hold: everything. Nobody may send anything; by mara" in screen_text(app))
+        assert "provider down" in screen_text(app)
+        app.ops_console.hold_scope("everything", True, "provider back")
+        await until(pilot, lambda: "On hold: everything" not in screen_text(app))
+
+
 async def test_sort_keys_walk_through_the_columns_and_back_to_the_boards_own_order(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
         own = slugs(app)
