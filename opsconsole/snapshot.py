@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from opsconsole.observation import Report
+from opsconsole.redact import DEFAULT
 
 VERSION = 1
 
@@ -20,8 +21,12 @@ class _Saved(msgspec.Struct):
 
 
 def save(path: Path, reports: Iterable[Report]) -> None:
-    """Write whole or not at all, for this user's eyes only. A full disk costs the snapshot, nothing else."""
-    data = msgspec.json.encode(_Saved(VERSION, list(reports)), enc_hook=_plain)
+    """Write whole or not at all, for this user's eyes only. A full disk costs the snapshot, nothing else.
+
+    Secrets are taken out: a campaign's metadata may hold some, and nobody thinks of this file when one is changed.
+    """
+    plain = msgspec.to_builtins(_Saved(VERSION, list(reports)), enc_hook=_plain)
+    data = msgspec.json.encode(DEFAULT.clean(plain, mask=False))
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
