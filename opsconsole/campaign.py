@@ -54,6 +54,12 @@ class Approval:
     expires: datetime | None = None
     alone: bool = False  # by break-glass: it needs no second person
 
+    def said_by(self, until: str = "") -> str:
+        """Whose word it is: `ana`, or `broken glass (boss, until 17:42)`, which must not read like one."""
+        if not self.alone:
+            return self.by
+        return f"broken glass ({self.by}{f', until {until}' if until else ''})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Details:

@@ -103,7 +103,7 @@ class Case:
         return tuple(sorted(found, key=lambda a: (a.at is not None, a.at or self.now, a.by), reverse=True))
 
     def _against(self, approval: Approval) -> str:
-        by = f"the approval by {approval.by}"
+        by = f"the approval by {approval.said_by()}"
         if approval.expires and approval.expires <= self.now:
             return f"{by} expired {self.say(approval.expires)}"
         if approval.digest and self.content and approval.digest != self.content.digest:
@@ -121,7 +121,7 @@ class Case:
             return self.approval_trouble or "not approved"
         reference = f" ({approval.reference})" if approval.reference else ""
         at = f" {self.say(approval.at)}" if approval.at else ""
-        return f"approved by {approval.by}{at}{reference}"
+        return f"approved by {approval.said_by(self.say(approval.expires))}{at}{reference}"
 
     @cached_property
     def triggers(self) -> tuple[Trigger, ...]:

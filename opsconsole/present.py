@@ -131,6 +131,7 @@ def _approval(verdict: Verdict) -> dict[str, Any] | None:
         "recipients": a.recipients,
         "digest": a.digest,
         "expires": _iso(a.expires),
+        "broken_glass": a.alone,
     }
 
 

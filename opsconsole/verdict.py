@@ -197,7 +197,8 @@ def _in_doubt(case: Case) -> str | None:
         return None
     for o in case.observations:
         if o.says is Says.STARTED:
-            counts = f" {say_counts(o.run.counts)} by its log." if o.run and o.run.counts else ""
+            # The log lags behind or runs ahead of the journal, which alone can tell (`doubt`).
+            counts = f" {say_counts(o.run.counts)} by the last line of its log." if o.run and o.run.counts else ""
             return (
                 f"a run started {case.say(_started(o))} on {o.source}, no end is recorded and nothing is running: "
                 f"it may have been sent.{counts}"
@@ -253,7 +254,11 @@ def _partial(case: Case) -> str | None:
         if o.says is Says.ENDED and o.went_out and (why := case.shortfall(o)):
             return f"ended {case.say(o.since)} on {o.source}: {why}{end}"
         if o.says is Says.STARTED and case.closed:
-            counts = f" {say_counts(o.run.counts)} by its log" if o.run and o.run.counts else " how far isn't known"
+            counts = (
+                f" {say_counts(o.run.counts)} by the last line of its log"
+                if o.run and o.run.counts
+                else " how far isn't known"
+            )
             return f"broke off on {o.source}:{counts}{end}"
     return None
 

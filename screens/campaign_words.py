@@ -77,7 +77,7 @@ def say_approved(verdict: Verdict, now: datetime) -> Text:
     counts = approval in verdict.approvals
     text = Text().append("Approved: ", "bold")
     if approval.alone:
-        text.append_text(safe(f"by nobody else, glass was broken by {approval.by}", 120, DANGER))
+        text.append_text(safe(f"by {approval.said_by()}, nobody else", 120, DANGER))
     else:
         text.append_text(safe(f"by {approval.by}", 80))
     if approval.at:

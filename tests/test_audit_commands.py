@@ -81,6 +81,8 @@ def test_a_host_that_lost_its_records_is_shown_everywhere_until_somebody_accepts
     (source,) = [s for s in board["sources"] if s["name"] == HOST]
     assert not any("unanchored" in text for text in source["findings"]), "what waited was taken there meanwhile"
     assert any("host-lost-records" in text for text in source["findings"])
+    assert [HOST in text and "nothing is sent there" in text for text in board["troubles"]] == [True]
+    assert call(world, "board").stderr.splitlines() == board["troubles"]
     assert any("host-lost-records" in line["says"] for line in called(world, "doctor"))
     assert call(world, "--read-only", "host", "accept", HOST, "--reason", "restored").exit_code == 3
     accepted = call(world, "host", "accept", HOST, "--reason", "restored from the backup of Monday")
@@ -113,7 +115,9 @@ def test_a_store_put_back_stops_every_action_and_verify_names_the_first_missing_
     refused = call(world, "hold", "everything", "--reason", "no matter what")
     assert refused.exit_code == 3
     assert "isn't whole" in refused.stderr
-    assert call(world, "board").exit_code == 1, "looking goes on"
+    looked = call(world, "board")
+    assert looked.exit_code == 1, "looking goes on"
+    assert "The audit store isn't whole" in looked.stderr
     with sqlite3.connect(store) as db:
         assert db.execute("SELECT max(seq) FROM audit").fetchone() == (last,), (
             "and nothing is added to the evidence"

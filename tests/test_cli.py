@@ -58,6 +58,7 @@ def test_the_board_as_json_holds_every_campaign_source_and_group(world: World) -
     assert {c["status"] for c in board["campaigns"]} == {"IN DOUBT", "OVERDUE"}
     assert {s["name"] for s in board["sources"]} == {"dashboard", "console", "blast-mail-demo"}
     assert all(s["fresh"] for s in board["sources"])
+    assert board["troubles"] == []
     found = next(c for c in board["campaigns"] if c["slug"] == SLUG)
     assert (found["audience"], found["group"]) == (2601, "Needs attention")
     assert found["zone"] in ZONES
@@ -134,8 +135,14 @@ def test_a_hold_is_recorded_found_and_taken_off_again(world: World) -> None:
     assert found.exit_code == 0
     assert slug in found.stdout
     assert "wait [/x] for ana" in found.stdout
+    assert [record["campaign"] for record in called(world, "audit", "search", "wait")] == [slug]
     assert call(world, "release", slug, "--reason", "ana came").exit_code == 0
     assert called(world, "show", slug)["status"] == "OVERDUE"
+
+
+def test_a_record_that_is_none_is_a_slip_of_the_hand(world: World) -> None:
+    result = call(world, "audit", "show", "99999")
+    assert (result.exit_code, result.stderr) == (2, "There is no record 99999.\n")
 
 
 def test_audit_verify_proves_the_records_whole(world: World) -> None:

@@ -28,7 +28,8 @@ def call(world: World, *args: str) -> Result:
 
 
 def records(world: World, slug: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in call(world, "audit", "search", slug, "--json").stdout.splitlines()]
+    found: list[dict[str, Any]] = json.loads(call(world, "audit", "search", slug, "--json").stdout)
+    return found
 
 
 def test_doubt_sets_the_journal_beside_every_source_and_says_what_can_be_done(world: World) -> None:

@@ -141,6 +141,10 @@ def test_break_glass_stands_in_for_the_second_person_and_everybody_hears_of_it(d
     assert "mara does without a second person" in heard["text"]
     assert heard["fields"]["reason"] == "ana is on a plane"
     assert "18:07 UTC" in heard["text"]
+    verdict = mara.verdict(SLUG)
+    assert "approved by broken glass (mara, until " in verdict.why
+    (said,) = [e.text for o in verdict.observations for e in o.evidence if e.label == "console broken glass"]
+    assert said == "no second person: glass was broken by mara, until 18:07 UTC: ana is on a plane"
     plan = desk.rehearse(mara)
     assert "glass was broken by mara" in dict(mara.confirmation("send", SLUG, plan).lines)["approved"]
     mara.send(plan, PHRASE)

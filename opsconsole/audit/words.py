@@ -139,7 +139,7 @@ def observation(
         note=note,
         own_runs=(send.run,) if send is not None else (),
         open_intents=tuple(_say_intent(record) for record in open_intents),
-        evidence=_evidence(decision, approval, send, holds),
+        evidence=_evidence(decision, approval, alone, send, holds),
     )
 
 
@@ -233,7 +233,11 @@ def _say_intent(record: Record) -> str:
 
 
 def _evidence(
-    decision: Record | None, approval: Record | None, send: Record | None, holds: tuple[Hold, ...]
+    decision: Record | None,
+    approval: Record | None,
+    alone: Record | None,
+    send: Record | None,
+    holds: tuple[Hold, ...],
 ) -> tuple[Evidence, ...]:
     lines = []
     for record, word in ((decision, "decided"), (approval, "approved"), (send, "run")):
@@ -242,6 +246,10 @@ def _evidence(
             because = f": {record.reason}" if record.reason else ""
             text = f"{record.action}{phase} by {record.operator}{because}"
             lines.append(Evidence(letter="J", label=f"console {word}", mark=Mark.YES, text=text, at=record.utc))
+    if alone is not None:
+        until = f", until {expires:%H:%M} UTC" if (expires := _instant(alone.detail.get("expires"))) else ""
+        text = f"no second person: glass was broken by {alone.operator}{until}: {alone.reason}"
+        lines.append(Evidence(letter="J", label="console broken glass", mark=Mark.YES, text=text, at=alone.utc))
     lines += [
         Evidence(letter="J", label="console hold", mark=Mark.BAD, text=f"{h.scope} by {h.by}: {h.reason}", at=h.at)
         for h in holds

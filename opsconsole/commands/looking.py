@@ -3,6 +3,7 @@
 import difflib
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,8 +21,12 @@ from opsconsole.commands.common import (
     slug_argument,
 )
 from opsconsole.present import board_json, due_words, moved_words, verdict_json
+from opsconsole.redact import visible
 from opsconsole.schedule import say_instant, say_span
 from opsconsole.verdict import Group, Status, Verdict
+
+if TYPE_CHECKING:
+    from opsconsole.console import Console
 
 
 @click.command()
@@ -43,10 +48,20 @@ def board(session: Session, statuses: tuple[str, ...], text: str, last_known: bo
     with session.console() as console:
         known = console.board()
         shown = _narrowed(known, wanted, text)
-        _print_board(shown, as_json)
+        troubles = _troubles(console)
+        _print_board(shown, as_json, troubles)
         if not as_json:
+            for trouble in troubles:
+                click.echo(visible(trouble), err=True)
             _say_left_out(known, shown, wanted)
         check_attention(console, len(shown.group(Group.ATTENTION)))
+
+
+def _troubles(console: "Console") -> list[str]:
+    """Why nothing can be done at all, or be sent by some carrier: one line each."""
+    carriers = sorted(dict(console.carrier_trouble).items())
+    found = [console.store_trouble, *(f"{name}: {why}" for name, why in carriers if why)]
+    return [" ".join(trouble.split()) for trouble in found if trouble]
 
 
 def _wanted(words: Sequence[str]) -> frozenset[str]:
@@ -84,9 +99,9 @@ def _narrowed(board: Board, wanted: frozenset[str], text: str) -> Board:
     return Board(at=board.at, verdicts=verdicts, sources=board.sources)
 
 
-def _print_board(board: Board, as_json: bool) -> None:
+def _print_board(board: Board, as_json: bool, troubles: Sequence[str] = ()) -> None:
     if as_json:
-        say_json(board_json(board))
+        say_json({**board_json(board), "troubles": list(troubles)})
         return
     for source in board.sources:
         age = f"{say_span(board.at - source.answered_at)} ago" if source.answered_at else "never"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsconsole.commands.common import ATTENTION, FINE, UNREACHED, Session, guarded, json_option, say, say_json
-from opsconsole.ports import Refused
+from opsconsole.ports import NotThere, Refused
 
 if TYPE_CHECKING:
     from opsconsole.audit.records import Record
@@ -42,6 +42,7 @@ def search(
     as_json: bool,
 ) -> None:
     """The newest records, those with all words of TEXT."""
+    import json
     from datetime import UTC
 
     from opsconsole.audit.records import to_json
@@ -51,16 +52,16 @@ def search(
         found = console.store().search(
             text, campaign=campaign, action=action, operator=operator, since=instant, limit=limit
         )
+    if as_json:
+        say_json([json.loads(to_json(record)) for record in found])
+        return
     for record in found:
-        if as_json:
-            click.echo(to_json(record))
-        else:
-            about = f" {record.campaign}" if record.campaign else ""
-            why = f": {record.reason}" if record.reason else ""
-            say(
-                f"{record.seq:>6} {record.utc:%Y-%m-%d %H:%M:%S}Z {record.operator:<12} "
-                f"{record.action} ({record.phase}){about}{why}"
-            )
+        about = f" {record.campaign}" if record.campaign else ""
+        why = f": {record.reason}" if record.reason else ""
+        say(
+            f"{record.seq:>6} {record.utc:%Y-%m-%d %H:%M:%S}Z {record.operator:<12} "
+            f"{record.action} ({record.phase}){about}{why}"
+        )
 
 
 @audit.command()
@@ -76,7 +77,7 @@ def show(session: Session, seq: int) -> None:
     with session.console(look=False) as console:
         record = console.store().get(seq)
     if record is None:
-        raise Refused(f"There is no record {seq}.")
+        raise NotThere(f"There is no record {seq}.")
     say_json(json.loads(to_json(record)))
 
 

@@ -33,7 +33,7 @@ def judge_approval(situation: Situation, _: Situation) -> Finding:
     approval, zone, now = situation.approval, situation.details.zone, situation.now
     if approval is None:
         return failed("Nobody has approved it.", "Ask for an approval, in the dashboard or here.")
-    who = f"{approval.by or 'somebody'}{f' ({approval.reference})' if approval.reference else ''}"
+    who = f"{approval.said_by() or 'somebody'}{f' ({approval.reference})' if approval.reference else ''}"
     at = f" {say_instant(approval.at, zone, now)}" if approval.at else ""
     if approval.at and approval.at > now + timedelta(minutes=1):
         return failed(
