@@ -17,7 +17,7 @@ def test_it_is_expired_and_says_since_when(world: RealWorld) -> None:
     told = world.spoken(SLUG)
 
     assert (told["status"], told["group"]) == ("EXPIRED", "Needs attention")
-    for words in ("approved by ana", "t-71c0", "never started", "overdue by 1 d", "too late since", "nothing will"):
+    for words in ("approved by ana", "t-71c0", "never started", "overdue by", "too late since", "nothing will"):
         assert words in told["why"]
     assert told["next"] == ["mark", "reschedule", "cancel"]
     host = next(source for source in told["sources"] if source["source"].startswith("blast-mail"))
