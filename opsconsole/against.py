@@ -84,3 +84,19 @@ def not_running(verdict: Verdict) -> str:
     if verdict.status in (Status.SENDING, Status.PAUSED, Status.STALLED):
         return "A run is going: pause or stop it first."
     return ""
+
+
+def no_trigger(*, off: bool) -> Callable[[Verdict], str]:
+    """Against switching a trigger: there must be one that is (`off`) or isn't switched off, and can be switched."""
+    word = "is switched off" if off else "could start it and can be switched off from here"
+
+    def rule(verdict: Verdict) -> str:
+        found = any(t.key and t.off is off for o in verdict.observations for t in o.triggers)
+        return "" if found else f"No trigger of it {word}."
+
+    return rule
+
+
+def not_foreign(verdict: Verdict) -> str:
+    found = any(f.code == "foreign-run" for f in verdict.findings)
+    return "" if found else "No run of it is foreign to this console."

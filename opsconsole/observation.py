@@ -76,7 +76,10 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """Something that will, or did, start the campaign by itself: a cron line, a scheduled job."""
+    """Something that will, or did, start the campaign by itself: a cron line, a scheduled job.
+
+    `key` is its source's own handle, by which it can be switched off and on; "" when that can't be done from here.
+    """
 
     where: str
     text: str
@@ -84,6 +87,8 @@ class Trigger:
     next_fire: datetime | None = None
     previous_fire: datetime | None = None
     ignored_because: str = ""
+    key: str = ""
+    off: bool = False  # switched off on purpose, and can be switched on again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

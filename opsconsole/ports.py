@@ -197,6 +197,53 @@ class HoldKeeper(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switched:
+    """A trigger that was switched off or on, and what was read again afterwards to prove it."""
+
+    where: str
+    before: str  # its text as it was
+    after: str  # its text as it is now
+    proof: str  # what was read again, in words
+    undo: str = ""  # how a person takes it back by hand: the copy that was kept, for one
+
+
+@runtime_checkable
+class TriggerKeeper(Protocol):
+    """A source whose triggers (`Trigger.key`) can be switched off and on."""
+
+    def switch_trigger(self, key: str, on: bool, by: str) -> Switched:
+        """Switch one trigger, then read it again. The same again changes nothing.
+
+        Raises Refused, with nothing changed, when it isn't what `key` names any more; Trouble when unproven.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """One thing by which somebody or something may act: a key, a role, a file, a credential. Never its content."""
+
+    kind: str  # "key", "role", "file", "credential"
+    name: str
+    where: str
+    scope: str = ""  # what it lets its holder do, as far as that can be told
+    owner: str = ""
+    mode: str = ""  # as ls shows it, such as -rw-------
+    fingerprint: str = ""
+    since: datetime | None = None
+    trouble: str = ""  # what is wrong with it, in one sentence
+
+
+@runtime_checkable
+class AccessView(Protocol):
+    """A system that can tell who and what may act on it."""
+
+    def access(self) -> tuple[Access, ...]:
+        """Looks only. Raises Trouble."""
+        ...
+
+
 @runtime_checkable
 class AnchorKeeper(Protocol):
     """A place away from the audit store where copies of its head are kept, one line each, for ever."""
