@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from opsconsole.actions import ACTIONS, BY_ID, ROLES, Context, Danger, Place, authorize
+from opsconsole.action import ROLES
+from opsconsole.actions import ACTIONS, BY_ID, Context, Danger, Place, authorize
 from opsconsole.cli import COMMANDS
 from opsconsole.observation import RunWord, Says
 from opsconsole.settings import Role
