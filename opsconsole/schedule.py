@@ -11,14 +11,18 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+FOLDS = ("first", "second")  # the two times that a local time of the night of a clock change can mean
 
 
 class ScheduleError(ValueError):
     """A time, zone or window that can't be used; the text says what to write instead."""
 
 
-class GapTime(ScheduleError):
-    """A local time that never happens, because the clocks go forward over it."""
+class InGap(ScheduleError):
+    """A local time that never happens, because the clocks go forward over it.
+
+    `before` and `after` are the local texts that lie as far before and behind the change; both can be used.
+    """
 
     def __init__(self, text: str, zone: str, before: str, after: str) -> None:
         super().__init__(
@@ -27,12 +31,14 @@ class GapTime(ScheduleError):
         self.before, self.after = before, after
 
 
-class DoubledTime(ScheduleError):
-    """A local time that happens twice, because the clocks go back over it."""
+class Doubled(ScheduleError):
+    """A local time that happens twice, because the clocks go back over it: at `first` and at `second`, both UTC."""
 
     def __init__(self, text: str, zone: str, first: datetime, second: datetime) -> None:
+        tz = ZoneInfo(zone)
+        one, two = (f"{at:%H:%M} UTC ({at.astimezone(tz):%Z})" for at in (first, second))
         super().__init__(
-            f"{text} happens twice in {zone}: at {first:%H:%M} UTC and at {second:%H:%M} UTC. "
+            f"{text} happens twice in {zone}: at {one} and at {two}. "
             f"Say which: write {text} first, or {text} second."
         )
         self.first, self.second = first, second
@@ -61,35 +67,38 @@ def load_zone(name: str) -> ZoneInfo:
         ) from error
 
 
-def resolve_due(text: str, zone: str) -> Due:
+def resolve_due(text: str, zone: str, fold: int | None = None) -> Due:
     """The instant of a local time such as `2026-05-12 10:00` in `zone`.
 
-    A doubled time needs the word `first` or `second` behind it. Raises ScheduleError (GapTime, DoubledTime).
+    Of a doubled time, `fold` 0 is the first and 1 the second; so are the words `first` and `second` behind it, and
+    that word stays in the text of the Due, so that whoever reads it again gets the same instant. For any other time
+    the choice means nothing. Raises ScheduleError (InGap, Doubled).
     """
     tz = load_zone(zone)
-    words = text.strip().split()
-    choice = words.pop() if words and words[-1] in ("first", "second") else ""
+    words = text.split()
+    choice = words.pop() if words and words[-1] in FOLDS else ""
+    if fold is not None:
+        choice = FOLDS[fold]
+    plain = " ".join(words)
     try:
-        local = datetime.fromisoformat(" ".join(words))
+        local = datetime.fromisoformat(plain)
+        if not 1970 <= local.year < 2500:  # at the ends of the calendar nothing can be added any more
+            raise ValueError("out of range")
     except ValueError as error:
         raise ScheduleError(
             f"{text!r} is not a time. Write it as 2026-05-12 10:00, in the campaign's zone."
         ) from error
     if local.tzinfo is not None:
-        return Due(local.astimezone(UTC), zone, text.strip())
-    first, second = (local.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1))
+        return Due(local.astimezone(UTC), zone, plain)
+    first, second = (local.replace(tzinfo=tz, fold=which).astimezone(UTC) for which in (0, 1))
     if first == second:
-        return Due(first, zone, text.strip())
+        return Due(first, zone, plain)
     if first > second:  # PEP 495: in a gap, fold=0 reads with the offset before it and lands later
-        raise GapTime(
-            " ".join(words),
-            zone,
-            f"{second.astimezone(tz):%Y-%m-%d %H:%M}",
-            f"{first.astimezone(tz):%Y-%m-%d %H:%M}",
-        )
+        before, after = (f"{instant.astimezone(tz):%Y-%m-%d %H:%M}" for instant in (second, first))
+        raise InGap(plain, zone, before, after)
     if not choice:
-        raise DoubledTime(" ".join(words), zone, first, second)
-    return Due(first if choice == "first" else second, zone, text.strip())
+        raise Doubled(plain, zone, first, second)
+    return Due((first, second)[FOLDS.index(choice)], zone, f"{plain} {choice}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsconsole.schedule import (
-    DoubledTime,
-    GapTime,
+    Doubled,
+    InGap,
     Moment,
     ScheduleError,
     latest_start,
@@ -43,20 +43,25 @@ def test_a_due_time_is_the_instant_of_its_local_text() -> None:
 def test_a_time_that_the_clocks_skip_is_refused_with_both_neighbours(
     text: str, zone: str, before: str, after: str
 ) -> None:
-    with pytest.raises(GapTime) as caught:
+    with pytest.raises(InGap) as caught:
         resolve_due(text, zone)
     assert (caught.value.before, caught.value.after) == (before, after)
 
 
 def test_a_time_that_comes_twice_asks_which() -> None:
-    with pytest.raises(DoubledTime, match="first, or"):
+    with pytest.raises(Doubled, match="first, or"):
         resolve_due("2026-11-01 01:30", NY)
     first = resolve_due("2026-11-01 01:30 first", NY)
     second = resolve_due("2026-11-01 01:30 second", NY)
     assert second.instant - first.instant == timedelta(hours=1)
+    assert resolve_due("2026-11-01 01:30", NY, fold=0) == first
+    assert resolve_due("2026-11-01 01:30", NY, fold=1) == second
+    assert resolve_due(second.text, second.zone) == second
 
 
-@pytest.mark.parametrize("text", ["", "tomorrow", "2026-13-01 10:00", "first", "2026-05-12 10:00 third"])
+@pytest.mark.parametrize(
+    "text", ["", "tomorrow", "2026-13-01 10:00", "first", "2026-05-12 10:00 third", "9999-12-31 23:59"]
+)
 def test_a_text_that_is_no_time_says_how_to_write_one(text: str) -> None:
     with pytest.raises(ScheduleError, match="Write it as 2026-05-12 10:00"):
         resolve_due(text, NY)
@@ -78,7 +83,7 @@ def test_shown_is_what_was_stored(zone: str, local: datetime) -> None:
     text = local.strftime("%Y-%m-%d %H:%M")
     try:
         due = resolve_due(text, zone)
-    except (GapTime, DoubledTime):
+    except (InGap, Doubled):
         return
     assert due.instant.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M") == text
 
