@@ -89,6 +89,13 @@ class Trigger:
     ignored_because: str = ""
     key: str = ""
     off: bool = False  # switched off on purpose, and can be switched on again
+    at_boot: bool = False  # fires whenever its machine starts, so at no instant that can be told
+
+    @property
+    def live(self) -> bool:
+        """Whether it can still start a send. A fire that has passed is no end: most triggers come back."""
+        fires = self.next_fire is not None or self.at_boot
+        return self.sends and fires and not (self.off or self.ignored_because)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +154,7 @@ class Observation:
     approval: Approval | None = None
     content: Content | None = None
     triggers: tuple[Trigger, ...] = ()
+    triggers_unread: str = ""  # why it may have triggers that weren't seen; "" when all of them were read
     holds: tuple[Hold, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     clock_offset: float | None = None
