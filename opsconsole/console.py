@@ -31,6 +31,7 @@ from opsconsole.safety import (
     CONSEQUENCES,
     Confirmation,
     approval_for,
+    check_environment,
     check_plan,
     check_releaser,
     confirm_decision,
@@ -139,6 +140,7 @@ class Console(Looking):
         from opsconsole.rehearsal import preflight_obstacles
 
         self._require("send", plan.slug)
+        check_environment(plan, self.environment)
         self.confirmation("send", plan.slug, plan).check(typed, reason)
         self.watch.refresh()
         verdict, now = self.verdict(plan.slug), self.clock()

@@ -98,6 +98,12 @@ class Runs:
         `approval` is the one the start rests on: the store holds the approver against the planner.
         """
         store, identity = self._store(), self._identity
+        if plan.carrier not in self._carriers:  # an intent that no carrier can be asked about would stay open
+            raise Refused(
+                f"There is no carrier {plan.carrier!r} in this configuration.",
+                "Nothing was sent, and nothing recorded.",
+                "Look at the configuration, or rehearse it on the carrier that has it now.",
+            )
         detail = {
             "plan": plan.document(),
             "digest": plan.digest,

@@ -165,6 +165,16 @@ def check_plan(
     approval_for(verdict, plan.planned_by, policy)
 
 
+def check_environment(plan: Plan, environment: str) -> None:
+    """Raises Refused for a plan of another environment: it was confirmed for other systems than are asked here."""
+    if plan.environment != environment:
+        raise Refused(
+            f"The plan is of {plan.environment}, and this console is in {environment}.",
+            "Nothing was sent.",
+            "Choose that environment, or rehearse and plan it in this one.",
+        )
+
+
 def next_attempt(verdict: Verdict, carrier: str) -> int:
     """The attempt a new run would claim on this carrier: one more than those that were released."""
     return next((o.next_attempt for o in verdict.observations if o.source == carrier), 1)

@@ -228,3 +228,12 @@ def test_a_console_for_looking_only_does_nothing(desk: Desk) -> None:
         with pytest.raises(Refused, match="read-only"):
             act()
     assert desk.store.head().seq == seq
+
+
+def test_a_plan_of_another_environment_is_refused_though_it_was_typed_right(desk: Desk) -> None:
+    mara = desk.sit()
+    plan = replace(desk.rehearse(mara), environment="STAGING")
+    with pytest.raises(Refused, match="The plan is of STAGING, and this console is in PROD"):
+        mara.send(plan, PHRASE)
+    assert desk.host.asked_for("start") == []
+    assert desk.store.search(action="send") == []

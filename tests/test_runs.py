@@ -120,6 +120,13 @@ def test_without_an_intent_there_is_no_send(carrier: Host, tmp_path: Path) -> No
     assert carrier.starts == []
 
 
+def test_a_carrier_that_is_not_configured_is_refused_before_anything_is_recorded(store: AuditStore) -> None:
+    runs = Runs(lambda: store, {}, ME, lambda: NOW)
+    with pytest.raises(Refused, match="no carrier 'blast-mail-prod'"):
+        runs.start(make_plan())
+    assert store.head().seq == 0
+
+
 def test_an_end_is_recorded_once_and_told_to_the_dashboard_once(
     runs: Runs, carrier: Host, store: AuditStore
 ) -> None:
