@@ -58,6 +58,7 @@ def test_an_empty_host_and_an_empty_store_agree(world: World) -> None:
     assert "No anchors are kept anywhere so far" in call(world, "audit", "anchors").stdout
 
 
+@pytest.mark.slow
 def test_what_matters_for_a_send_is_copied_to_the_host(world: World) -> None:
     an_event(world)
     (held,) = called(world, "audit", "anchors")
@@ -138,6 +139,7 @@ def test_a_host_out_of_reach_leaves_the_verdict_open(world: World) -> None:
     assert "could not be asked for its anchors" in result.stdout
 
 
+@pytest.mark.slow
 def test_an_intent_is_resolved_once_and_with_a_reason(world: World) -> None:
     key = load(world.config_path.parent / "data" / "audit.key")
     with AuditStore(store_of(world), key, clock=lambda: datetime.now(UTC)) as store:

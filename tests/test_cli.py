@@ -88,6 +88,7 @@ def test_a_name_that_can_be_no_campaign_is_2(world: World) -> None:
     assert call(world, "show", "../etc").exit_code == 2
 
 
+@pytest.mark.slow
 def test_preflight_names_every_check(world: World) -> None:
     result = call(world, "preflight", SLUG)
     assert result.exit_code == 0
@@ -111,6 +112,7 @@ def test_a_send_names_its_plan_and_without_a_terminal_means_it_in_words(world: W
     assert world.sent_to() == {}
 
 
+@pytest.mark.slow
 def test_a_dry_run_speaks_in_words_and_names_the_next_command(world: World) -> None:
     result = call(world, "dry-run", SLUG)
     assert result.exit_code == 0
@@ -125,6 +127,7 @@ def test_read_only_refuses_every_action(world: World) -> None:
     assert "read-only" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_hold_is_recorded_found_and_taken_off_again(world: World) -> None:
     slug = "fleet-week-parking"
     held = call(world, "hold", slug, "--reason", "wait [/x] for ana")
@@ -151,6 +154,7 @@ def test_audit_verify_proves_the_records_whole(world: World) -> None:
     assert "every seal holds" in result.stdout
 
 
+@pytest.mark.slow
 def test_doctor_looks_at_configuration_store_disk_and_sources(world: World) -> None:
     lines = called(world, "doctor")
     by_name = {line["what"]: line["ok"] for line in reversed(lines)}

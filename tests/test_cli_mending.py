@@ -42,12 +42,14 @@ def test_doubt_sets_the_journal_beside_every_source_and_says_what_can_be_done(wo
     assert {s["source"] for s in view["sources"]} == {"dashboard", "console", HOST}
 
 
+@pytest.mark.slow
 def test_a_rest_nobody_can_prove_is_refused_with_3(world: World) -> None:
     result = call(world, "send-rest", UNPROVEN, "--confirm", f"{UNPROVEN} 1204")
     assert result.exit_code == 3
     assert "the journal isn't whole" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "says"),
     [
@@ -65,6 +67,7 @@ def test_settling_without_saying_whom_and_how_is_2(world: World, args: tuple[str
     assert says in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "slug", "why"),
     [
@@ -89,6 +92,7 @@ def test_breaking_glass_is_not_for_operators(world: World) -> None:
     assert "needs the role admin" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_host_is_held_and_its_campaigns_with_it(world: World) -> None:
     try:
         result = call(world, "hold", f"host:{HOST}", "--reason", "maintenance")
@@ -107,6 +111,7 @@ def test_a_host_that_is_none_is_2(world: World) -> None:
     assert "no carrier 'blast-mail-prd'" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_claim_left_behind_is_released_once_and_planned_again(world: World) -> None:
     shown = json.loads(call(world, "show", CLAIMED, "--json").stdout)
     assert shown["status"] == "CLAIMED"
@@ -134,6 +139,7 @@ def test_the_unknown_are_settled_and_the_rest_is_sent_to_nobody_else(world: Worl
     assert json.loads(call(world, "show", DOUBTED, "--json").stdout)["status"] == "SENT"
 
 
+@pytest.mark.slow
 def test_what_is_closed_is_done(world: World) -> None:
     result = call(world, "close", UNPROVEN, "--reason", "they know", "--confirm", f"{UNPROVEN} 1204")
     assert result.exit_code == 0, result.output

@@ -178,6 +178,7 @@ SCHEDULES = st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12), fi
 ZONES = st.sampled_from(["America/New_York", "Africa/Cairo", "Australia/Lord_Howe", "Antarctica/Troll", "UTC"])
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(SCHEDULES, ZONES, st.integers(0, 400 * 24 * 60))
 def test_next_and_previous_are_each_others_mirror(schedule, zone, minutes):
@@ -218,6 +219,7 @@ def daemon(schedule, start, end):
     return started
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     SCHEDULES | st.tuples(field(0, 59), field(0, 4)).map(lambda two: f"{two[0]} {two[1]} * * *"), ZONES, st.data()

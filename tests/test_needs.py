@@ -28,6 +28,7 @@ def test_servers_are_found_where_an_ordinary_path_does_not_look(monkeypatch: pyt
     assert missing("ldconfig") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("required", "status"), [("0", 0), ("1", 1)])
 def test_a_missing_program_skips_here_and_fails_where_all_is_required(
     tmp_path: Path, required: str, status: int

@@ -171,6 +171,7 @@ def test_addresses_in_text_are_masked_and_logins_stay() -> None:
     assert mask_addresses(masked) == masked
 
 
+@pytest.mark.slow
 @given(st.emails())
 def test_no_local_part_of_two_letters_survives(address: str) -> None:
     local = address.rpartition("@")[0]

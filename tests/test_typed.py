@@ -47,6 +47,7 @@ def types(text: str, pause: float = 0.15) -> Callable[[Callable[[str], None]], N
     return act
 
 
+@pytest.mark.slow
 def test_what_a_hand_types_is_taken_with_its_corrections(terminal: tuple[int, int]) -> None:
     hand(terminal[0], types("sprimg\x7f\x7fng 26"))
     assert typed_phrase("Type it: ", terminal[1]) == "spring 26"
@@ -79,6 +80,7 @@ def test_what_was_typed_before_the_question_is_no_answer_to_it(terminal: tuple[i
     assert typed_phrase("Type it: ", terminal[1]) == ""
 
 
+@pytest.mark.slow
 def test_the_terminal_is_left_as_it_was(terminal: tuple[int, int]) -> None:
     import termios
 

@@ -179,6 +179,7 @@ def test_a_copy_that_comes_late_is_covered_by_a_newer_one(desk: Desk) -> None:
     assert [line.seq for _, line in desk.witness.lines(HOST) if line] == [newer.seq]
 
 
+@pytest.mark.slow
 def test_a_host_put_back_to_a_snapshot_is_noticed_and_not_sent_on_until_a_person_accepts_it(desk: Desk) -> None:
     desk.records(3)
     snapshot = desk.kept.read_bytes()

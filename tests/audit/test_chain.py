@@ -209,6 +209,7 @@ records = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(details)
 def test_canonical_json_is_one_text_for_one_value(detail: dict[str, Any]) -> None:
     text = canonical(detail)
@@ -217,6 +218,7 @@ def test_canonical_json_is_one_text_for_one_value(detail: dict[str, Any]) -> Non
     assert canonical(dict(reversed(detail.items()))) == text
 
 
+@pytest.mark.slow
 @given(records, records)
 def test_two_different_records_never_share_a_mac(one: Record, other: Record) -> None:
     assert (seal(one, KEY) == seal(other, KEY)) == (row_of(one) == row_of(other))

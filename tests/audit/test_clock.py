@@ -30,6 +30,7 @@ def opened(place: "str | Path", clock: Clock) -> "Callable[[], AuditStore]":
     return lambda: AuditStore(place, KEY, clock=clock)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("back", "found"), [(1, ()), (2, ()), (2.000001, (2,)), (30, (2,)), (3600, (2,)), (86400, (2,))]
 )

@@ -27,6 +27,7 @@ def finish(process: "subprocess.Popen[str]") -> list[str]:
     return out.splitlines()
 
 
+@pytest.mark.slow
 def test_four_processes_make_one_chain(path: Path) -> None:
     writers = [child("write", path, 50, f"writer-{n}") for n in range(4)]
     acknowledged = [int(line) for writer in writers for line in finish(writer)]
@@ -36,6 +37,7 @@ def test_four_processes_make_one_chain(path: Path) -> None:
         assert {record.operator for record in store.search(limit=200)} == {f"writer-{n}" for n in range(4)}
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(path: Path) -> None:
     seed = random.randrange(10**6)
     chance = random.Random(seed)
@@ -62,6 +64,7 @@ def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(path: Path)
     assert len(acknowledged) == len(set(acknowledged))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [0, 1, 4096, 6000, 40_000])
 def test_a_full_disk_refuses_the_record_and_keeps_the_rest(path: Path, room: int) -> None:
     with AuditStore(path, KEY, clock=ticking()) as store:
@@ -78,6 +81,7 @@ def test_a_full_disk_refuses_the_record_and_keeps_the_rest(path: Path, room: int
         assert store.verify(anchor).checked == int(acknowledged) + 1
 
 
+@pytest.mark.slow
 def test_a_file_that_can_only_be_read_is_still_looked_at() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "audit.db"

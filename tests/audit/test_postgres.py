@@ -67,6 +67,7 @@ def test_fifty_writers_in_five_processes_leave_no_gap_and_no_fork(url: str) -> N
     assert len(writers) == WRITERS
 
 
+@pytest.mark.slow
 def test_fifty_writers_that_open_a_new_store_at_once_make_one_chain(url: str) -> None:
     def first(number: int) -> list[int]:
         with AuditStore(url, KEY, clock=ticking(), busy_seconds=60) as store:
@@ -132,6 +133,7 @@ def test_a_connection_lost_after_the_commit_is_looked_into_and_nothing_written_t
     assert store.verify().ok
 
 
+@pytest.mark.slow
 def test_a_server_that_went_away_and_came_back_is_used_again(tmp_path: Path) -> None:
     server = Postgres()
     try:

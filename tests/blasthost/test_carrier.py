@@ -200,6 +200,7 @@ def test_a_file_that_cannot_come_over_is_named_with_the_reason(backend: BlastHos
     assert set(facts.files) == {METADATA}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("after", "silently"), [(0.0, False), (0.02, False), (0.08, False), (0.03, True)])
 def test_a_reply_that_is_lost_is_asked_for_and_never_sent_again(
     sshd: Sshd, proxy: Proxy, tree: BlastTree, after: float, silently: bool
@@ -242,6 +243,7 @@ def test_a_reply_that_is_lost_is_asked_for_and_never_sent_again(
     assert tree.attempts() == ["1"]
 
 
+@pytest.mark.slow
 def test_when_nobody_can_be_asked_it_may_have_started(sshd: Sshd, proxy: Proxy, tree: BlastTree) -> None:
     tree.campaign()
     with session_to(sshd, host=proxy.host, port=proxy.port) as session:

@@ -45,6 +45,7 @@ def rehearsed_plan_parts(session: HostSession, settings: BlastHost) -> dict[str,
     return {"digests": result.digests, "audience": result.audience}
 
 
+@pytest.mark.slow
 def test_rehearsed_sent_and_counted(
     session: HostSession, tree: BlastTree, settings: BlastHost, peer: SmtpPeer
 ) -> None:
@@ -79,6 +80,7 @@ def test_what_the_rehearsal_would_not_mail_is_told_row_by_row(
     assert "r0@" not in str(result.sample)
 
 
+@pytest.mark.slow
 def test_pause_resume_and_cancel_by_the_control_file(
     session: HostSession, tree: BlastTree, settings: BlastHost, peer: SmtpPeer
 ) -> None:

@@ -70,6 +70,7 @@ def test_lines_come_while_the_run_goes(session: HostSession, tree: BlastTree) ->
     assert state.says is Says.RUNNING
 
 
+@pytest.mark.slow
 def test_connections_cut_at_random_bytes_lose_and_double_nothing(sshd: Sshd, proxy: Proxy, tree: BlastTree) -> None:
     """The line is cut here, and the server's own processes die there, each at bytes nobody chose."""
     tree.campaign(recipients=600)
@@ -100,6 +101,7 @@ def test_connections_cut_at_random_bytes_lose_and_double_nothing(sshd: Sshd, pro
     assert len(tree.mailed()) == 600
 
 
+@pytest.mark.slow
 def test_a_line_that_goes_dead_without_a_word_is_noticed_and_taken_up_again(
     sshd: Sshd, proxy: Proxy, tree: BlastTree
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_line_that_goes_dead_without_a_word_is_noticed_and_taken_up_again(
     assert followed.end.word.rc == 0
 
 
+@pytest.mark.slow
 def test_a_follower_that_comes_back_later_takes_up_at_its_byte(session: HostSession, tree: BlastTree) -> None:
     tree.campaign()
     launcher(session, tree).start(tree.plan(), by="mara")
@@ -141,6 +144,7 @@ def test_a_follower_that_comes_back_later_takes_up_at_its_byte(session: HostSess
         Copy().follow(session, tree, offset=len(out) + 1)
 
 
+@pytest.mark.slow
 def test_two_runs_are_followed_each_for_itself(session: HostSession, tree: BlastTree) -> None:
     tree.pace(every=1, nap=0.005)
     copies = {}
@@ -187,6 +191,7 @@ def test_any_bytes_come_through_in_bounded_pieces(session: HostSession, tree: Bl
     assert copy.largest <= CHUNK
 
 
+@pytest.mark.slow
 def test_a_host_whose_tail_knows_no_pid_is_followed_too(
     session: HostSession, sshd: Sshd, tree: BlastTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ def test_a_start_runs_to_its_end_and_leaves_its_record(session: HostSession, tre
     assert set(json.loads((folder / "finished").read_text())) == {"rc", "at", "counts"}
 
 
+@pytest.mark.slow
 def test_a_run_outlives_its_connection_and_the_server_it_came_through(
     sshd: Sshd, session: HostSession, tree: BlastTree
 ) -> None:
@@ -86,6 +87,7 @@ def test_the_same_plan_again_attaches_and_another_plan_is_refused(session: HostS
     assert len(tree.mailed()) == 40
 
 
+@pytest.mark.slow
 def test_a_second_attempt_needs_the_first_one_released(session: HostSession, tree: BlastTree) -> None:
     tree.campaign(recipients=3)
     launch = launcher(session, tree)
@@ -228,6 +230,7 @@ def test_a_clock_that_is_off_and_a_disk_that_is_full_refuse_with_their_numbers(
     assert tree.attempts() == []
 
 
+@pytest.mark.slow
 def test_a_runner_that_sends_already_or_is_not_there_refuses(session: HostSession, tree: BlastTree) -> None:
     tree.campaign(recipients=500)
     foreign = subprocess.Popen(
@@ -290,6 +293,7 @@ def test_hostile_texts_in_a_plan_stay_texts(session: HostSession, tree: BlastTre
     assert not list(Path(tree.root).rglob("pwned"))
 
 
+@pytest.mark.slow
 def test_a_lock_that_somebody_holds_refuses_before_the_claim(session: HostSession, tree: BlastTree) -> None:
     tree.campaign()
     (tree.runs / SLUG).mkdir()
@@ -300,6 +304,7 @@ def test_a_lock_that_somebody_holds_refuses_before_the_claim(session: HostSessio
     assert tree.attempts() == []
 
 
+@pytest.mark.slow
 def test_a_released_attempt_whose_children_live_on_keeps_others_from_sending(
     session: HostSession, tree: BlastTree
 ) -> None:

@@ -58,6 +58,7 @@ def test_an_owner_whose_pid_is_used_again_is_not_the_owner(session: HostSession,
     assert says(f"{bystander} {mine} {boot}\n") is Says.RUNNING
 
 
+@pytest.mark.slow
 def test_pause_resume_and_cancel_of_a_runner_that_knows_only_signals(session: HostSession, tree: BlastTree) -> None:
     tree.campaign(recipients=2000)
     launch = launcher(session, tree)

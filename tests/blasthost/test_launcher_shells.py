@@ -22,6 +22,7 @@ def launcher(tree: BlastTree, shell: LocalShell) -> Launcher:
     return Launcher(shell, tree.settings, Policy(), "blast-test")
 
 
+@pytest.mark.slow
 def test_every_shell_starts_tells_pauses_and_cancels(tree: BlastTree, shell: list[str]) -> None:
     tree.campaign(recipients=2000)
     launch = launcher(tree, LocalShell(shell))
@@ -109,6 +110,7 @@ def test_where_linger_is_on_the_run_goes_into_a_scope_of_its_own(tree: BlastTree
     assert ended(launch).word.rc == 0
 
 
+@pytest.mark.slow
 def test_a_supervisor_that_never_comes_up_can_never_start_late(tree: BlastTree, tmp_path: Path) -> None:
     tree.campaign()
     stub(tmp_path / "bin", "setsid", '[ "$2" = true ] || echo "no more processes" >&2')
@@ -185,6 +187,7 @@ def test_a_run_given_up_later_can_not_start_any_more_whoever_brings_it(tree: Bla
     assert len(tree.mailed()) == 40
 
 
+@pytest.mark.slow
 def test_a_run_is_not_given_up_while_somebody_starts_it(tree: BlastTree, tmp_path: Path) -> None:
     tree.campaign()
     stub(tmp_path / "bin", "sleep", "exit 0")

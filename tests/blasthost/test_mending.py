@@ -205,6 +205,7 @@ def test_the_journal_proves_that_nothing_was_handed_over_or_nothing_does(
             mender(tree.settings, LocalShell(shell)).release(SLUG, 1, "00ff", "ana", "x")
 
 
+@pytest.mark.slow
 # -- doubt, decide, the rest ---------------------------------------------------------------------------------------
 def test_a_broken_run_is_looked_into_decided_and_sent_to_its_end(
     tree: BlastTree, settings: BlastHost, peer: SmtpPeer
@@ -249,6 +250,7 @@ def test_a_broken_run_is_looked_into_decided_and_sent_to_its_end(
     assert peer.recipients() == after
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_live_run_is_that_run(tree: BlastTree, settings: BlastHost, peer: SmtpPeer) -> None:
     tree.campaign(recipients=ROWS)
     peer.delay = 0.2
@@ -275,6 +277,7 @@ class Deaf(LocalShell):
         return done
 
 
+@pytest.mark.slow
 def test_a_lost_answer_to_the_rest_is_asked_for_and_never_repeated(
     tree: BlastTree, settings: BlastHost, peer: SmtpPeer
 ) -> None:
@@ -288,6 +291,7 @@ def test_a_lost_answer_to_the_rest_is_asked_for_and_never_repeated(
     assert max(peer.recipients().values()) == 1
 
 
+@pytest.mark.slow
 def test_a_rest_that_never_came_is_refused_and_can_not_come_late(
     tree: BlastTree, settings: BlastHost, peer: SmtpPeer
 ) -> None:
@@ -308,6 +312,7 @@ def test_a_rest_that_never_came_is_refused_and_can_not_come_late(
     assert state_of(settings).says is Says.STARTED
 
 
+@pytest.mark.slow
 def test_the_rest_is_refused_where_a_start_would_be(
     tree: BlastTree, settings: BlastHost, peer: SmtpPeer, tmp_path: Path
 ) -> None:

@@ -393,6 +393,7 @@ def test_what_is_too_large_is_named_and_not_hashed(tree, look):
     assert found.files[METADATA].sha256
 
 
+@pytest.mark.slow
 def test_the_second_look_hashes_nothing(tree, way, tmp_path):
     tree.campaign("c")
     tree.campaign("d")
@@ -415,6 +416,7 @@ def test_the_second_look_hashes_nothing(tree, way, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_hashed_again(tree, way):
     folder = tree.campaign("c", data=b"email\na@example.com\n")
     probe = Probe(LocalSession(shell=way[1]), tree.settings(python=way[0]), HashCache())
@@ -519,6 +521,7 @@ def test_fetching_brings_exactly_what_was_looked_at_or_says_why_not(tree):
     assert unread[DATA] == "missing"
 
 
+@pytest.mark.slow
 def test_of_many_campaigns_only_the_changed_one_is_told_again(tree, way):
     """Enough of them that the host shares the work between two processes."""
     for number in range(120):
@@ -542,6 +545,7 @@ def test_of_many_campaigns_only_the_changed_one_is_told_again(tree, way):
     assert told_again == {"c7", "c8", "c10"}
 
 
+@pytest.mark.slow
 def test_a_look_at_a_few_forgets_nothing_of_the_others(tree, way):
     for slug in ("a", "b"):
         tree.campaign(slug)
@@ -553,6 +557,7 @@ def test_a_look_at_a_few_forgets_nothing_of_the_others(tree, way):
     assert all(again[slug] is first[slug] for slug in ("a", "b"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("same", ["", "1", "111", "2x"])
 def test_a_host_that_claims_more_sameness_than_it_was_asked_about_is_not_believed(tree, same):
     tree.campaign("c")

@@ -48,6 +48,7 @@ class Shell(LocalShell):
             raise HostLost("The shell was killed.", "", "", may_have_run=True) from error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "when"), STEPS)
 @pytest.mark.parametrize("before", ["ended", "in doubt"])
 def test_killed_at_any_step_it_is_in_a_named_state_and_can_be_repeated(

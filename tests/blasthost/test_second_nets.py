@@ -90,6 +90,7 @@ def test_a_runner_that_outlives_its_supervisor_is_never_taken_for_dead(
     assert peer.recipients() == {f"r{row}@example.com": 1 for row in range(MANY)}
 
 
+@pytest.mark.slow
 def test_a_claim_given_back_leaves_nobody_out_after_a_restart(
     tree: BlastTree, settings: BlastHost, peer: SmtpPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_folder_that_can_not_be_looked_into_is_no_claim_without_a_start(tmp_pa
         assert attempts.run_state("c", fact, Patterns()).says is not Says.CLAIMED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grep", ["", 'exec busybox grep "$@"'], ids=["grep", "busybox grep"])
 @pytest.mark.needs("busybox")
 def test_another_s_runner_is_seen_whatever_grep_the_host_has(tree: BlastTree, tmp_path: Path, grep: str) -> None:
@@ -164,6 +166,7 @@ def test_another_s_runner_is_seen_whatever_grep_the_host_has(tree: BlastTree, tm
         by_hand.wait()
 
 
+@pytest.mark.slow
 def test_the_rest_that_outlives_its_supervisor_is_shown_as_going(
     tree: BlastTree, settings: BlastHost, peer: SmtpPeer
 ) -> None:

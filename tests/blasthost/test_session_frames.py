@@ -33,6 +33,7 @@ def test_the_body_comes_out_whole_for_every_way_of_cutting(noise: bytes, text: b
     assert (got, reader.rc, reader.noise) == (text, 17, noise)
 
 
+@pytest.mark.slow
 @given(text=body, cuts=st.lists(st.integers(0, 10_000), max_size=30), missing=st.integers(1, len(END)))
 def test_a_cut_answer_never_counts_as_ended(text: bytes, cuts: list[int], missing: int) -> None:
     if MARK + b" END " in text:

@@ -112,6 +112,7 @@ def test_a_command_whose_line_broke_is_not_run_again_by_itself(
     assert count.read_text() == "run\n"
 
 
+@pytest.mark.slow
 def test_a_line_that_goes_dead_without_a_word_is_noticed_by_the_heartbeat(
     sshd: Sshd, proxy: Proxy, open_session: Open, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_every_combination_is_one_state_and_the_board_is_told_it(host: Tree, tmp
 SLOW = (pytest.param(name, marks=pytest.mark.slow) for name in ("bash", "busybox"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["dash", *SLOW])
 def test_and_so_is_who_asks_for_one_run(host: Tree, shell: str) -> None:
     ask = script("state").replace('main "$@"\n', 'for d in "$1"/*/; do main "${d%/}" 1; done\n')

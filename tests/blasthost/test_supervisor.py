@@ -37,6 +37,7 @@ def probed(tree: BlastTree, python: str) -> RunFact:
     return Probe(LocalSession(), settings, HashCache(None)).look().campaigns[SLUG].runs[-1]
 
 
+@pytest.mark.slow
 # -- signs of life -------------------------------------------------------------------------------------------
 def test_a_supervisor_gives_signs_of_life_as_long_as_it_lives_and_no_longer(
     tree: BlastTree, tmp_path: Path, shell: list[str]
@@ -90,6 +91,7 @@ def free(lock: Path) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_from_before_the_claim_until_the_end_the_lock_is_never_free(
     tree: BlastTree, tmp_path: Path, shell: list[str]
 ) -> None:
@@ -120,6 +122,7 @@ def test_from_before_the_claim_until_the_end_the_lock_is_never_free(
     assert not any(found_free)
 
 
+@pytest.mark.slow
 def test_a_runner_that_has_the_lock_is_named_and_nothing_is_claimed(
     tree: BlastTree, tmp_path: Path, shell: list[str]
 ) -> None:

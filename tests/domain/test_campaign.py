@@ -120,6 +120,7 @@ def test_a_file_that_is_no_object_is_refused_with_its_place(text: bytes, says: s
         parse_metadata(text)
 
 
+@pytest.mark.slow
 @given(
     st.binary(max_size=300)
     | st.recursive(

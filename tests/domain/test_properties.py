@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +57,7 @@ MANY = st.lists(WORDS, min_size=1, max_size=5, unique_by=lambda o: (o.source, o.
 NOWS = st.integers(-2 * 86400, 2 * 86400).map(lambda s: NOW + timedelta(seconds=s))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(words=MANY, now=NOWS, data=st.data())
 def test_the_order_of_observations_never_changes_a_verdict(words, now, data) -> None:  # type: ignore[no-untyped-def]
@@ -63,6 +65,7 @@ def test_the_order_of_observations_never_changes_a_verdict(words, now, data) -> 
     assert judge(SLUG, words, POLICY, now) == judge(SLUG, shuffled, POLICY, now)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(words=MANY, now=NOWS)
 def test_a_fresh_word_that_it_was_sent_always_blocks_a_send(words, now) -> None:  # type: ignore[no-untyped-def]
@@ -89,6 +92,7 @@ def test_any_start_at_all_blocks_a_send(words, now) -> None:  # type: ignore[no-
         assert verdict.obstacles
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(words=MANY, now=NOWS)
 def test_every_verdict_has_a_sentence_and_a_way_on(words, now) -> None:  # type: ignore[no-untyped-def]
@@ -97,6 +101,7 @@ def test_every_verdict_has_a_sentence_and_a_way_on(words, now) -> None:  # type:
     assert verdict.next_steps
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(words=MANY, now=NOWS)
 def test_a_claim_never_yields_something_sendable(words, now) -> None:  # type: ignore[no-untyped-def]
@@ -104,6 +109,7 @@ def test_a_claim_never_yields_something_sendable(words, now) -> None:  # type: i
         assert judge(SLUG, words, POLICY, now).obstacles
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(words=MANY, now=NOWS)
 def test_what_is_held_never_yields_something_sendable(words, now) -> None:  # type: ignore[no-untyped-def]
@@ -111,6 +117,7 @@ def test_what_is_held_never_yields_something_sendable(words, now) -> None:  # ty
         assert judge(SLUG, words, POLICY, now).obstacles
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(words=MANY, now=NOWS)
 def test_under_four_eyes_only_an_approval_of_this_content_with_an_end_lets_anything_be_sent(  # type: ignore[no-untyped-def]
@@ -122,6 +129,7 @@ def test_under_four_eyes_only_an_approval_of_this_content_with_an_end_lets_anyth
     assert verdict.approvals or verdict.obstacles
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(words=MANY, now=NOWS)
 def test_closing_hides_no_run_that_is_going(words, now) -> None:  # type: ignore[no-untyped-def]

@@ -65,6 +65,7 @@ async def test_the_same_on_a_small_terminal(world: RealWorld) -> None:
     check_all_of_it_went_out_once(world, slug, 377)
 
 
+@pytest.mark.slow
 async def test_a_confirmation_that_is_left_sends_nothing(world: RealWorld) -> None:
     slug = "fleet-week-parking"
     async with before_the_screens(world, (80, 24)) as operator:

@@ -40,6 +40,7 @@ def test_it_cannot_simply_be_sent(world: RealWorld) -> None:
     assert not world.sent_to()
 
 
+@pytest.mark.slow
 def test_marked_as_executed_with_a_reason_typed_twice_and_written_back(world: RealWorld) -> None:
     assert world.command("mark", SLUG, "--confirm", PHRASE).code == 2
     wrong = world.command("mark", SLUG, "--reason", "sent by hand", "--confirm", "birthday")

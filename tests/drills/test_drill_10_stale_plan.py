@@ -79,6 +79,7 @@ def edit_just_before_the_start(console: Console, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(carrier, "start", late)
 
 
+@pytest.mark.slow
 def test_the_host_itself_refuses_what_changed_in_the_last_moment(
     world: RealWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +136,7 @@ def test_one_more_row_than_was_approved(world: RealWorld) -> None:
     assert not world.sent_to()
 
 
+@pytest.mark.slow
 def test_an_undefined_variable_names_its_file_and_line(world: RealWorld) -> None:
     slug = "spring-refit-offer"
     template = (world.campaign(slug) / "blast_template.html").read_text().splitlines()

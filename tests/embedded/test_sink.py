@@ -26,6 +26,7 @@ def message(to: str, subject: str = "Harbor news") -> EmailMessage:
     return mail
 
 
+@pytest.mark.slow
 def test_two_hundred_messages_are_each_counted_and_kept_once(sink: MailSink) -> None:
     people = [f"person{n}@example.com" for n in range(200)]
 

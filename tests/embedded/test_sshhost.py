@@ -103,6 +103,7 @@ def test_a_child_that_closes_its_input_early_hangs_nobody(client: paramiko.Trans
     assert run(client, "exec <&-; echo read nothing", BINARY) == (b"read nothing\n", b"", 0)
 
 
+@pytest.mark.slow
 def test_a_hundred_short_commands_all_get_their_answer(client: paramiko.Transport) -> None:
     assert [run(client, f"exit {n}")[2] for n in range(100)] == list(range(100))
 

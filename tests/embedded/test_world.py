@@ -165,6 +165,7 @@ with World(Path(sys.argv[1]) if len(sys.argv) > 1 else None) as world:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_takes_it_down_cleanly(number: signal.Signals) -> None:
     with subprocess.Popen(
@@ -213,6 +214,7 @@ def test_a_live_world_has_a_send_going_and_one_that_is_paused() -> None:
     assert not any(map(alive, pids))
 
 
+@pytest.mark.slow
 def test_the_sinks_pace_holds_a_send_back(world: World) -> None:
     world.sink.pace = 0.01
     began = time.monotonic()

@@ -58,6 +58,7 @@ def test_given_a_template_that_runs_away_then_the_rows_fail_and_the_send_is_bloc
     assert "blast_template.html" in " ".join(result.evidence)
 
 
+@pytest.mark.slow
 def test_given_a_renderer_that_goes_silent_then_it_is_ended_and_nothing_is_left(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ def restart_the_machine(host: Host) -> None:
     path.write_text(path.read_text().replace(claim.boot_id(), ANOTHER_BOOT))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_is_killed_nobody_is_mailed_twice_undecided_nor_left_out(
     host: Host, peer: SmtpPeer, seed: int

@@ -68,6 +68,7 @@ def test_given_a_broken_run_then_one_line_tells_a_machine_everything(host: Host,
     assert peer.connections == 0
 
 
+@pytest.mark.slow
 def test_given_rows_claimed_before_a_restart_then_their_message_ids_are_those_the_mails_have(
     host: Host, peer: SmtpPeer
 ) -> None:
@@ -85,6 +86,7 @@ def test_given_rows_claimed_before_a_restart_then_their_message_ids_are_those_th
     assert len(set(sent.values())) == 4
 
 
+@pytest.mark.slow
 def test_given_all_of_so_many_then_another_number_by_now_decides_nobody(host: Host, peer: SmtpPeer) -> None:
     in_doubt(host, peer)
     before = host.journal()
@@ -159,6 +161,7 @@ def test_given_a_decision_was_made_then_it_is_not_turned_round(host: Host, peer:
     assert "row 2: decided already: sent" in turned.summary["error"]
 
 
+@pytest.mark.slow
 def test_given_a_run_is_going_then_nothing_can_be_decided_and_the_look_says_so(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(40))
     host.server(peer)
@@ -177,6 +180,7 @@ def test_given_a_run_is_going_then_nothing_can_be_decided_and_the_look_says_so(h
     assert decide(host, "--sent", "all").summary["counts"]["decided"] == 3
 
 
+@pytest.mark.slow
 def test_given_a_torn_or_damaged_journal_then_a_decision_mends_the_one_and_refuses_the_other(
     host: Host, peer: SmtpPeer
 ) -> None:
@@ -194,6 +198,7 @@ def test_given_a_torn_or_damaged_journal_then_a_decision_mends_the_one_and_refus
     assert peer.connections == 0
 
 
+@pytest.mark.slow
 def test_given_changed_files_a_hold_or_a_release_then_the_look_says_what_is_in_the_way(
     host: Host, peer: SmtpPeer
 ) -> None:
@@ -226,6 +231,7 @@ def test_given_changed_files_a_hold_or_a_release_then_the_look_says_what_is_in_t
     assert peer.connections == 0
 
 
+@pytest.mark.slow
 def test_given_nothing_was_begun_then_everybody_is_unsent(host: Host, peer: SmtpPeer) -> None:
     host.campaign([*addresses(5), "u1@example.com"])
     host.server(peer)
@@ -238,6 +244,7 @@ def test_given_nothing_was_begun_then_everybody_is_unsent(host: Host, peer: Smtp
     assert peer.recipients() == dict.fromkeys(addresses(5), 1)
 
 
+@pytest.mark.slow
 def test_given_an_explicit_attempt_then_that_one_is_told_and_decided(host: Host, peer: SmtpPeer) -> None:
     in_doubt(host, peer)
     env = {"MAIL_BLAST_RUN_DIR": str(host.runs / "1"), "MAIL_BLAST_RUN_ID": "r1"}
@@ -250,6 +257,7 @@ def test_given_an_explicit_attempt_then_that_one_is_told_and_decided(host: Host,
     assert other.rc == 75
 
 
+@pytest.mark.slow
 def test_given_a_plan_then_a_resume_of_a_supervisor_goes_on_with_what_it_names(host: Host, peer: SmtpPeer) -> None:
     in_doubt(host, peer)
     rehearsed = host.run("dry-run").summary
@@ -281,6 +289,7 @@ def test_given_a_hold_placed_while_the_rows_are_looked_at_then_it_counts(host: H
     assert not (host.runs / "1").exists()
 
 
+@pytest.mark.slow
 def test_given_a_cancelled_run_then_resume_sends_exactly_the_rest(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(200))
     host.server(peer)

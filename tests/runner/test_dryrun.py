@@ -50,6 +50,7 @@ def test_given_a_misspelt_variable_then_a_send_is_refused_before_anything(host: 
     assert not (host.runs / "1").exists()
 
 
+@pytest.mark.slow
 def test_given_a_line_break_in_a_name_then_that_recipient_is_refused_as_header(host: Host, peer: SmtpPeer) -> None:
     bad = b'email,first_name\nann@example.com,"Ann\r\nBcc: all@example.com"\nbo@example.com,Bo\n'
     host.campaign(csv=bad)

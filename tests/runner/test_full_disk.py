@@ -56,6 +56,7 @@ def limit(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.slow
 def test_given_logs_that_may_grow_no_further_then_the_send_goes_on_and_says_they_are_cut(
     host: Host, peer: SmtpPeer
 ) -> None:
@@ -135,6 +136,7 @@ def test_given_room_again_then_what_is_missing_is_marked(tmp_path: Path, monkeyp
     assert spoken.lost >= 4
 
 
+@pytest.mark.slow
 @SMALL_DISK
 def test_given_a_full_disk_then_the_send_stops_and_what_was_recorded_is_gone_on_with(
     host: Host, peer: SmtpPeer, small_disk: Path

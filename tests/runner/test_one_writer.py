@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from runner import claim
 from tests.runner.conftest import Host, wait_for
 from tests.runner.test_resume import addresses
@@ -14,6 +16,7 @@ def supervised(host: Host) -> dict[str, str]:
     return {"MAIL_BLAST_RUN_DIR": str(host.runs / "1")}
 
 
+@pytest.mark.slow
 def test_two_who_believe_that_somebody_else_has_the_lock_never_send_at_once(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(60))
     host.server(peer)
@@ -30,6 +33,7 @@ def test_two_who_believe_that_somebody_else_has_the_lock_never_send_at_once(host
     assert "at work" in second.err
 
 
+@pytest.mark.slow
 def test_a_lock_file_that_was_removed_or_replaced_in_a_run_lets_nobody_in(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(300))
     host.server(peer)
@@ -49,6 +53,7 @@ def test_a_lock_file_that_was_removed_or_replaced_in_a_run_lets_nobody_in(host: 
     assert peer.recipients() == dict.fromkeys(addresses(300), 1)
 
 
+@pytest.mark.slow
 def test_a_look_says_that_somebody_is_at_work_also_where_the_owner_is_gone(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(60))
     host.server(peer)
@@ -67,6 +72,7 @@ def test_a_look_says_that_somebody_is_at_work_also_where_the_owner_is_gone(host:
     assert host.run("list-unknown").summary["against"] == ""
 
 
+@pytest.mark.slow
 def test_what_counts_as_released_is_a_plain_file_as_for_the_launcher(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(2))
     host.server(peer)
@@ -83,6 +89,7 @@ def test_what_counts_as_released_is_a_plain_file_as_for_the_launcher(host: Host,
     assert host.run("send").rc == 75  # the first was never given back
 
 
+@pytest.mark.slow
 def test_a_resume_by_hand_keeps_when_it_began_and_every_end_it_had(host: Host, peer: SmtpPeer) -> None:
     host.campaign([*addresses(3), "doubt-cutdot@example.com"])
     host.server(peer)
@@ -99,6 +106,7 @@ def test_a_resume_by_hand_keeps_when_it_began_and_every_end_it_had(host: Host, p
     assert [(folder / name).read_text() for name in ("finished.1", "finished.2", "finished")] == ends
 
 
+@pytest.mark.slow
 def test_an_attempt_of_another_runner_given_back_by_hand_makes_nobody_unsent(host: Host, peer: SmtpPeer) -> None:
     """It kept no journal: that nobody was mailed can only be the word of who proved it."""
     host.campaign(addresses(3))

@@ -59,6 +59,7 @@ def test_given_kill_9_at_random_moments_when_resumed_until_done_then_nobody_is_m
     assert len(listed) <= 8 * kills
 
 
+@pytest.mark.slow
 def test_given_a_run_is_going_when_another_starts_then_it_is_refused_and_told_who(
     host: Host, peer: SmtpPeer
 ) -> None:
@@ -81,6 +82,7 @@ def test_given_a_run_is_going_when_another_starts_then_it_is_refused_and_told_wh
     assert peer.recipients() == dict.fromkeys(addresses(60), 1)
 
 
+@pytest.mark.slow
 def test_given_a_released_attempt_then_the_next_one_mails_only_those_never_mailed(
     host: Host, peer: SmtpPeer
 ) -> None:
@@ -119,6 +121,7 @@ def write_journal(host: Host, *lines: str, boot: str | None = None, tail: str = 
 KEY = "0123456789abcdef"
 
 
+@pytest.mark.slow
 def test_given_a_journal_of_this_boot_then_only_the_begun_is_unknown(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(6))
     host.server(peer)
@@ -136,6 +139,7 @@ def test_given_a_journal_of_this_boot_then_only_the_begun_is_unknown(host: Host,
     assert (host.runs / "1" / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_given_a_journal_of_an_earlier_boot_then_every_claimed_row_is_unknown(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(6))
     host.server(peer)
@@ -151,6 +155,7 @@ def test_given_a_journal_of_an_earlier_boot_then_every_claimed_row_is_unknown(ho
     assert peer.recipients() == dict.fromkeys(["u1@example.com", "u5@example.com"], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", ["missing", "empty", "damaged"])
 def test_given_a_marker_without_a_journal_to_believe_then_it_refuses_to_start_over(
     host: Host, peer: SmtpPeer, spoil: str
@@ -202,6 +207,7 @@ def supervised(host: Host, **plan: object) -> dict[str, str]:
     return {"MAIL_BLAST_RUN_DIR": str(folder), "MAIL_BLAST_RUN_ID": "c0ffee"}
 
 
+@pytest.mark.slow
 def test_given_a_plan_that_is_stale_then_nothing_is_sent_and_both_values_are_named(
     host: Host, peer: SmtpPeer
 ) -> None:

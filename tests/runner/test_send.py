@@ -6,6 +6,8 @@ import subprocess
 from email import message_from_bytes, policy
 from pathlib import Path
 
+import pytest
+
 from tests.runner.conftest import Host, wait_for
 from tests.support.smtp_peer import SmtpPeer
 
@@ -90,6 +92,7 @@ def test_given_refusals_of_every_kind_when_sent_then_each_ends_as_it_must(host: 
     assert sum(peer.recipients().values()) == 5, "neither the sent nor the unknown are sent again"
 
 
+@pytest.mark.slow
 def test_given_a_server_that_refuses_the_sender_then_the_send_pauses_and_goes_on_when_told(
     host: Host, peer: SmtpPeer
 ) -> None:
@@ -111,6 +114,7 @@ def test_given_a_server_that_refuses_the_sender_then_the_send_pauses_and_goes_on
     assert peer.recipients() == dict.fromkeys(addresses(30), 1)
 
 
+@pytest.mark.slow
 def test_given_a_wrong_password_then_it_stops_with_the_reason_and_nobody_is_failed(host: Host) -> None:
     server = SmtpPeer(login=("ops", "right"))
     try:
@@ -144,6 +148,7 @@ def test_given_no_mail_server_then_it_gives_up_after_a_while_and_nothing_is_fail
     assert "5 recipients not sent" in ended.out
 
 
+@pytest.mark.slow
 def test_given_pause_resume_and_cancel_in_the_control_file_then_it_obeys(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(400))
     host.server(peer)
@@ -190,6 +195,7 @@ def test_given_sigterm_then_it_ends_after_the_answers_in_flight(host: Host, peer
     assert ended.summary["counts"]["unknown"] == 0
 
 
+@pytest.mark.slow
 def test_given_a_second_sigterm_then_it_ends_at_once_and_those_in_flight_are_unknown(
     host: Host, peer: SmtpPeer
 ) -> None:
@@ -219,6 +225,7 @@ def test_given_a_closed_window_then_it_waits_and_says_until_when(host: Host, pee
     assert peer.connections == 0
 
 
+@pytest.mark.slow
 def test_given_a_rate_and_batches_then_the_pace_is_kept(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(40), max_rate=100)
     host.server(peer)
@@ -227,6 +234,7 @@ def test_given_a_rate_and_batches_then_the_pace_is_kept(host: Host, peer: SmtpPe
     assert ended.summary["duration_s"] >= 0.39 + 0.3 - 0.05
 
 
+@pytest.mark.slow
 def test_given_nobody_reads_stdout_then_the_send_still_ends(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(60))
     host.server(peer)
@@ -246,6 +254,7 @@ def test_given_nobody_reads_stdout_then_the_send_still_ends(host: Host, peer: Sm
     assert peer.recipients() == dict.fromkeys(addresses(60), 1)
 
 
+@pytest.mark.slow
 def test_given_stdout_is_closed_then_the_send_still_ends_and_the_journal_stays_whole(
     host: Host, peer: SmtpPeer
 ) -> None:

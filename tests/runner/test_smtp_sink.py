@@ -57,6 +57,7 @@ def sink() -> Iterator[Sink]:
         started.process.wait(10)
 
 
+@pytest.mark.slow
 def test_given_postfixs_own_sink_when_sent_then_each_address_has_one_mail(host: Host, sink: Sink) -> None:
     people = [f"person{number}@example.com" for number in range(400)]
     host.campaign(people)

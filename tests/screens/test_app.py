@@ -39,6 +39,7 @@ def terminal(tmp_path: Path) -> Iterator[Any]:
         one.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_a_signal_leaves_cleanly_and_gives_the_terminal_back(terminal: Any, number: int, code: int) -> None:
     app = terminal()
@@ -49,6 +50,7 @@ def test_a_signal_leaves_cleanly_and_gives_the_terminal_back(terminal: Any, numb
     assert RESTORED in written
 
 
+@pytest.mark.slow
 def test_a_signal_is_heard_while_the_console_is_still_being_built(terminal: Any) -> None:
     app = terminal("slow")
     app.read(until=b"paul-simon-may12")
@@ -57,6 +59,7 @@ def test_a_signal_is_heard_while_the_console_is_still_being_built(terminal: Any)
     assert app.child.wait(20) == 129
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signals", [(), (signal.SIGHUP, signal.SIGCONT)], ids=["in silence", "with a hang-up"])
 def test_a_terminal_that_vanishes_ends_the_app(terminal: Any, signals: tuple[int, ...]) -> None:
     """As when an ssh connection drops or a window is closed: nobody is left to spin for."""
@@ -108,6 +111,7 @@ async def test_q_leaves_with_0_when_nothing_is_going_on(tmp_path: Path) -> None:
     assert app.return_code == 0
 
 
+@pytest.mark.slow
 async def test_a_live_run_is_left_only_after_a_question_that_says_it_goes_on(tmp_path: Path) -> None:
     class Watching(ConsoleScreen):
         quit_warning = "night-train goes on on blast-mail-prod; leaving never ends a run."
@@ -125,6 +129,7 @@ async def test_a_live_run_is_left_only_after_a_question_that_says_it_goes_on(tmp
     assert app.return_code == 0
 
 
+@pytest.mark.slow
 async def test_while_a_question_is_open_no_palette_opens_and_ctrl_q_does_not_cut_it(tmp_path: Path) -> None:
     class Question(ModalScreen[None]):
         pass
@@ -146,6 +151,7 @@ async def test_ctrl_c_stops_nothing_and_says_how_to_leave(tmp_path: Path) -> Non
         assert "Leave the console with q" in toasts(app)[-1]
 
 
+@pytest.mark.slow
 async def test_the_palette_offers_every_action_of_the_screen_with_its_key(tmp_path: Path) -> None:
     from opsconsole.actions import Place, offered
     from screens.palette import ConsoleCommands
@@ -165,6 +171,7 @@ async def test_the_palette_offers_every_action_of_the_screen_with_its_key(tmp_pa
         await until(pilot, lambda: performed == [("refresh", "")])
 
 
+@pytest.mark.slow
 async def test_help_lists_every_key_and_says_what_does_not_work_now(tmp_path: Path) -> None:
     from opsconsole.actions import Place, offered
 
@@ -223,6 +230,7 @@ async def test_a_hold_is_asked_a_reason_for_and_is_on_the_board_a_moment_later(t
         assert record.reason == "wait for ana"
 
 
+@pytest.mark.slow
 async def test_an_action_the_console_refuses_is_told_in_full_and_stays_until_read(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
         await pilot.press("slash", *"paul", "enter")
@@ -236,6 +244,7 @@ async def test_an_action_the_console_refuses_is_told_in_full_and_stays_until_rea
         assert isinstance(app.screen, BoardScreen)
 
 
+@pytest.mark.slow
 async def test_a_full_disk_is_told_with_its_remedy_and_not_as_a_fault_to_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +264,7 @@ async def test_a_full_disk_is_told_with_its_remedy_and_not_as_a_fault_to_report(
         assert "please report" not in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_an_error_in_a_thread_is_told_and_nothing_falls_over(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
 

@@ -27,6 +27,7 @@ def note(stage: Stage, count: int, campaign: str = SLUG) -> None:
         stage.console.store().note(stage.console.identity.event("hold", campaign, "", f"reason {number}", n=number))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_records_are_searched_paged_and_read_whole(stage: Stage, size: tuple[int, int]) -> None:
     note(stage, 130)
@@ -110,6 +111,7 @@ async def test_a_broken_store_is_told_and_nothing_crashes(stage: Stage) -> None:
         assert isinstance(pilot.app.screen, AuditScreen)
 
 
+@pytest.mark.slow
 async def test_holding_everything_asks_for_a_reason_and_is_listed(stage: Stage) -> None:
     async with stage.open() as pilot:
         pilot.app.push_screen(HoldsScreen())

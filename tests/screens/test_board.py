@@ -136,6 +136,7 @@ async def test_the_filter_narrows_as_it_is_typed_and_escape_clears_it(tmp_path: 
         await until(pilot, lambda: slugs(app) == everyone)
 
 
+@pytest.mark.slow
 async def test_a_filter_that_finds_nobody_says_so_even_when_it_looks_like_markup(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
         await pilot.press("slash")
@@ -146,6 +147,7 @@ async def test_a_filter_that_finds_nobody_says_so_even_when_it_looks_like_markup
         assert app.is_running
 
 
+@pytest.mark.slow
 async def test_groups_are_one_key_each_and_their_counts_are_told(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
         for key, group in zip("1234", Group, strict=True):
@@ -155,6 +157,7 @@ async def test_groups_are_one_key_each_and_their_counts_are_told(tmp_path: Path)
             assert f"{group} {len(expected)}" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_the_cursor_stays_on_its_campaign_when_others_come_before_it(tmp_path: Path) -> None:
     night = believable(tmp_path)
     async with opened(night) as (app, pilot):
@@ -166,6 +169,7 @@ async def test_the_cursor_stays_on_its_campaign_when_others_come_before_it(tmp_p
         assert app.screen.slug == before  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 async def test_a_campaign_that_leaves_the_list_under_the_cursor_is_told(tmp_path: Path) -> None:
     """Given a filtered list, when the campaign under the cursor leaves it, the next key must not surprise."""
     night = believable(tmp_path)
@@ -181,6 +185,7 @@ async def test_a_campaign_that_leaves_the_list_under_the_cursor_is_told(tmp_path
         await until(pilot, lambda: any(f"{slug} is PENDING and left this list" in text for text in toasts(app)))
 
 
+@pytest.mark.slow
 async def test_a_key_that_does_nothing_now_says_why(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
         assert app.screen.slug == "client-letter-r3"  # type: ignore[attr-defined]
@@ -189,6 +194,7 @@ async def test_a_key_that_does_nothing_now_says_why(tmp_path: Path) -> None:
         assert isinstance(app.screen, BoardScreen)
 
 
+@pytest.mark.slow
 async def test_read_only_refuses_every_action_in_the_same_words_and_wears_its_badge(tmp_path: Path) -> None:
     async with opened(believable(tmp_path, read_only=True)) as (app, pilot):
         assert "READ-ONLY" in screen_text(app)
@@ -198,6 +204,7 @@ async def test_read_only_refuses_every_action_in_the_same_words_and_wears_its_ba
         assert isinstance(app.screen, BoardScreen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_text_from_outside_is_shown_and_never_acts(tmp_path: Path, size: tuple[int, int]) -> None:
     night = Night(tmp_path)
@@ -235,6 +242,7 @@ async def test_a_store_that_cannot_be_written_is_a_banner_and_stops_every_action
         assert "No record, no action" in toasts(app)[-1]
 
 
+@pytest.mark.slow
 async def test_a_source_out_of_reach_is_told_in_the_header_and_nobody_is_called_late(tmp_path: Path) -> None:
     night = believable(tmp_path)
     async with opened(night) as (app, pilot):
@@ -253,6 +261,7 @@ async def test_a_fault_of_a_whole_source_is_a_banner(tmp_path: Path) -> None:
         assert "cron ignores the whole file" in screen_text(app)
 
 
+@pytest.mark.slow
 async def test_a_hold_on_everything_is_a_banner_until_it_is_released(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
         app.ops_console.hold_scope("everything", False, "provider down")
@@ -262,6 +271,7 @@ async def test_a_hold_on_everything_is_a_banner_until_it_is_released(tmp_path: P
         await until(pilot, lambda: "On hold: everything" not in screen_text(app))
 
 
+@pytest.mark.slow
 async def test_sort_keys_walk_through_the_columns_and_back_to_the_boards_own_order(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
         own = slugs(app)
@@ -287,6 +297,7 @@ async def test_ten_thousand_campaigns_are_one_list(tmp_path: Path) -> None:
         await until(pilot, lambda: len(slugs(app)) == 10)
 
 
+@pytest.mark.slow
 async def test_a_mouse_chooses_and_a_double_click_opens(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
         performed: list[tuple[str, str]] = []

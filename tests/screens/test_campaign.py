@@ -27,6 +27,7 @@ async def test_the_verdict_and_its_evidence_come_first(stage: Stage, size: tuple
         assert text.index("approved by ana") < text.index("latest start")
 
 
+@pytest.mark.slow
 async def test_text_from_outside_is_only_text_in_every_part(stage: Stage) -> None:
     stage.host.subject = NASTY
     stage.host.extra = {"colour": NASTY, NASTY: 1}
@@ -56,6 +57,7 @@ async def test_the_files_are_shown_with_digest_rows_and_unknown_keys(stage: Stag
         assert "tracking_pixel" in text
 
 
+@pytest.mark.slow
 async def test_the_mail_of_any_recipient_can_be_read(stage: Stage) -> None:
     stage.host.data = rows(50)
     async with stage.open() as pilot:
@@ -79,6 +81,7 @@ async def test_the_mail_of_any_recipient_can_be_read(stage: Stage) -> None:
         await until(pilot, lambda: "recipient 50" in screen_text(pilot))
 
 
+@pytest.mark.slow
 async def test_a_recipients_address_is_masked_until_showing_it_is_recorded(stage: Stage) -> None:
     async with stage.open() as pilot:
         pilot.app.push_screen(CampaignScreen(SLUG))
@@ -106,6 +109,7 @@ async def test_when_it_can_not_be_recorded_the_address_stays_masked(
         assert "anna1@" not in screen_text(pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("html", "wanted"),
     [

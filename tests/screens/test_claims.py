@@ -31,6 +31,7 @@ def claimed(folder: Path, by: str) -> Night:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_somebody_elses_claim_is_given_back_after_two_steps(tmp_path: Path, size: tuple[int, int]) -> None:
     night = claimed(tmp_path, "ana")
@@ -54,6 +55,7 @@ async def test_ones_own_claim_is_refused_before_anything_is_typed(tmp_path: Path
         assert night.host.released == []
 
 
+@pytest.mark.slow
 async def test_breaking_the_glass_says_in_red_what_it_overrides_and_who_hears_of_it(tmp_path: Path) -> None:
     night = believable(tmp_path, role="admin")
     night.policy = Policy(four_eyes=True)
@@ -72,6 +74,7 @@ async def test_breaking_the_glass_says_in_red_what_it_overrides_and_who_hears_of
         assert "15 min" in shown
 
 
+@pytest.mark.slow
 async def test_an_operator_is_told_that_glass_is_for_admins(tmp_path: Path) -> None:
     async with opened(believable(tmp_path)) as (app, pilot):
         await pilot.press("B")
@@ -79,6 +82,7 @@ async def test_an_operator_is_told_that_glass_is_for_admins(tmp_path: Path) -> N
         assert "needs the role admin" in toasts(app)[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_host_is_held_from_the_holds_screen_and_it_is_said_while_it_has_not_heard(
     tmp_path: Path, size: tuple[int, int]
@@ -112,6 +116,7 @@ async def test_a_host_that_lost_its_records_is_a_red_banner_on_board_and_host(tm
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_campaign_says_whose_approval_counts_until_when(tmp_path: Path, size: tuple[int, int]) -> None:
     night = Night(tmp_path)
@@ -130,6 +135,7 @@ async def test_the_campaign_says_whose_approval_counts_until_when(tmp_path: Path
         assert "doesn't count" not in shown
 
 
+@pytest.mark.slow
 async def test_help_tells_each_letter_of_the_board_with_its_source(tmp_path: Path) -> None:
     async with opened(believable(tmp_path), (120, 130)) as (app, pilot):
         await pilot.press("question_mark")

@@ -56,6 +56,7 @@ async def to_step_two(pilot: Pilot[None]) -> None:
     await settle(pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_reading_and_typing_it_gets_through(size: tuple[int, int]) -> None:
     app = Desk(confirmation())
@@ -69,6 +70,7 @@ async def test_reading_and_typing_it_gets_through(size: tuple[int, int]) -> None
     assert app.answers == [(PHRASE, "late")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_everything_asked_is_in_sight(size: tuple[int, int]) -> None:
     lines = tuple((f"part {n}", f"value {n}") for n in range(11))
@@ -125,6 +127,7 @@ async def test_a_held_enter_never_passes() -> None:
         assert screen.query_one("#go", Button).disabled
 
 
+@pytest.mark.slow
 async def test_a_held_enter_does_not_press_the_last_button_either() -> None:
     app = Desk(confirmation())
     async with app.run_test() as pilot:
@@ -155,6 +158,7 @@ async def test_pasted_text_is_not_taken() -> None:
         assert asking(pilot).query_one("#go", Button).disabled
 
 
+@pytest.mark.slow
 async def test_a_paste_from_a_terminal_without_paste_brackets_is_not_taken() -> None:
     """Then every character is a key of its own, all of the same instant."""
     app = Desk(confirmation())
@@ -168,6 +172,7 @@ async def test_a_paste_from_a_terminal_without_paste_brackets_is_not_taken() -> 
         assert "Pasted" in said(pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "typed", ["paul-simon-may12", "paul-simon-may12 2600", "Paul-simon-may12 2601", PHRASE + " "]
 )
@@ -184,6 +189,7 @@ async def test_anything_but_the_phrase_keeps_the_button_shut(typed: str) -> None
     assert app.answers == []
 
 
+@pytest.mark.slow
 async def test_a_reason_is_waited_for_where_one_is_needed() -> None:
     app = Desk(confirmation(action="stop", needs_reason=True))
     async with app.run_test() as pilot:
@@ -196,6 +202,7 @@ async def test_a_reason_is_waited_for_where_one_is_needed() -> None:
         assert not asking(pilot).query_one("#go", Button).disabled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 2])
 async def test_escape_always_leaves_with_nothing_done(step: int) -> None:
     app = Desk(confirmation())

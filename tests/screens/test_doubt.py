@@ -86,6 +86,7 @@ async def test_journal_mail_log_and_dashboard_stand_side_by_side(night: Night, s
             assert "dashboard" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_each_key_that_does_nothing_says_why(night: Night, size: tuple[int, int]) -> None:
     async with opened(night, size) as (app, pilot):
@@ -104,6 +105,7 @@ async def test_each_key_that_does_nothing_says_why(night: Night, size: tuple[int
         assert night.host.decided == []
 
 
+@pytest.mark.slow
 async def test_marked_rows_are_settled_after_a_typed_phrase_and_the_view_is_read_again(night: Night) -> None:
     async with opened(night) as (app, pilot):
         screen = await looked(app, pilot)
@@ -122,6 +124,7 @@ async def test_marked_rows_are_settled_after_a_typed_phrase_and_the_view_is_read
         assert any(r.reason == "the provider shows one of them" for r in records)
 
 
+@pytest.mark.slow
 async def test_all_are_marked_and_unmarked_with_one_key(night: Night) -> None:
     async with opened(night) as (app, pilot):
         screen = await looked(app, pilot)
@@ -136,6 +139,7 @@ async def test_all_are_marked_and_unmarked_with_one_key(night: Night) -> None:
         assert set(screen.fates.values()) == {Fate.SENT}
 
 
+@pytest.mark.slow
 async def test_a_number_that_is_not_the_number_of_rows_settles_nothing(night: Night) -> None:
     async with opened(night) as (app, pilot):
         await looked(app, pilot)
@@ -148,6 +152,7 @@ async def test_a_number_that_is_not_the_number_of_rows_settles_nothing(night: Ni
         assert night.host.decided == []
 
 
+@pytest.mark.slow
 async def test_what_was_settled_by_somebody_else_meanwhile_is_no_longer_marked(night: Night) -> None:
     async with opened(night) as (app, pilot):
         screen = await looked(app, pilot)
@@ -158,6 +163,7 @@ async def test_what_was_settled_by_somebody_else_meanwhile_is_no_longer_marked(n
         assert set(screen.fates) == {4014, 4015}
 
 
+@pytest.mark.slow
 async def test_the_rest_is_sent_once_while_the_screen_says_what_is_waited_for(night: Night) -> None:
     night.host.doubts[SLUG] = broken(0)
     night.host.slow.clear()
@@ -180,6 +186,7 @@ async def test_the_rest_is_sent_once_while_the_screen_says_what_is_waited_for(ni
         assert len([r for r in night.consoles[0].store().search(action="send-rest") if r.phase == "intent"]) == 1
 
 
+@pytest.mark.slow
 async def test_coming_back_reads_the_journal_again(night: Night) -> None:
     async with opened(night, (160, 50)) as (app, pilot):
         await looked(app, pilot)
@@ -191,6 +198,7 @@ async def test_coming_back_reads_the_journal_again(night: Night) -> None:
         await until(pilot, lambda: "0 unknown" in screen_text(app))
 
 
+@pytest.mark.slow
 async def test_j_and_k_go_to_the_rows_below_and_above(night: Night) -> None:
     async with opened(night, (160, 50)) as (app, pilot):
         screen = await looked(app, pilot)
@@ -200,6 +208,7 @@ async def test_j_and_k_go_to_the_rows_below_and_above(night: Night) -> None:
         assert screen.fates == {rows[1]: Fate.SENT}
 
 
+@pytest.mark.slow
 async def test_after_the_rest_was_started_the_live_log_follows(night: Night) -> None:
     night.host.doubts[SLUG] = broken(0)
     async with opened(night) as (app, pilot):
@@ -209,6 +218,7 @@ async def test_after_the_rest_was_started_the_live_log_follows(night: Night) -> 
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
 
 
+@pytest.mark.slow
 async def test_a_lost_answer_is_asked_about_and_never_repeated(night: Night) -> None:
     night.host.doubts[SLUG] = broken(0)
     night.host.start_error = MaybeStarted("The reply was lost.", "The rest may be going out.", "Ask for the run.")
@@ -222,6 +232,7 @@ async def test_a_lost_answer_is_asked_about_and_never_repeated(night: Night) -> 
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
 
 
+@pytest.mark.slow
 async def test_closing_it_asks_for_a_reason_and_takes_it_off_the_list(night: Night) -> None:
     async with opened(night) as (app, pilot):
         await looked(app, pilot)
@@ -231,6 +242,7 @@ async def test_closing_it_asks_for_a_reason_and_takes_it_off_the_list(night: Nig
         await until(pilot, lambda: any("Closed as it is" in toast for toast in toasts(app)))
 
 
+@pytest.mark.slow
 async def test_a_journal_that_cannot_be_read_is_told_and_decides_nothing(night: Night) -> None:
     def unread(slug: str, attempt: int) -> Any:
         raise OutOfReach("The host did not answer in 5 s.", "Nothing is known of the rest.", "Try r in a moment.")
@@ -246,6 +258,7 @@ async def test_a_journal_that_cannot_be_read_is_told_and_decides_nothing(night: 
         assert "did not answer" in toasts(app)[-1]
 
 
+@pytest.mark.slow
 async def test_a_refusal_by_the_host_is_told_and_the_journal_read_again(night: Night) -> None:
     async with opened(night) as (app, pilot):
         screen = await looked(app, pilot)
@@ -263,6 +276,7 @@ async def test_a_refusal_by_the_host_is_told_and_the_journal_read_again(night: N
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
 
 
+@pytest.mark.slow
 async def test_text_of_the_journal_and_the_mail_log_is_only_text(night: Night) -> None:
     nasty = "[b] [/x] \x1b[2Jgone \u202egnp"
     doubt = broken(1)
@@ -277,6 +291,7 @@ async def test_text_of_the_journal_and_the_mail_log_is_only_text(night: Night) -
         assert "\u202e" not in shown
 
 
+@pytest.mark.slow
 async def test_a_decision_from_the_board_leads_to_what_is_known_first(night: Night) -> None:
     async with opened(night) as (app, pilot):
         await pilot.press("slash", *"harbour", "enter")
@@ -286,6 +301,7 @@ async def test_a_decision_from_the_board_leads_to_what_is_known_first(night: Nig
         assert any("Look first" in toast for toast in toasts(app))
 
 
+@pytest.mark.slow
 async def test_a_viewer_sees_all_of_it_and_decides_nothing(tmp_path: Path) -> None:
     night = believable(tmp_path, role="viewer", read_only=True)
     night.host.doubts[SLUG] = broken()
@@ -297,6 +313,7 @@ async def test_a_viewer_sees_all_of_it_and_decides_nothing(tmp_path: Path) -> No
         assert night.host.decided == []
 
 
+@pytest.mark.slow
 async def test_a_thousand_unknown_are_listed_and_those_behind_them_announced(night: Night) -> None:
     doubt = broken(1000, unknown_total=2412, counts=Counts(total=9120, accepted=4000, unknown=2412))
     night.host.doubts[SLUG] = doubt

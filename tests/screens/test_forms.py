@@ -23,6 +23,7 @@ class Desk(App[None]):
         return str(self.screen.query_one("#state", Static).content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 async def test_a_time_and_a_reason_are_given_back(size: tuple[int, int]) -> None:
     app = Desk(ask_time=True, zone="America/Los_Angeles")
@@ -35,6 +36,7 @@ async def test_a_time_and_a_reason_are_given_back(size: tuple[int, int]) -> None
     assert app.answers == [("the band is late", "2027-05-12 10:00")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
@@ -57,6 +59,7 @@ async def test_a_time_that_can_not_be_used_is_refused_on_the_spot(typed: str, sa
         assert said in app.said
 
 
+@pytest.mark.slow
 async def test_a_doubled_time_goes_through_when_it_says_which() -> None:
     app = Desk(ask_time=True, zone="America/Los_Angeles")
     async with app.run_test() as pilot:

@@ -109,6 +109,7 @@ async def test_scrolling_up_stops_following_and_says_how_much_came_since(stage: 
         assert "one more" in screen_text(pilot)
 
 
+@pytest.mark.slow
 async def test_the_whole_log_is_searched_not_only_what_is_in_sight(stage: Stage) -> None:
     lines = log_lines(20_000)
     lines[7] = b"a needle early on\n"
@@ -143,6 +144,7 @@ async def test_save_copies_the_whole_log_for_this_user_alone(stage: Stage) -> No
         assert saved.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 async def test_a_lost_link_is_told_and_the_run_found_again(stage: Stage) -> None:
     """Given a link that breaks, when it is back, then the log goes on where it stopped."""
     stage.host.running(log_lines(10))
@@ -185,6 +187,7 @@ async def test_an_end_that_is_not_whole_says_so(stage: Stage) -> None:
         assert "550 5.1.1" in screen_text(pilot)
 
 
+@pytest.mark.slow
 async def test_pausing_is_one_key_and_stopping_asks_twice(stage: Stage) -> None:
     stage.host.running(log_lines(3))
     async with stage.open() as pilot:

@@ -74,6 +74,7 @@ PASTES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", PASTES.values(), ids=PASTES)
 @pytest.mark.parametrize("step", [1, 2])
 async def test_no_paste_gets_in_and_every_one_is_told_once(sent: str, step: int) -> None:
@@ -94,6 +95,7 @@ async def test_no_paste_gets_in_and_every_one_is_told_once(sent: str, step: int)
         assert app.pastes == [f"step {step}"]
 
 
+@pytest.mark.slow
 async def test_a_paste_that_is_handed_out_slowly_is_one_all_the_same() -> None:
     """As `xdotool type` and slow-paste settings do: twelve milliseconds a key."""
     app = Desk()
@@ -106,6 +108,7 @@ async def test_a_paste_that_is_handed_out_slowly_is_one_all_the_same() -> None:
         assert app.pastes
 
 
+@pytest.mark.slow
 async def test_a_refused_paste_is_in_the_audit_store(tmp_path: Path) -> None:
     night = believable(tmp_path)
     async with opened(night) as (app, pilot):
@@ -149,6 +152,7 @@ async def test_in_the_first_half_second_of_each_step_only_escape_counts() -> Non
         assert app.answers == []
 
 
+@pytest.mark.slow
 async def test_a_double_click_passes_one_step_only() -> None:
     app = Desk()
     async with app.run_test() as pilot:
@@ -161,6 +165,7 @@ async def test_a_double_click_passes_one_step_only() -> None:
         assert asking(pilot).query_one("#typed", Input).value == ""
 
 
+@pytest.mark.slow
 async def test_every_other_key_of_the_console_is_dead_while_it_is_open(tmp_path: Path) -> None:
     night = believable(tmp_path)
     dead = (
@@ -194,6 +199,7 @@ async def test_every_other_key_of_the_console_is_dead_while_it_is_open(tmp_path:
         assert night.consoles[0].store().search(action="mark") == []
 
 
+@pytest.mark.slow
 async def test_neither_a_new_size_nor_news_take_the_focus_or_what_was_typed(tmp_path: Path) -> None:
     night = believable(tmp_path)
     async with opened(night, (160, 50)) as (app, pilot):
@@ -215,6 +221,7 @@ async def test_neither_a_new_size_nor_news_take_the_focus_or_what_was_typed(tmp_
         await until(pilot, lambda: "of no interest now" in screen_text(app))
 
 
+@pytest.mark.slow
 async def test_a_terminal_that_comes_back_gives_time_to_read_again() -> None:
     app = Desk()
     async with app.run_test() as pilot:
@@ -244,6 +251,7 @@ def test_a_machine_that_slept_gives_time_to_read_again() -> None:
     assert guard.accepts("tab", 30.6)
 
 
+@pytest.mark.slow
 async def test_a_plan_that_runs_out_while_the_question_is_open_shuts_the_last_button() -> None:
     at = [NOW]
     ends = (("plan", NOW + timedelta(minutes=5)), ("approval by ana", NOW + timedelta(hours=3)))
