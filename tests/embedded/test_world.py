@@ -155,7 +155,8 @@ def test_it_can_be_brought_up_by_any_thread() -> None:
 
 
 HOLDER = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored from birth where a shell runs this behind
 from pathlib import Path
 from backends.embedded import hoststate
 from backends.embedded.world import World
