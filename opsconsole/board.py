@@ -162,7 +162,7 @@ def _state(report: Report, now: datetime) -> SourceState:
 
 
 _GROUPS = list(Group)
-_STATUSES = [
+STATUSES = [
     Status.CONFLICT,
     Status.IN_DOUBT,
     Status.STALLED,
@@ -191,7 +191,7 @@ def _order(verdict: Verdict) -> tuple[int, int, timedelta, str]:
     # What is done is read from the newest back; everything else from the earliest on.
     return (
         _GROUPS.index(verdict.group),
-        _STATUSES.index(verdict.status),
+        STATUSES.index(verdict.status),
         -far if verdict.group is Group.DONE else far,
         verdict.slug,
     )
