@@ -81,10 +81,10 @@ class Looking:
         self.carrier_trouble: dict[str, str] = {}
         self.found_at_start: tuple[str, ...] = ()
 
-    def board(self) -> Board:
-        """The board from what is known now; asks nobody."""
+    def board(self, at: datetime | None = None) -> Board:
+        """The board from what is known now, judged as of `at` (default: now); asks nobody."""
         reports, unheard = self.watch.heard()
-        board = assemble(reports, self.policy, self.clock(), unheard)
+        board = assemble(reports, self.policy, at or self.clock(), unheard)
         beside = self._beside
         sources = (replace(s, findings=(*s.findings, *beside.get(s.name, ()))) for s in board.sources)
         return replace(board, sources=tuple(sources)) if beside else board
@@ -103,15 +103,16 @@ class Looking:
         """Why nothing on record can be believed; "" when nothing speaks against the store."""
         return self.witness.chain_trouble if self.witness else ""
 
-    def verdict(self, slug: str) -> Verdict:
-        verdict = self._known(check_slug(slug))
+    def verdict(self, slug: str, at: datetime | None = None) -> Verdict:
+        """The verdict from what is known now, as of `at` (default: now). Raises NotThere."""
+        verdict = self._known(check_slug(slug), at)
         if verdict is None:
             raise self.watch.nobody_knows(slug)
         return verdict
 
-    def _known(self, slug: str) -> Verdict | None:
+    def _known(self, slug: str, at: datetime | None = None) -> Verdict | None:
         reports, unheard = self.watch.heard()
-        return judge_one(reports, slug, self.policy, self.clock(), unheard)
+        return judge_one(reports, slug, self.policy, at or self.clock(), unheard)
 
     def refresh(self, names: tuple[str, ...] | None = None) -> Board:
         """Ask every source (or these) again, look after what was left open, and give the new board."""

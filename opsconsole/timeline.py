@@ -1,54 +1,251 @@
-"""All that is known of a campaign in the order in which it happened. Pure."""
+"""All that is known of a campaign in the order in which it happened: one story out of every source. Pure.
 
-from dataclasses import dataclass
-from datetime import datetime
+An instant told by a source whose clock is off is corrected by that much; the raw one is kept beside it.
+Every text is made harmless and masked here, so that screens, commands and reports tell the same.
+"""
 
-from opsconsole.observation import Mark, Observation
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from opsconsole.case import say_counts
+from opsconsole.deeds import say_item, say_record
+from opsconsole.hostfacts import FolderFacts
+from opsconsole.milestones import milestones
+from opsconsole.observation import Evidence, Mark, Observation, RunWord
+from opsconsole.redact import mask_addresses, redact, visible
+from opsconsole.schedule import ScheduleError, load_zone
+from opsconsole.settings import Patterns
 from opsconsole.verdict import Verdict
 
+if TYPE_CHECKING:  # the store's own modules are heavy
+    from opsconsole.audit.records import OutboxItem, Record
 
-@dataclass(frozen=True, slots=True)
+CLOCK_SHOWN = 2.0  # seconds; a clock that is off by less is taken as right
+FIRED_LATELY = timedelta(days=2)
+LONGEST = 600
+SCHEDULE, CONSOLE, OUTBOX = "schedule", "console", "outbox"
+_RANK = {SCHEDULE: 0, CONSOLE: 1, OUTBOX: 3}  # of the same instant: what was meant, decided, happened, told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Something one source tells. `at` is when it happened or will; None when nobody says when."""
+    """Something one source tells. `at` is when it happened or will; None when nobody says when.
+
+    `offset` is how many seconds the source's clock is ahead, None where it isn't known; `raw` the instant as the
+    source told it, None where nothing had to be corrected. `why` is the reason that was given, `record` the seq.
+    """
 
     at: datetime | None
     source: str
     mark: Mark
     text: str
-    looked_at: datetime | None
+    who: str = ""
+    why: str = ""
+    looked_at: datetime | None = None
+    raw: datetime | None = None
+    offset: float | None = None
+    record: int | None = None
 
 
-def timeline(verdict: Verdict) -> tuple[Entry, ...]:
-    """Oldest first; what has no instant stands last, by source."""
-    entries = []
-    if verdict.details.due:
-        due = verdict.details.due
-        entries.append(Entry(due.instant, "schedule", Mark.WAITING, f"due ({due.text} {due.zone})", None))
-    if verdict.latest_start:
-        entries.append(Entry(verdict.latest_start, "schedule", Mark.WAITING, "latest start", None))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLog:
+    """A log as far as it was read. `zone` is the host's; `whole` is False when its beginning is missing."""
+
+    source: str
+    text: bytes
+    zone: str = "UTC"
+    attempt: int = 0  # 0 for a log that many runs share
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A source that didn't answer for a while, and came back."""
+
+    source: str
+    since: datetime
+    until: datetime
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What is known of a campaign beside the words of its sources. `offsets` are seconds, by source."""
+
+    records: "tuple[Record, ...]" = ()
+    items: "tuple[OutboxItem, ...]" = ()
+    folders: tuple[tuple[str, FolderFacts], ...] = ()
+    logs: tuple[RunLog, ...] = ()
+    patterns: Mapping[str, Patterns] = field(default_factory=lambda: MappingProxyType({}))
+    offsets: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    outages: tuple[Outage, ...] = ()
+    unread: tuple[str, ...] = ()  # what could not be looked at, one sentence each
+
+
+NOTHING = Past()
+
+
+def timeline(verdict: Verdict, past: Past = NOTHING, now: datetime | None = None) -> tuple[Entry, ...]:
+    """Oldest first, in the same order for the same facts; what has no instant stands last.
+
+    `now` is by when a delivery that waits is told; without it none is. With the store's records in `past`, the
+    console's own observation is left out: it says the same, shorter.
+    """
+    found = [*_schedule(verdict)]
     for o in verdict.observations:
-        entries += _of(o)
-    dated = sorted((e for e in entries if e.at is not None), key=lambda e: (e.at, e.source, e.text))
-    return (*dated, *sorted((e for e in entries if e.at is None), key=lambda e: (e.source, e.text)))
+        if not (past.records and o.own_runs is not None):
+            found += _of(o, _offset(o, past), now)
+    for source, folder in past.folders:
+        found += _files(source, folder, past.offsets.get(source))
+    for log in past.logs:
+        found += _log(log, past.offsets.get(log.source), past.patterns.get(log.source))
+    found += [_deed(record) for record in past.records]
+    found += [_delivery(item, now) for item in past.items if now is not None]
+    for outage in past.outages:
+        because = f": {outage.trouble}" if outage.trouble else ""
+        found.append(_entry(outage.since, outage.source, Mark.UNSEEN, f"out of reach{because}"))
+        found.append(_entry(outage.until, outage.source, Mark.YES, "answers again"))
+    return tuple(sorted(dict.fromkeys(found), key=_order))
 
 
-def _of(o: Observation) -> list[Entry]:
-    def entry(at: datetime | None, mark: Mark, text: str) -> Entry:
-        return Entry(at, o.source, mark, text, o.observed_at)
+def clean(text: str, limit: int = LONGEST) -> str:
+    """Text from outside for a line of a story: secrets out, addresses masked, nothing in it acts."""
+    return visible(mask_addresses(redact(text)), limit)
 
-    found = [entry(e.at, e.mark, f"{e.label}: {e.text}") for e in o.evidence]
+
+def _order(e: Entry) -> tuple[bool, datetime, int, int, str, str]:
+    undated = e.at is None
+    rank = _RANK.get(e.source, 2)
+    return undated, e.at or datetime.min.replace(tzinfo=UTC), rank, e.record or 0, e.source, e.text
+
+
+def _entry(at: datetime | None, source: str, mark: Mark, text: str, who: str = "") -> Entry:
+    return Entry(at=at, source=clean(source, 60), mark=mark, text=clean(text), who=visible(redact(who), 80))
+
+
+def _schedule(verdict: Verdict) -> Iterator[Entry]:
+    if due := verdict.details.due:
+        yield _entry(due.instant, SCHEDULE, Mark.WAITING, f"due ({due.text} {due.zone})")
+    if verdict.latest_start:
+        yield _entry(verdict.latest_start, SCHEDULE, Mark.WAITING, "latest start")
+    if (approval := verdict.approval) and approval.expires:
+        yield _entry(approval.expires, SCHEDULE, Mark.WAITING, f"the approval by {approval.said_by()} ends")
+
+
+def _offset(o: Observation, past: Past) -> float | None:
+    return past.offsets.get(o.source, o.clock_offset)
+
+
+def _ahead(offset: float | None) -> timedelta:
+    """What has to be taken off an instant that this clock told."""
+    return timedelta(seconds=offset) if offset is not None and abs(offset) >= CLOCK_SHOWN else timedelta(0)
+
+
+def _of(o: Observation, offset: float | None, now: datetime | None) -> Iterator[Entry]:
+    for e in _words_of(o, offset, now):
+        yield replace(e, looked_at=o.observed_at, offset=offset)
+
+
+def _words_of(o: Observation, offset: float | None, now: datetime | None) -> Iterator[Entry]:
+    """What one observation tells, each thing once: an approval, a run and a trigger say more than the line of
+    evidence of the same instant."""
+    known: set[datetime | None] = set()
     if o.approval:
+        known.add(o.approval.at)
         reference = f" ({o.approval.reference})" if o.approval.reference else ""
-        found.append(entry(o.approval.at, Mark.YES, f"approved by {o.approval.by}{reference}"))
-    if o.run:
-        by = f" by {o.run.by}" if o.run.by else ""
-        moments = ((o.run.claimed_at, "claimed"), (o.run.started_at, "started"), (o.run.ended_at, "ended"))
-        found += [entry(at, Mark.MOVING, f"run {word}{by}") for at, word in moments if at]
-    for trigger in o.triggers:
-        why = f", but {trigger.ignored_because}" if trigger.ignored_because else ""
-        mark = Mark.BAD if why else Mark.WAITING
-        found.append(entry(trigger.next_fire, mark, f"{trigger.where} fires{why}: {trigger.text}"))
-    found += [entry(h.at, Mark.NO, f"held ({h.scope}) by {h.by}: {h.reason}") for h in o.holds]
+        text = f"approved by {o.approval.by}{reference}"
+        yield _entry(o.approval.at, o.source, Mark.YES, text, o.approval.by)
+    if o.run and not o.records:  # a system that is told has nothing of its own to say of a run
+        for at, mark, text in _run(o.run, _says_end(o)):
+            known.add(at)
+            # A carrier's words on its run are corrected where they are read; a process tells its age, not a time.
+            told = not o.run.note.startswith("not started by")
+            raw = at + _ahead(offset) if told and _ahead(offset) else None
+            yield replace(_entry(at, o.source, mark, text, o.run.by), raw=raw)
+    for t in o.triggers:
+        known.add(t.next_fire)
+        why = f", but {t.ignored_because}" if t.ignored_because else ""
+        fires = f"{t.where} fires{why}{'' if t.sends else ', but sends nothing'}: {t.text}"
+        yield _corrected(_entry(t.next_fire, o.source, Mark.BAD if why else Mark.WAITING, fires), offset)
+        last = t.previous_fire
+        if last and now and now - last <= FIRED_LATELY and not why:
+            was = f"{t.where} was to fire: {t.text}"
+            yield _corrected(_entry(last, o.source, Mark.WAITING, was), offset)
+    for h in o.holds:
+        known.add(h.at)
+        yield _entry(h.at, o.source, Mark.NO, f"held ({h.scope}) by {h.by}: {h.reason}", h.by)
+    for e in o.evidence:
+        if e.at is None or e.at not in known:
+            yield _entry(e.at, o.source, e.mark, _words(e))
     if o.out_of_reach_since:
-        found.append(entry(o.out_of_reach_since, Mark.UNSEEN, f"out of reach: {o.trouble}"))
-    return found
+        yield _entry(o.out_of_reach_since, o.source, Mark.UNSEEN, f"out of reach: {o.trouble}")
+
+
+def _words(e: Evidence) -> str:
+    return f"{e.label}: {e.text}"
+
+
+def _says_end(o: Observation) -> str:
+    counts = o.run.counts if o.run else None
+    rc = f", exit code {o.run.rc}" if o.run and o.run.rc else ""
+    return (f": {say_counts(counts)}" if counts else "") + rc
+
+
+def _run(run: RunWord, end: str) -> Iterator[tuple[datetime, Mark, str]]:
+    by, attempt = f" by {run.by}" if run.by else "", f" (attempt {run.attempt})" if run.attempt > 1 else ""
+    good = not run.rc and not (run.counts and (run.counts.failed or run.counts.unknown))
+    moments = (
+        (run.claimed_at, Mark.MOVING, f"run claimed{by}{attempt}"),
+        (run.started_at, Mark.MOVING, f"run started{by}{attempt}"),
+        (run.ended_at, Mark.YES if good else Mark.BAD, f"run ended{end}"),
+    )
+    for at, mark, text in moments:
+        if at is not None:
+            yield at, mark, text
+
+
+def _corrected(e: Entry, offset: float | None) -> Entry:
+    """`e`, which came with its source's own time, at the true instant."""
+    ahead = _ahead(offset)
+    if e.at is None or not ahead:
+        return replace(e, offset=offset)
+    return replace(e, at=e.at - ahead, raw=e.at, offset=offset)
+
+
+def _files(source: str, folder: FolderFacts, offset: float | None) -> Iterator[Entry]:
+    for name, fact in folder.files.items():
+        if fact.there and fact.mtime_ns:
+            rows = f", {fact.rows:,} rows" if fact.rows is not None else ""
+            digest = f", content {fact.sha256[:12]}" if fact.sha256 else ""
+            written = datetime.fromtimestamp(fact.mtime_ns // 10**9, UTC)
+            yield _corrected(_entry(written, source, Mark.YES, f"{name} was last written{rows}{digest}"), offset)
+    log = folder.log
+    if log is not None and log.there and log.mtime_ns and not folder.runs:
+        written = datetime.fromtimestamp(log.mtime_ns // 10**9, UTC)
+        yield _corrected(_entry(written, source, Mark.YES, "the log was last written"), offset)
+
+
+def _log(log: RunLog, offset: float | None, patterns: Patterns | None) -> Iterator[Entry]:
+    try:
+        zone = load_zone(log.zone or "UTC")
+    except ScheduleError:
+        zone = load_zone("UTC")
+    which = f"attempt {log.attempt}" if log.attempt else "log"
+    for m in milestones(log.text, zone, patterns):
+        if m.at is not None:
+            yield _corrected(_entry(m.at.astimezone(UTC), log.source, m.mark, f"{which}: {m.text}"), offset)
+
+
+def _deed(record: "Record") -> Entry:
+    mark, text = say_record(record)
+    e = _entry(record.utc, CONSOLE, mark, text, record.operator)
+    return replace(e, why=clean(record.reason), record=record.seq)
+
+
+def _delivery(item: "OutboxItem", now: datetime | None) -> Entry:
+    assert now is not None
+    mark, text = say_item(item, now)
+    return _entry(item.done_utc or item.created_utc, OUTBOX, mark, text)

@@ -3,11 +3,11 @@
 Delivery is at least once: a receiver must know a key it has already seen. Never put here what sends mail.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from opsconsole.audit.records import NAMES_KEPT, OutboxItem, Outgoing, canonical, read_detail, utc_moment, utc_text
 from opsconsole.audit.tables import OUTBOX
@@ -84,6 +84,17 @@ class Outbox:
     def waiting(self) -> list[OutboxItem]:
         """Everything not yet acknowledged, oldest first."""
         return self._items()
+
+    def about(self, slug: str, seqs: Collection[int], environment: str) -> list[OutboxItem]:
+        """Everything that tells of one campaign, or keeps a copy of the head at one of the records `seqs`,
+        acknowledged or not, oldest first."""
+        keepers = self._store.rules.keepers.get(environment, ())
+        copies = [f"anchor:{name}:{seq}" for name in keepers for seq in seqs]
+        named = [O.payload.contains(f'"{key}":"{slug}"', autoescape=True) for key in ("slug", "campaign", "scope")]
+        query = select(OUTBOX).where(or_(O.key.in_(copies), *named)).order_by(O.id)
+        with self._store.reading() as connection:
+            items = [_item(row) for row in connection.execute(query).all()]
+        return [item for item in items if item.payload.get("environment", environment) == environment]
 
     def done(self, id: int, now: datetime | None = None) -> None:  # noqa: A002 - the column's name
         """The receiver acknowledged it. KeyError when there is no such item."""
