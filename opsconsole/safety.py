@@ -1,19 +1,21 @@
 """Plans, confirmations and the rules in front of a send. Pure: asked by the console at every step again."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from opsconsole.campaign import Approval, Details
+from opsconsole.grounds import Ground, doubtful, strongest
 from opsconsole.plan import Actual, Difference, DryRun, Plan, compare, say_stale, short
 from opsconsole.policy import Policy
 from opsconsole.ports import Refused
+from opsconsole.proof import prove_no_trigger
 from opsconsole.schedule import latest_start, say_clocks, say_distance, say_span
 from opsconsole.verdict import Verdict
 
 CONSEQUENCES = {
-    "mark": "record that it went out, on your word; the dashboard is told, and it can't be sent any more",
-    "cancel": "record that it will not be sent; the dashboard is told. Its files and cron lines stay",
+    "mark": "record that it went out; the dashboard is told, and it can't be sent any more",
+    "cancel": "record that it will not be sent, and that nothing will start it; the dashboard is told",
     "settle": "write your decision into the host's journal; it sends nothing by itself",
     "send-rest": "send to those who provably got nothing, and to those decided to get it again, under the same run",
     "close": "leave it as it is: whoever is left gets nothing, and nothing more can be sent",
@@ -239,9 +241,11 @@ def confirm_decision(
     danger: bool,
     needs_reason: bool,
     rows: int | None = None,
+    lines: tuple[tuple[str, str], ...] = (),
+    warnings: tuple[str, ...] = (),
 ) -> Confirmation:
     """The confirmation of a destructive decision other than a send. `rows` are the recipients it is about, where
-    that isn't all of them."""
+    that isn't all of them; `lines` and `warnings` are what it rests on."""
     about = verdict.audience if rows is None else rows
     number = f" {about}" if about is not None else ""
     concerned = (("it concerns", f"{rows:,} of them"),) if rows is not None else ()
@@ -255,12 +259,29 @@ def confirm_decision(
             ("it is", f"{verdict.status}: {verdict.why}"),
             ("environment", environment),
             ("this will", consequence),
+            *lines,
         ),
         phrase=f"{verdict.slug}{number}",
         environment=environment,
         danger=danger,
         needs_reason=needs_reason,
+        warnings=warnings,
     )
+
+
+def rests_on(
+    action: str, verdict: Verdict, evidence: Sequence[Ground] | None, now: datetime
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """What a decision rests on, as lines of its confirmation, and the warnings of it. Raises Refused where that
+    isn't enough: to call off a campaign that something can still start."""
+    if action == "mark":
+        chosen = strongest(verdict, now) if evidence is None else evidence
+        zone, doubt = verdict.details.zone, doubtful(chosen, verdict, now)
+        lines = tuple(("rests on", ground.say(zone, now)) for ground in chosen)
+        return lines or (("rests on", "nothing but your word"),), (doubt,) if doubt else ()
+    if action == "cancel":
+        return tuple(("nothing left", line) for line in prove_no_trigger(verdict, now).say(now)), ()
+    return (), ()
 
 
 def _latest(details: Details, policy: Policy) -> datetime | None:

@@ -14,12 +14,13 @@ from opsconsole.audit.records import AuditUnavailable, Phase
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import ConsoleSource
 from opsconsole.board import assemble
-from opsconsole.decisions import Decisions
+from opsconsole.decisions import Decisions, new_due
 from opsconsole.delivery import Delivery
 from opsconsole.observation import Counts, Observation, Report, RunWord, Says
 from opsconsole.plan import Plan
 from opsconsole.policy import Policy
 from opsconsole.ports import Followed, MaybeStarted, OutOfReach, Refused, RunState, Started, Trouble, Verb
+from opsconsole.proof import Proof
 from opsconsole.rehearsal import last_dry_run
 from opsconsole.runs import Identity, Runs
 from opsconsole.verdict import Status
@@ -28,6 +29,7 @@ from tests.domain.words import NOW, SLUG, dashboard, host, verdict
 
 ME = Identity("mara", "s-1", "prod")
 DONE = Counts(total=2601, accepted=2601)
+NOTHING_LEFT = Proof(looks=())
 
 
 class Host:
@@ -432,12 +434,12 @@ def test_a_word_that_came_late_never_undoes_the_newer_one(store: AuditStore) -> 
     other = verdict(replace(dashboard(), slug="may"), replace(host(), slug="may"))
     delivery = Delivery(lambda: store, {"dashboard": board}, lambda: now[0], "prod")
     decisions = decided(store)
-    decisions.cancel(before, "sold out")
+    decisions.cancel(before, "sold out", NOTHING_LEFT)
     board.down = True
     assert delivery.deliver() == (0, 1)
     board.down = False
-    decisions.reschedule(before, "2026-05-14 11:00", NOW, "the boat is late")
-    decisions.cancel(replace(other, slug="may"), "sold out")
+    decisions.reschedule(before, new_due(before, "2026-05-14 11:00", NOW), "the boat is late")
+    decisions.cancel(replace(other, slug="may"), "sold out", NOTHING_LEFT)
     assert delivery.deliver() == (1, 0), "what isn't about this campaign waits for nothing"
     assert [key.split(":")[0] for key in board.heard] == ["may"]
     now[0] = NOW + timedelta(hours=1)
@@ -463,13 +465,13 @@ def decided(store: AuditStore) -> Decisions:
 def test_decisions_are_words_of_the_console_and_reach_the_dashboard(store: AuditStore) -> None:
     decisions = decided(store)
     before = verdict(dashboard(), host())
-    decisions.mark(before, "the provider shows 2,601 accepted")
+    decisions.mark(before, "the provider shows 2,601 accepted", ())
     after = verdict(dashboard(), host(), words(store))
     assert after.status is Status.SENT
     assert "the provider shows 2,601 accepted" in after.why
-    decisions.cancel(before, "sold out")
+    decisions.cancel(before, "sold out", NOTHING_LEFT)
     assert verdict(dashboard(), host(), words(store)).status is Status.CANCELLED
-    decisions.reschedule(before, "2026-05-14 11:00", NOW, "the boat is late")
+    decisions.reschedule(before, new_due(before, "2026-05-14 11:00", NOW), "the boat is late")
     later = verdict(dashboard(), host(), words(store))
     assert (later.status, later.details.due.text) == (Status.PENDING, "2026-05-14 11:00")  # type: ignore[union-attr]
     assert [i.payload["decided"] for i in Outbox(store).waiting()] == ["mark", "cancel", "reschedule"]
@@ -478,8 +480,8 @@ def test_decisions_are_words_of_the_console_and_reach_the_dashboard(store: Audit
 def test_each_dashboard_hears_of_each_decision(store: AuditStore) -> None:
     decisions = Decisions(lambda: store, ME, ("dashboard", "ledger"))
     before = verdict(dashboard(), host())
-    decisions.cancel(before, "sold out")
-    decisions.cancel(before, "sold out, again")
+    decisions.cancel(before, "sold out", NOTHING_LEFT)
+    decisions.cancel(before, "sold out, again", NOTHING_LEFT)
     told = sorted((i.destination, str(i.payload["reason"])) for i in Outbox(store).waiting())
     reasons = ("sold out", "sold out, again")
     assert told == [(name, why) for name in ("dashboard", "ledger") for why in reasons]
@@ -549,7 +551,7 @@ def test_what_was_decided_in_another_environment_counts_there_alone(
     elsewhere = Decisions(lambda: store, staging, ())
     elsewhere.hold("everything", "provider down")
     elsewhere.approve(verdict(dashboard(approval=None), host()), "only a rehearsal", NOW + timedelta(hours=24))
-    elsewhere.mark(verdict(dashboard(), host()), "sent to the testers")
+    elsewhere.mark(verdict(dashboard(), host()), "sent to the testers", ())
     report = ConsoleSource(lambda: store, lambda: NOW, "prod").observe()
     assert (report.observations, report.holds) == ((), ())
 
@@ -584,7 +586,7 @@ def test_a_new_due_time_does_not_make_this_console_forget_that_it_sent(
     assert before.status is Status.CONFLICT
     for decide in (
         lambda: decided(store).reschedule(before, "2026-05-12 10:55", NOW, "once more"),
-        lambda: decided(store).cancel(before, "never mind"),
+        lambda: decided(store).cancel(before, "never mind", NOTHING_LEFT),
         lambda: decided(store).reschedule(before, "2026-05-12 10:56", NOW, "on second thoughts"),
     ):
         decide()

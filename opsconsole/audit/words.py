@@ -9,6 +9,7 @@ from opsconsole.audit.records import AuditUnavailable, Phase, Record
 from opsconsole.audit.scopes import EVERYTHING, GLOBAL, HOST
 from opsconsole.audit.store import AuditStore
 from opsconsole.campaign import Approval, Details
+from opsconsole.grounds import say_recorded
 from opsconsole.observation import Counts, Evidence, Hold, Mark, Observation, Report, RunWord, Says
 from opsconsole.schedule import Due
 
@@ -118,7 +119,7 @@ def observation(
         if newest and not (says is Says.ENDED and _reached(run)):
             says, since, run, note = Says.NOTHING, decision.utc, RunWord(by=decision.operator), decision.reason
     elif decision is not None and newest:
-        decided, since, note = True, decision.utc, decision.reason
+        decided, since, note = True, decision.utc, _because(decision)
         says = Says.SENT if decision.action == "mark" else Says.CANCELLED
         marked = run if run and says is Says.SENT else RunWord()
         run = RunWord(run_id=marked.run_id, by=decision.operator, counts=marked.counts)
@@ -141,6 +142,12 @@ def observation(
         open_intents=tuple(_say_intent(record) for record in open_intents),
         evidence=_evidence(decision, approval, alone, send, holds),
     )
+
+
+def _because(decision: Record) -> str:
+    """The reason for a decision, and the evidence that was named for it."""
+    evidence = say_recorded(decision.detail.get("evidence"))
+    return f"{decision.reason} ({evidence})" if evidence else decision.reason
 
 
 def _ended(send: Record) -> bool:
@@ -218,6 +225,7 @@ def _approval(record: Record | None) -> Approval | None:
         digest=str(record.detail.get("digest", "")),
         expires=_instant(record.detail.get("expires")),
         alone=record.action == "break-glass",
+        due=_instant(record.detail.get("due")),
     )
 
 
@@ -243,7 +251,7 @@ def _evidence(
     for record, word in ((decision, "decided"), (approval, "approved"), (send, "run")):
         if record is not None:
             phase = "" if record.phase is Phase.NOTE else f" ({record.phase})"
-            because = f": {record.reason}" if record.reason else ""
+            because = f": {_because(record)}" if record.reason else ""
             text = f"{record.action}{phase} by {record.operator}{because}"
             lines.append(Evidence(letter="J", label=f"console {word}", mark=Mark.YES, text=text, at=record.utc))
     if alone is not None:
