@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from opsconsole.cronsyntax import CronLine, CronSyntaxError, parse_schedule
@@ -35,11 +36,16 @@ __all__ = [
     "is_send",
     "mentions",
     "next_fire",
+    "off_mark",
     "previous_fire",
     "read_cron",
+    "say_off",
+    "unmarked",
 ]
 
 DISABLED = b"#opsconsole-disabled# "
+_OFF = re.compile(rb"#opsconsole-disabled(?: ([^#\n\0]*))?# ")  # with who and when it was switched off
+_BY = re.compile(r"[^A-Za-z0-9._@+-]+")
 _LONGEST_COMMAND = 998  # bytes; cron refuses a longer one
 _LONGEST_ENV = 998  # bytes; cron cuts a longer one
 _ENV = re.compile(rb"""('[^']*'|"[^"]*"|[^\s='"][^\s=]*|)\s*=\s*('[^']*'\s*|"[^"]*"\s*|[^\s'"].*)""", re.DOTALL)
@@ -150,19 +156,20 @@ class _Reader:
             if self.text[self.at : self.at + 1] not in (b"\n", b"#"):
                 return self.at < len(self.text)
             self._take(b"\n")
-            if self.text.startswith(DISABLED, line_start):
-                self._remember_disabled(line_start)
+            if off := _OFF.match(self.text, line_start):
+                self._remember_disabled(line_start, off)
         return False
 
-    def _remember_disabled(self, line_start: int) -> None:
-        content = self.text[line_start + len(DISABLED) : self.at].rstrip(b"\n").partition(b"\0")[0] + b"\n"
+    def _remember_disabled(self, line_start: int, off: re.Match[bytes]) -> None:
+        content = self.text[off.end() : self.at].rstrip(b"\n").partition(b"\0")[0] + b"\n"
         if content.lstrip(b" \t").startswith(b"#"):
             return
         inner = _Reader(content, self.user, None)
         inner.env = self.env
         inner.read()
         number = self._number_at(line_start)
-        self.disabled.extend(replace(line, number=number, enabled=False) for line in inner.lines)
+        note = _text(off[1] or b"")
+        self.disabled.extend(replace(line, number=number, enabled=False, off=note) for line in inner.lines)
 
     def _number_at(self, at: int) -> int:
         """The line number at `at`, which never goes back."""
@@ -317,8 +324,26 @@ def _without_comment(text: str) -> str:
     return text[: quiet.end()] if quiet else text
 
 
-def disable_line(text: bytes, number: int) -> bytes:
-    """The table with job line `number` (from 1) commented out, every other byte kept.
+def off_mark(by: str, at: datetime) -> bytes:
+    """What is written before a line to switch it off: who, and when (aware), in a form that cron passes over."""
+    who = _BY.sub("_", by)[:64] or "nobody"
+    return f"#opsconsole-disabled by={who} at={at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}# ".encode()
+
+
+def say_off(line: CronLine) -> str:
+    """`switched off by mara, 2026-11-22 09:40 UTC`, as far as the line tells."""
+    said = dict(word.partition("=")[::2] for word in line.off.split())
+    by, at = said.get("by", "the console"), said.get("at", "").removesuffix("Z").replace("T", " ")[:16]
+    return f"switched off by {by}" + (f", {at} UTC" if at else "")
+
+
+def unmarked(line: bytes) -> bytes:
+    """What a line says, or said before it was switched off here."""
+    return _OFF.sub(b"", line, count=1) if _OFF.match(line) else line
+
+
+def disable_line(text: bytes, number: int, mark: bytes = DISABLED) -> bytes:
+    """The table with job line `number` (from 1) commented out by `mark`, every other byte kept.
 
     Raises ValueError if that line is no job: absent, blank, a comment or a variable.
     """
@@ -326,14 +351,14 @@ def disable_line(text: bytes, number: int) -> bytes:
     content = lines[number - 1].lstrip(b" \t") if 1 <= number <= len(lines) else b""
     if not content.strip() or content.startswith(b"#") or _ENV.fullmatch(content):
         raise ValueError(f"line {number} is not a job line, nothing was changed; read the table again")
-    lines[number - 1] = DISABLED + lines[number - 1]
+    lines[number - 1] = mark + lines[number - 1]
     return b"\n".join(lines)
 
 
 def enable_line(text: bytes, number: int) -> bytes:
     """The reverse of `disable_line`. Raises ValueError if it did not switch that line off."""
     lines = text.split(b"\n")
-    if not 1 <= number <= len(lines) or not lines[number - 1].startswith(DISABLED):
+    if not 1 <= number <= len(lines) or not _OFF.match(lines[number - 1]):
         raise ValueError(f"line {number} was not switched off here, nothing was changed; read the table again")
-    lines[number - 1] = lines[number - 1].removeprefix(DISABLED)
+    lines[number - 1] = unmarked(lines[number - 1])
     return b"\n".join(lines)

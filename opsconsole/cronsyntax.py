@@ -34,7 +34,8 @@ class CronLine:
     """One job of a cron table. Texts are UTF-8 with surrogateescape, so any byte survives.
 
     `command` is as written, after the user; `shell` is what the shell gets and `stdin` what is piped in.
-    `enabled` is False when cron does not obey the line: it is commented out by us, or its file is ignored.
+    `enabled` is False when cron does not obey the line: it is commented out by us, or its file is ignored. `off`
+    is what was noted of who switched it off.
     """
 
     number: int
@@ -43,6 +44,7 @@ class CronLine:
     command: str
     env: Mapping[str, str] = field(default_factory=dict, hash=False)
     enabled: bool = True
+    off: str = ""
 
     @property
     def shell(self) -> str:

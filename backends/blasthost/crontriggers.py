@@ -7,8 +7,19 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from backends.blasthost.cronswitch import Key, digest
 from opsconsole.campaign import is_slug
-from opsconsole.cron import CronFile, CronLine, is_send, mentions, next_fire, previous_fire, read_cron
+from opsconsole.cron import (
+    CronFile,
+    CronLine,
+    is_send,
+    mentions,
+    next_fire,
+    previous_fire,
+    read_cron,
+    say_off,
+    unmarked,
+)
 from opsconsole.hostfacts import CronFact, HostFacts, Kind
 from opsconsole.observation import Trigger
 from opsconsole.schedule import ScheduleError, load_zone, say_instant
@@ -17,7 +28,6 @@ from opsconsole.settings import BlastHost
 _WORD = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _CAMPAIGN = re.compile(r"--campaign(?:=|\s+)['\"]?([^\s'\";&|<>]+)")
-_OFF = "switched off by the console"
 _KEPT = 20_000
 
 
@@ -30,8 +40,9 @@ class Tables:
     unread: str = ""
 
 
-def read_tables(facts: HostFacts, settings: BlastHost, now: datetime) -> Tables:
-    """The triggers of every campaign in `facts`, which must be of a look at all of them."""
+def read_tables(facts: HostFacts, settings: BlastHost, now: datetime, source: str) -> Tables:
+    """The triggers of every campaign in `facts`, which must be of a look at all of them. `source` is the host's
+    name in the console."""
     zone = host_zone(facts)
     found: dict[str, list[Trigger]] = {}
     findings: list[str] = []
@@ -45,7 +56,7 @@ def read_tables(facts: HostFacts, settings: BlastHost, now: datetime) -> Tables:
         table = _table(fact, settings.cron_owner)
         if table.ignored_because and (table.lines or table.disabled):
             findings.append(f"cron ignores all of {fact.file.path}: {table.ignored_because}.")
-        lines = _concerning(fact.text, table, frozenset(facts.campaigns), settings.runner, settings.campaigns_dir)
+        lines = _concerning(source, fact.text, table, frozenset(facts.campaigns), settings)
         for line, timeless, slugs in lines:
             trigger = _timed(timeless, line, zone, now)
             for slug in slugs:
@@ -71,30 +82,40 @@ def _read(path: str, text: bytes, mode: int, owner: str, expected: str) -> CronF
     return read_cron(path, text, mode=mode, owner=owner, expected_owner=expected)
 
 
-def _lines(table: CronFile) -> Iterator[tuple[CronLine, str]]:
-    for line in table.lines:
-        yield line, table.ignored_because
-    for line in table.disabled:
-        yield line, _OFF
-
-
 Concerning = tuple[tuple[CronLine, Trigger, tuple[str, ...]], ...]
 _known_lines: dict[tuple[object, ...], Concerning] = {}
 
 
 def _concerning(
-    text: bytes, table: CronFile, campaigns: frozenset[str], runner: str, campaigns_dir: str
+    source: str, text: bytes, table: CronFile, campaigns: frozenset[str], settings: BlastHost
 ) -> Concerning:
     """Each line, the trigger it is but for its times, and the campaigns it concerns; kept while they stay."""
-    key = (table.name, text, table.ignored_because, campaigns, runner, campaigns_dir)
+    runner, campaigns_dir = settings.runner, settings.campaigns_dir
+    key = (source, table.name, text, table.ignored_because, campaigns, runner, campaigns_dir)
     if key not in _known_lines:
         if len(_known_lines) >= 16:
             _known_lines.clear()
+        keys = _Keys(source, table, text)
         _known_lines[key] = tuple(
-            (line, _trigger(table.name, line, because), tuple(_slugs(line, campaigns, runner, campaigns_dir)))
-            for line, because in _lines(table)
+            (line, _trigger(table, line, keys, off), tuple(_slugs(line, campaigns, runner, campaigns_dir)))
+            for off, lines in ((False, table.lines), (True, table.disabled))
+            for line in lines
         )
     return _known_lines[key]
+
+
+class _Keys:
+    """The keys of a table's lines, by which they can be switched; "" for those that can't."""
+
+    def __init__(self, source: str, table: CronFile, text: bytes) -> None:
+        self._source, self._path, self._digest = source, table.name, digest(text)
+        self._lines = [] if table.ignored_because else text.split(b"\n")
+
+    def of(self, line: CronLine) -> str:
+        if not 1 <= line.number <= len(self._lines):
+            return ""
+        said = digest(unmarked(self._lines[line.number - 1]))
+        return str(Key(self._source, self._path, line.number, said, self._digest))
 
 
 def _slugs(line: CronLine, campaigns: Collection[str], runner: str, campaigns_dir: str) -> Iterator[str]:
@@ -107,12 +128,15 @@ def _slugs(line: CronLine, campaigns: Collection[str], runner: str, campaigns_di
             yield word
 
 
-def _trigger(path: str, line: CronLine, because: str) -> Trigger:
+def _trigger(table: CronFile, line: CronLine, keys: _Keys, off: bool) -> Trigger:
     return Trigger(
-        where=f"{path}:{line.number}",
+        where=f"{table.name}:{line.number}",
         text=_shown(f"{line.schedule} {line.user} {line.command}"),
         sends=is_send(line) is not False,
-        ignored_because=because,
+        ignored_because=table.ignored_because or (say_off(line) if off else ""),
+        key=keys.of(line),
+        off=off,
+        at_boot=line.schedule == "@reboot",
     )
 
 

@@ -60,7 +60,7 @@ def report(
     memo = {} if memo is None else memo
     for gone in memo.keys() - facts.campaigns.keys():
         del memo[gone]
-    tables = read_tables(facts, settings, now)
+    tables = read_tables(facts, settings, now, source)
     sending = _sending(facts.processes, settings)
     saying = _Saying(facts, settings, tables, source, now, fresh_for, policy, memo, sending)
     return Report(
@@ -147,6 +147,7 @@ class _Saying:
                 folder, told.details, says, word, triggers, self.tables.unread, trouble, zone, self.now
             ),
             clock_offset=self.facts.clock_offset,
+            machine=self.facts.machine_id,
             next_attempt=_next_attempt(folder),
         )
 
