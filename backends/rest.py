@@ -1,28 +1,42 @@
-"""JSON over HTTP, bounded: every call has one deadline and a largest answer, and fails in three plain sentences.
+"""JSON over HTTP, bounded: every call has one limit of time and size, and fails in three plain sentences.
 
-Reads are tried twice when the line failed, writes once. Redirects are not followed: they would carry the token.
+Reads are tried once more when the line broke or the service stumbled, writes never. A redirect is followed only by
+reads and only within the service: elsewhere it would carry the token along.
 """
 
 import json
+import random
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-from urllib.parse import urlsplit
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from backends.rest_words import broken_line, refusal, retry_after
 from backends.secret import Secret
 from opsconsole.ports import OutOfReach, Refused, Trouble
 
-LARGEST_ANSWER = 8 * 1024 * 1024
-REMEMBERED = 64  # answers kept for If-None-Match
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LARGEST_ANSWER: Final = 32 * 1024 * 1024
+REMEMBERED: Final = 600  # answers kept for If-None-Match
+MOST_REDIRECTS: Final = 5
+LONGEST_WAIT: Final = 300.0  # s that a service may silence us for with Retry-After
+JITTER: Final = (0.05, 0.25)  # s before a read is tried again
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class NotThere(Refused):
     """The service has nothing at that address."""
+
+
+class _Passing(OutOfReach):
+    """It may work at once when tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,77 +52,158 @@ class Rest:
 
     def __init__(self, what: str, url: str, token: Secret | None, timeout: timedelta) -> None:
         self._what, self._url, self._token = what, url.rstrip("/"), token
-        self._seconds = timeout.total_seconds()
-        self._known: dict[str, tuple[str, Any]] = {}
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(self._seconds, connect=min(5.0, self._seconds)),
-            follow_redirects=False,
-            trust_env=urlsplit(url).hostname not in LOOPBACK,  # no proxy stands between us and ourselves
-            headers={"Accept": "application/json", "User-Agent": "opsconsole"},
-        )
+        self.seconds = timeout.total_seconds()
+        self._known: OrderedDict[str, tuple[str, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._client = self._make_client()
+        self._not_before = 0.0  # of time.monotonic(): the service asked not to be asked until then
 
     def close(self) -> None:
         self._client.close()
 
-    def get(self, path: str, purpose: Purpose) -> Any:
-        """The JSON there; from memory when the service says it hasn't changed."""
-        known = self._known.get(path)
-        headers = {"If-None-Match": known[0]} if known else {}
-        try:
-            response, body = self._send("GET", path, None, headers, purpose)
-        except OutOfReach:
-            response, body = self._send("GET", path, None, headers, purpose)
-        if response.status_code == httpx.codes.NOT_MODIFIED and known:
-            return known[1]
-        document = self._document(response, body, purpose)
-        if etag := response.headers.get("ETag"):
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[path] = (etag, document)
-        return document
+    def address(self, path: str) -> str:
+        return self._url + path
 
-    def write(self, method: str, path: str, body: Mapping[str, Any], purpose: Purpose) -> Any:
-        """The service's answer to one attempt; never repeated here."""
-        response, answer = self._send(method, path, dict(body), {}, purpose)
+    def beside(self, address: str, link: str, purpose: Purpose) -> str:
+        """The address a link on `address` leads to. Raises Trouble when that is another service's."""
+        there = urljoin(address, link)
+        if _origin(there) != _origin(self._url):
+            why = f"sends us elsewhere, to {_origin(there)}, where our token has no business"
+            raise self._trouble(purpose, why, "Put the address it moved to in the config")
+        return there
+
+    def get(self, address: str, purpose: Purpose, deadline: float | None = None) -> Any:
+        """The JSON there; the very same object as before when the service says that it hasn't changed.
+
+        Ends within the time limit, and before `deadline` (of time.monotonic()), tries and redirects included.
+        """
+        ends = min(time.monotonic() + self.seconds, deadline or float("inf"))
+        try:
+            return self._read(address, purpose, ends)
+        except _Passing:
+            pause = random.uniform(*JITTER)  # noqa: S311 - so that consoles don't come back in step
+            if time.monotonic() + pause >= ends:
+                raise
+            time.sleep(pause)
+            return self._read(address, purpose, ends)
+
+    def write(self, method: str, address: str, body: Mapping[str, Any], purpose: Purpose, key: str) -> Any:
+        """The service's answer to one attempt, None when it is empty; never repeated here. `key` is the same for
+        the same write."""
+        headers = {"Idempotency-Key": key}
+        ends = time.monotonic() + self.seconds
+        response, answer = self._send(method, address, dict(body), headers, purpose, ends)
+        if response.is_success and not answer:
+            return None
         return self._document(response, answer, purpose)
 
+    def _read(self, address: str, purpose: Purpose, ends: float) -> Any:
+        been = [address]
+        while True:
+            here = been[-1]
+            known = self._known.get(here)
+            headers = {"If-None-Match": known[0]} if known else {}
+            response, body = self._send("GET", here, None, headers, purpose, ends)
+            if response.status_code == httpx.codes.NOT_MODIFIED and known:
+                return known[1]
+            if not response.has_redirect_location:
+                break
+            there = self.beside(here, response.headers["Location"], purpose)
+            if there in been or len(been) > MOST_REDIRECTS:
+                why = f"sends us round in a circle ({response.status_code}, {len(been)} times)"
+                raise self._trouble(purpose, why, "Ask whoever runs it; often the sign-in in front of it does this")
+            been.append(there)
+        document = self._document(response, body, purpose)
+        if etag := response.headers.get("ETag"):
+            with self._lock:
+                self._known[here] = (etag, document)
+                self._known.move_to_end(here)
+                while len(self._known) > REMEMBERED:
+                    self._known.popitem(last=False)
+        return document
+
     def _send(
-        self, method: str, path: str, body: dict[str, Any] | None, headers: Mapping[str, str], purpose: Purpose
+        self,
+        method: str,
+        address: str,
+        body: dict[str, Any] | None,
+        headers: Mapping[str, str],
+        purpose: Purpose,
+        ends: float,
     ) -> tuple[httpx.Response, bytes]:
-        deadline = time.monotonic() + self._seconds
-        request = self._client.build_request(method, self._url + path, json=body, headers=dict(headers))
+        """One exchange, in a thread of its own: a name that isn't resolved, or headers that drip a byte a second,
+        are bounded by none of the client's own limits."""
+        if (wait := self._not_before - time.monotonic()) > 0:
+            raise self._away(purpose, f"asked us to wait, {wait:.0f} s more", "Wait; nothing is asked until then")
+        try:
+            request = self._client.build_request(method, address, json=body, headers=dict(headers))
+        except (httpx.InvalidURL, ValueError):
+            raise self._trouble(purpose, "has a url that can't be used", "Check it in the config") from None
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        try:
-            response = self._client.send(request, stream=True)
+        client, given_up = self._client, threading.Event()
+        request.extensions = {**request.extensions, "trace": lambda event, info: _not_late(given_up)}
+        answers: SimpleQueue[tuple[httpx.Response, bytes] | Exception] = SimpleQueue()
+
+        def exchange() -> None:
             try:
-                content = bytearray()
-                for chunk in response.iter_bytes():
-                    content += chunk
-                    if len(content) > LARGEST_ANSWER:
-                        raise self._trouble(
-                            purpose, f"answered with more than {LARGEST_ANSWER >> 20} MiB", "Check its url"
-                        )
-                    if time.monotonic() > deadline:
-                        raise httpx.ReadTimeout("too slow as a whole")
-                return response, bytes(content)
-            finally:
-                response.close()
-        except httpx.TimeoutException:
-            why = f"didn't answer within {self._seconds:g} s"
-            raise self._away(purpose, why, "Try again; if it stays slow, ask whoever runs it") from None
-        except httpx.ConnectError as error:
-            why = f"can't be reached at {self._address} ({_first_line(error)})"
-            raise self._away(purpose, why, "See whether it is up, and check its url in the config") from None
-        except httpx.InvalidURL:
-            raise self._trouble(purpose, "has a url that can't be used", "Check it in the config") from None
-        except httpx.HTTPError as error:
-            why = f"broke off ({type(error).__name__})"
-            raise self._away(purpose, why, "Try again; if it goes on, ask whoever runs it") from None
+                answers.put(self._exchange(client, request, given_up, purpose))
+            except Exception as error:
+                answers.put(error)
+
+        threading.Thread(target=exchange, name="rest", daemon=True).start()
+        try:
+            answer = answers.get(timeout=max(ends - time.monotonic(), 0.001))
+        except Empty:
+            given_up.set()
+            self._drop(client)
+            answer = httpx.ReadTimeout("too slow as a whole")
+        if isinstance(answer, httpx.HTTPError):
+            why, mend, again = broken_line(answer, self.seconds, _origin(self._url))
+            raise self._away(purpose, why, mend, again=again) from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _exchange(
+        self, client: httpx.Client, request: httpx.Request, given_up: threading.Event, purpose: Purpose
+    ) -> tuple[httpx.Response, bytes]:
+        response = client.send(request, stream=True)
+        try:
+            content = bytearray()
+            length = response.headers.get("Content-Length", "0")
+            too_large = length.isdecimal() and int(length[:15]) > LARGEST_ANSWER
+            for chunk in () if too_large else response.iter_bytes():
+                content += chunk
+                _not_late(given_up)
+                if too_large := len(content) > LARGEST_ANSWER:
+                    break
+            if too_large:
+                why = f"answered with more than {LARGEST_ANSWER >> 20} MiB"
+                raise self._trouble(purpose, why, "Check its url, or let it give its rows in pages")
+            return response, bytes(content)
+        finally:
+            response.close()
+
+    def _drop(self, client: httpx.Client) -> None:
+        """Hang up on what didn't answer in time, so that neither thread nor line is left waiting."""
+        with self._lock:
+            if self._client is client:
+                self._client = self._make_client()
+        with suppress(Exception):  # what is left of it is nobody's loss
+            client.close()
+
+    def _make_client(self) -> httpx.Client:
+        return httpx.Client(
+            timeout=httpx.Timeout(self.seconds, connect=min(5.0, self.seconds)),
+            follow_redirects=False,
+            trust_env=urlsplit(self._url).hostname not in LOOPBACK,  # no proxy stands between us and ourselves
+            headers={"Accept": "application/json", "User-Agent": "opsconsole"},
+        )
 
     def _document(self, response: httpx.Response, body: bytes, purpose: Purpose) -> Any:
         if not response.is_success:
-            raise self._refusal(response, body, purpose)
+            raise self._refused(response, body, purpose)
         kind = response.headers.get("Content-Type", "")
         if "json" not in kind:
             why = f"answered with {kind.split(';')[0] or 'something'} and not JSON, often a sign-in page or a proxy"
@@ -118,56 +213,36 @@ class Rest:
         except (ValueError, RecursionError):
             raise self._trouble(purpose, "answered with JSON that is broken", "Ask whoever runs it") from None
 
-    def _refusal(self, response: httpx.Response, body: bytes, purpose: Purpose) -> Trouble:
+    def _refused(self, response: httpx.Response, body: bytes, purpose: Purpose) -> Trouble:
         status = response.status_code
-        token = self._token.where if self._token else "no token, as the config names none"
         if status in (401, 403) and self._token is not None:
             self._token.forget()
-        why, mend = {
-            401: ("doesn't accept our token (401)", f"Renew it; it comes from {token}"),
-            403: ("doesn't let our token do this (403)", f"Ask for the right to; the token comes from {token}"),
-            404: ("doesn't know it (404)", "Check the url in the config, and that the campaign is there"),
-            409: ("says it conflicts with what it has (409)", "Look at the campaign there, then decide"),
-            429: ("asks us to wait (429)" + _wait(response), "Wait; the next refresh tries again"),
-        }.get(status, ("", ""))
-        if status >= 500:
-            why, mend = f"failed by itself ({status})", "Try again; if it goes on, ask whoever runs it"
-        elif 300 <= status < 400:
-            why, mend = f"sends us elsewhere ({status})", "Put the address it moved to in the config"
-        elif not why:
-            why, mend = f"refused it ({status}{_reason(body)})", "Look at the campaign there, then decide"
+        why, mend = refusal(response, body, self._token.where if self._token else "")
+        if (wait := retry_after(response)) and status in (429, 503):
+            self._not_before = time.monotonic() + min(wait, LONGEST_WAIT)
         if status == 429 or status >= 500:
-            return self._away(purpose, why, mend)
+            return self._away(purpose, why, mend, again=status != 429 and not wait)
         return self._trouble(purpose, why, mend, NotThere if status == 404 else Refused)
 
-    @property
-    def _address(self) -> str:
-        """Without what a url may hide: a password, a key in the query."""
-        url = urlsplit(self._url)
-        return f"{url.scheme}://{url.hostname or ''}{f':{url.port}' if url.port else ''}"
-
-    def _away(self, purpose: Purpose, why: str, mend: str) -> Trouble:
-        return self._trouble(purpose, why, mend, OutOfReach)
+    def _away(self, purpose: Purpose, why: str, mend: str, *, again: bool = False) -> Trouble:
+        return self._trouble(purpose, why, mend, _Passing if again else OutOfReach)
 
     def _trouble(self, purpose: Purpose, why: str, mend: str, kind: type[Trouble] = Trouble) -> Trouble:
         return kind(f"{purpose.doing} failed: {self._what} {why}.", purpose.means, f"{mend}.")
 
 
-def _wait(response: httpx.Response) -> str:
-    after = response.headers.get("Retry-After", "")
-    if not after:
-        return ""
-    return f", {int(after)} s" if after.isdecimal() and len(after) < 7 else f", until {after[:40]!a}"
+def _not_late(given_up: threading.Event) -> None:
+    """Nothing is sent or read any more for a call that was given up: a write that comes late could undo a newer."""
+    if given_up.is_set():
+        raise httpx.ReadTimeout("given up")
 
 
-def _reason(body: bytes) -> str:
-    """The service's own word on why, short and harmless."""
+def _origin(address: str) -> str:
+    """Scheme, host and port: all that may be shown of an address that may hide a password or a key."""
     try:
-        error = json.loads(body[:4096])["error"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return f": {error[:120]!a}" if isinstance(error, str) else ""
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+        url = urlsplit(address)
+        port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+    except ValueError:
+        return "an address that is none"
+    default = {"http": 80, "https": 443}.get(url.scheme)
+    return f"{url.scheme}://{url.hostname or ''}{'' if port == default else f':{port}'}"

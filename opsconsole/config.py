@@ -12,9 +12,10 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
+from opsconsole import mapping
 from opsconsole.policy import Policy
 from opsconsole.schedule import ScheduleError, load_zone
-from opsconsole.settings import Environment, Limits, Notify, Settings
+from opsconsole.settings import DeadMan, Environment, Limits, Notify, Settings
 
 EXAMPLE = """\
 # opsconsole configuration. Every key: `opsconsole config keys`. Check it with `opsconsole doctor`.
@@ -125,6 +126,7 @@ def policy(limits: Limits) -> Policy:
         approval_valid_for=duration(limits.approval_valid_for),
         break_glass_valid_for=duration(limits.break_glass_valid_for),
         unanchored_for=duration(limits.unanchored_for),
+        key_max_age=duration(limits.key_max_age),
     )
 
 
@@ -211,6 +213,11 @@ def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
         except ScheduleError as error:
             yield ("operator", "timezone"), str(error)
     yield from _span(settings.audit, "outbox_kept_for", ("audit",))
+    if settings.views:
+        from opsconsole import views
+
+        for name, problem in views.problems(settings.views):
+            yield ("views", name), f"views.{name}: {problem}"
     if settings.audit.url and not settings.audit.url.startswith(("postgresql://", "sqlite:////")):
         yield ("audit", "url"), "audit.url must begin with postgresql:// (or sqlite://// and an absolute path)"
     for name, environment in settings.environments.items():
@@ -233,22 +240,47 @@ def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
                     )
         for told, notify in environment.notify.items():
             yield from _notify(told, notify, (*place, "notify", told))
+        if environment.dead_man is not None:
+            yield from _dead_man(environment.dead_man, environment.notify, (*place, "dead_man"))
         if environment.dashboard is not None:
             there = (*place, "dashboard")
             for span in ("fresh_for", "refresh_every", "timeout"):
                 yield from _span(environment.dashboard, span, there)
             if not environment.dashboard.url.startswith(("http://", "https://")):
                 yield (*there, "url"), "dashboard.url must begin with https:// or http://"
+            for under, problem in mapping.problems(environment.dashboard):
+                yield (*there, *under), f"{_dotted((*there, *under))}: {problem}"
+
+
+NEEDED = {
+    "webhook": ("url",),
+    "slack": ("url",),
+    "email": ("host", "sender", "to"),
+    "pagerduty": ("routing_key",),
+    "alertmanager": ("endpoint",),
+}
 
 
 def _notify(name: str, table: Notify, place: Place) -> Iterator[tuple[Place, str]]:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
         yield place, f"{name!r} can't name a notification: use a-z, 0-9, dot, dash"
-    needed = ("url",) if table.kind == "webhook" else ("host", "sender", "to")
-    for key in needed:
+    for key in NEEDED[table.kind]:
         if not getattr(table, key):
             yield place, f"{_dotted(place)}: kind {table.kind!r} needs the key {key!r}"
+    for key in ("endpoint", "link"):
+        if (value := getattr(table, key)) and not value.startswith(("http://", "https://")):
+            yield (*place, key), f"{_dotted((*place, key))} must begin with https:// or http://"
     yield from _span(table, "timeout", place)
+
+
+def _dead_man(table: DeadMan, notify: Mapping[str, Notify], place: Place) -> Iterator[tuple[Place, str]]:
+    if bool(table.url) == bool(table.alertmanager):
+        yield place, f"{_dotted(place)} needs exactly one of the keys 'url' and 'alertmanager'"
+    elif table.alertmanager and getattr(notify.get(table.alertmanager), "kind", "") != "alertmanager":
+        here = (*place, "alertmanager")
+        yield here, f"{_dotted(here)}: no notification of kind 'alertmanager' is named {table.alertmanager!r}"
+    for span in ("every", "blind_after"):
+        yield from _span(table, span, place)
 
 
 def _span(table: msgspec.Struct, key: str, place: Place) -> Iterator[tuple[Place, str]]:

@@ -12,6 +12,9 @@ class Policy:
     latest_start_after: timedelta = timedelta(hours=2)
     early_tolerance: timedelta = timedelta(seconds=60)
     stall_after: timedelta = timedelta(minutes=5)
+    max_run: timedelta = timedelta(hours=4)  # for a run of which the rate or the audience isn't known
+    min_max_run: timedelta = timedelta(minutes=10)  # no run is called too long before this
+    unreconciled_after: timedelta = timedelta(hours=24)  # an end without counts that is older needs somebody
     claim_left_after: timedelta = timedelta(minutes=1)  # a claim without a start that is older needs somebody
     dry_run_valid_for: timedelta = timedelta(minutes=30)
     plan_valid_for: timedelta = timedelta(minutes=30)
@@ -24,3 +27,4 @@ class Policy:
     approval_valid_for: timedelta = timedelta(hours=24)
     break_glass_valid_for: timedelta = timedelta(minutes=15)
     unanchored_for: timedelta = timedelta(minutes=10)  # so long may a copy of the audit head be waiting
+    key_max_age: timedelta = timedelta(days=1095)  # an older key is to be renewed

@@ -324,6 +324,27 @@ class Recorder(Protocol):
     def record(self, payload: Mapping[str, Any]) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """How one field of a mapping fared on a page of `rows` rows: in how many it was `found`, and what is wrong."""
+
+    table: str
+    field: str
+    expression: str
+    rows: int
+    found: int
+    trouble: str = ""
+
+
+@runtime_checkable
+class Mapped(Protocol):
+    """A system whose answers are read by a mapping of the configuration, which can be tried."""
+
+    def try_mapping(self) -> tuple[Tried, ...]:
+        """Looks only. Raises Trouble."""
+        ...
+
+
 @runtime_checkable
 class HostView(Protocol):
     """A carrier that is a machine, and can be looked at as one."""

@@ -70,21 +70,132 @@ class BlastHost(Strict, frozen=True, kw_only=True):
     python: Literal["auto", "never"] = "auto"
 
 
+Word = Literal["draft", "approved", "scheduled", "sent", "failed", "cancelled"]  # how a campaign stands there
+Ending = Literal["sent", "partial", "failed", "cancelled", "draft"]  # what is written back
+
+
+class DashboardCampaigns(Strict, frozen=True, kw_only=True):
+    """How a dashboard's campaigns are found in its answers: JMESPath expressions, "" for what it doesn't have."""
+
+    path: str = "/api/campaigns?page={page}&per_page={page_size}"  # no {page} and no `next`: all in one answer
+    page_size: int = 200
+    rows: str = "data"  # from the answer to the list
+    next: str = ""  # from the answer to the address of the next page, on the same server
+    total: str = "total"  # from the answer to the number of all rows
+    slug: str = "slug"  # this and the rest: from one row
+    name: str = "name"
+    status: str = "status"
+    due: str = "due_at"
+    zone: str = "timezone"
+    approved_by: str = "approved_by"
+    approved_at: str = "approved_at"
+    task: str = "task_token"
+    recipients: str = "recipient_count"
+    completed_at: str = "completion_timestamp"
+    failures: str = "failure_count"
+    duration: str = "execution_duration_seconds"  # in seconds
+    session: str = "session_id"
+    statuses: dict[str, Word] = msgspec.field(
+        default_factory=lambda: {
+            "draft": "draft",
+            "approved": "approved",
+            "scheduled": "scheduled",
+            "sent": "sent",
+            "failed": "failed",
+            "cancelled": "cancelled",
+        }
+    )  # theirs = ours
+
+
+class DashboardTasks(Strict, frozen=True, kw_only=True):
+    """How a dashboard's tasks are found, as its campaigns are. An empty path: it has none."""
+
+    path: str = "/api/tasks?page={page}&per_page={page_size}"
+    page_size: int = 200
+    rows: str = "data"
+    next: str = ""
+    total: str = "total"
+    token: str = "token"  # noqa: S105 - the name of a task
+    status: str = "status"
+    campaign: str = "campaign"
+    title: str = "title"
+    priority: str = "priority"
+    notes: str = "notes"
+    done: list[str] = msgspec.field(default_factory=lambda: ["done"])  # the statuses that approve its campaign
+
+
+class DashboardWrite(Strict, frozen=True, kw_only=True):
+    """How a dashboard is told the end of a campaign: keys there = JMESPath over our words (docs/dashboard.md)."""
+
+    method: Literal["PATCH", "PUT", "POST"] = "PATCH"
+    path: str = "/api/campaigns/{slug}"
+    body: dict[str, str] = msgspec.field(
+        default_factory=lambda: {
+            "status": "status",
+            "completion_timestamp": "completed_at",
+            "recipient_count": "recipients",
+            "failure_count": "failures",
+            "execution_duration_seconds": "duration_s",
+            "session_id": "session",
+            "due_at": "due",
+            "timezone": "zone",
+        }
+    )  # a dotted key stands for objects in objects; what we don't know is left out
+    answer: str = "@"  # from the answer to the row, which must show what was written; "": any success will do
+    statuses: dict[Ending, str] = msgspec.field(
+        default_factory=lambda: {
+            "sent": "sent",
+            "partial": "sent",
+            "failed": "failed",
+            "cancelled": "cancelled",
+            "draft": "draft",
+        }
+    )  # ours = theirs
+    log: str = "/api/operations"  # POSTed an entry for each run or decision, first; "": it has no such log
+    entry: dict[str, str] = {}  # as `body`; empty: all our words as they are
+    log_answer: str = "run_id"  # from the answer to the run id that was written; "": any success will do
+
+
+class DashboardAccount(Strict, frozen=True, kw_only=True):
+    """Where a dashboard tells what our token may do, and how it is found there. An empty path: it doesn't tell."""
+
+    path: str = "/api/whoami"
+    name: str = "name"
+    roles: str = "roles"
+    scopes: str = "scopes"
+    expires: str = "expires"
+
+
 class Dashboard(Strict, frozen=True, kw_only=True):
-    """A REST dashboard that knows approvals and wants results."""
+    """A REST dashboard that knows approvals and wants results. Its tables say how its JSON is read and written."""
 
     url: str
     token: SecretFrom | None = None
     fresh_for: str = "90 s"
     refresh_every: str = "20 s"
-    timeout: str = "10 s"
+    timeout: str = "10 s"  # of a call as a whole; a look at everything takes three times that at most
+    campaigns: DashboardCampaigns = DashboardCampaigns()
+    tasks: DashboardTasks = DashboardTasks()
+    write: DashboardWrite = DashboardWrite()
+    account: DashboardAccount = DashboardAccount()
+
+
+Told = Literal["attention", "send", "decision", "safety"]
+"""What others are told of: a campaign that needs somebody; a send that starts or ends; what a person decided of a
+run that broke; broken glass, and a store that isn't whole."""
 
 
 class Notify(Strict, frozen=True, kw_only=True):
-    """Who is told of sends and of what needs eyes: by a `webhook` (its `url`), or by `email` (the rest)."""
+    """Who is told. `webhook` and `slack` need `url`, `email` the mail server's keys, `pagerduty` its `routing_key`,
+    `alertmanager` the `endpoint` it answers at."""
 
-    kind: Literal["webhook", "email"]
+    kind: Literal["webhook", "slack", "email", "pagerduty", "alertmanager"]
+    on: list[Told] = []  # empty: attention and safety for pagerduty and alertmanager, everything for the others
+    at_least: Literal["info", "warning", "critical"] = "info"
     url: SecretFrom | None = None  # the address of a webhook is a secret: whoever has it can post
+    routing_key: SecretFrom | None = None  # of a PagerDuty service: an Events API v2 integration
+    endpoint: str = ""  # "" is PagerDuty's own; Alertmanager's is such as http://127.0.0.1:9093
+    link: str = ""  # where people look: goes with each message to pagerduty and alertmanager
     host: str = ""  # of the mail server
     port: int = 0  # 0 is the usual one: 587 with starttls, 465 with tls, 25 with none
     tls: Literal["starttls", "tls", "none"] = "starttls"
@@ -94,6 +205,26 @@ class Notify(Strict, frozen=True, kw_only=True):
     sender: str = ""
     to: list[str] = []
     timeout: str = "10 s"
+
+
+class DeadMan(Strict, frozen=True, kw_only=True):
+    """A sign of life that `opsconsole watch` gives for as long as it really looks; somebody else must miss it.
+
+    Exactly one of `url`, which is fetched, and `alertmanager`, the notification that gets the alert Watchdog.
+    """
+
+    url: SecretFrom | None = None
+    alertmanager: str = ""
+    every: str = "1 min"
+    blind_after: str = "5 min"  # without an answer of any source for so long it stops
+
+
+class Screens(Strict, frozen=True, kw_only=True):
+    """How loud the screens are when a campaign comes to need attention. Empty: they are silent."""
+
+    loud: list[Literal["bell", "desktop", "toast", "title"]] = msgspec.field(
+        default_factory=lambda: ["bell", "desktop", "toast", "title"]
+    )
 
 
 class Limits(Strict, frozen=True, kw_only=True):
@@ -113,6 +244,7 @@ class Limits(Strict, frozen=True, kw_only=True):
     approval_valid_for: str = "24 h"
     break_glass_valid_for: str = "15 min"
     unanchored_for: str = "10 min"
+    key_max_age: str = "1095 d"
 
 
 Role = Literal["viewer", "operator", "approver", "admin"]
@@ -126,6 +258,7 @@ class Environment(Strict, frozen=True, kw_only=True):
     blasthost: dict[str, BlastHost] = {}
     dashboard: Dashboard | None = None
     notify: dict[str, Notify] = {}
+    dead_man: DeadMan | None = None
     policy: Limits = Limits()
 
 
@@ -153,4 +286,6 @@ class Settings(Strict, frozen=True, kw_only=True):
     operator: Operator = Operator()
     data_dir: str = ""
     audit: Audit = Audit()
+    screens: Screens = Screens()
+    views: dict[str, str] = {}  # name = "query", as for `opsconsole board --filter`
     environments: dict[str, Environment] = {}

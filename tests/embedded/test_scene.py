@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.dashboard_rows import Row, read_row, read_task
+from backends.dashboard_rows import Rows, Tasks
 from backends.embedded.campaigns import newsletter, people
 from backends.embedded.campaigns.catalogue import FOREIGN, STALLED
 from backends.embedded.scene import Paths, Scene, local_text
@@ -17,6 +17,7 @@ from opsconsole.cron import read_cron
 from opsconsole.observation import Observation, Says
 from opsconsole.runlog import last_send
 from opsconsole.schedule import Moment, latest_start, moment, resolve_due
+from opsconsole.settings import Dashboard
 
 NOW = datetime(2026, 5, 12, 17, 52, tzinfo=UTC)
 GRACE, LATEST = timedelta(minutes=10), timedelta(hours=2)
@@ -41,9 +42,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 def told(scene: Scene) -> dict[str, Observation]:
     """The dashboard's side, as the console reads it."""
-    tasks = [task for task in map(read_task, scene.tasks()) if task]
-    rows = [Row("dashboard", raw["slug"], raw, NOW, LATEST) for raw in scene.campaigns()]
-    return {row.slug: read_row(row, tasks) for row in rows}
+    rows = Rows("dashboard", Dashboard(url="http://127.0.0.1"), LATEST)
+    tasks = Tasks(task for task in map(rows.read_task, scene.tasks()) if task)
+    return {raw["slug"]: rows.read(raw["slug"], raw, tasks, NOW) for raw in scene.campaigns()}
 
 
 def content(paths: Paths) -> dict[str, bytes]:

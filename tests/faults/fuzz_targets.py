@@ -25,7 +25,7 @@ from opsconsole.plan import content_digest
 from opsconsole.policy import Policy
 from opsconsole.redact import csv_cell, mask_addresses, redact, visible
 from opsconsole.runlog import Reader, stretches
-from opsconsole.settings import Patterns
+from opsconsole.settings import Dashboard, Patterns
 from runner import address, journal, metadata
 from runner.csvdata import CsvError
 from runner.csvdata import Reader as Rows
@@ -110,10 +110,9 @@ def _attempt(data: bytes) -> None:
 
 def _row(data: bytes) -> None:
     raw = json.loads(data)
-    task = dashboard_rows.read_task(raw)
-    if isinstance(raw, dict):
-        row = dashboard_rows.Row("dashboard", "spring-offer", raw, NOW, FRESH)
-        dashboard_rows.read_row(row, [task] if task else [])
+    rows = dashboard_rows.Rows("dashboard", Dashboard(url="http://127.0.0.1"), FRESH)
+    task = rows.read_task(raw)
+    rows.read("spring-offer", raw, dashboard_rows.Tasks([task] if task else []), NOW)
 
 
 def _journal(data: bytes) -> None:
