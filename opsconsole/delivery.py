@@ -6,7 +6,7 @@ from datetime import datetime
 from opsconsole.audit.outbox import Outbox
 from opsconsole.audit.records import OutboxItem
 from opsconsole.audit.store import AuditStore
-from opsconsole.ports import Recorder, Trouble
+from opsconsole.ports import OutOfReach, Recorder, Trouble
 
 
 class Delivery:
@@ -26,12 +26,14 @@ class Delivery:
 
     def deliver(self) -> tuple[int, int]:
         """How many were acknowledged, how many failed in this call."""
-        outbox, done, failed = Outbox(self._store()), 0, 0
+        outbox, done, failed, away = Outbox(self._store()), 0, 0, set[str]()
         waiting = outbox.waiting()
         for item in outbox.due(self._clock()):
             recorder = self._recorders.get(item.destination)
             if recorder is None or item.payload.get("environment", self._environment) != self._environment:
                 continue
+            if item.destination in away:
+                continue  # it has just been waited for: once a call is enough, others want to hear too
             if any(_precedes(other, item) for other in waiting):
                 continue  # the older word would come after the newer one, and undo it
             if not outbox.claim(item, self._clock()):
@@ -42,6 +44,8 @@ class Delivery:
                 said = str(error) if isinstance(error, Trouble) else f"{type(error).__name__}; please report this."
                 outbox.failed(item.id, said, self._clock())
                 failed += 1
+                if isinstance(error, OutOfReach):
+                    away.add(item.destination)
             else:
                 outbox.done(item.id)
                 waiting = [other for other in waiting if other.id != item.id]
@@ -53,12 +57,17 @@ class Delivery:
 
 
 def _precedes(other: OutboxItem, item: OutboxItem) -> bool:
-    """Whether `other` is an older word on the same campaign for the same system, not acknowledged yet."""
-    slug = item.payload.get("slug")
+    """Whether `other` is an older word on the same campaign, or of the same thread, for the same system, not
+    acknowledged yet."""
+    about = _about(item)
     return (
         other.id < item.id
-        and bool(slug)
+        and bool(about)
         and other.destination == item.destination
-        and other.payload.get("slug") == slug
+        and _about(other) == about
         and other.payload.get("environment") == item.payload.get("environment")
     )
+
+
+def _about(item: OutboxItem) -> object:
+    return item.payload.get("thread") or item.payload.get("slug")

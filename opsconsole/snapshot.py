@@ -27,6 +27,11 @@ def save(path: Path, reports: Iterable[Report]) -> None:
     """
     plain = msgspec.to_builtins(_Saved(VERSION, list(reports)), enc_hook=_plain)
     data = msgspec.json.encode(DEFAULT.clean(plain, mask=False))
+    write_whole(path, data)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Whole or not at all, for this user's eyes only. Raises OSError."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:

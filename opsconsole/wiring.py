@@ -17,7 +17,9 @@ from opsconsole.ports import AnchorKeeper, Recorder
 if TYPE_CHECKING:  # imported when the console is built: the last known board is painted before that
     from opsconsole.audit.rules import StoreRules
     from opsconsole.audit.store import AuditStore
+    from opsconsole.audit.tidings import Ear
     from opsconsole.console import Console
+    from opsconsole.settings import Notify
     from opsconsole.watch import Watched
 
 
@@ -54,6 +56,7 @@ def known_hosts_path(loaded: Loaded) -> Path:
 
 def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], datetime] = utc_now) -> "Console":
     """The console for one environment. Connects to nothing yet."""
+    from opsconsole.audit.tidings import CRITICAL, SAFETY
     from opsconsole.audit.words import ConsoleSource
     from opsconsole.console import Console
     from opsconsole.runs import Identity
@@ -79,7 +82,7 @@ def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], dateti
         policy=loaded.policy,
         machine=lambda name: console.machine(name),
         connected=lambda name: _connected_since(console.connection(name)),
-        told=tuple(told),
+        told=tuple(e.destination for e in ears(loaded.environment.notify) if e.hears(SAFETY, CRITICAL)),
     )
     console = Console(
         environment=loaded.environment.label or loaded.name,
@@ -151,8 +154,19 @@ def store_rules(loaded: Loaded) -> "StoreRules":
     return StoreRules(
         four_eyes=frozenset(name for name, e in environments.items() if e.policy.four_eyes),
         keepers={name: tuple(e.blasthost) for name, e in environments.items()},
-        told={name: tuple(e.notify) for name, e in environments.items()},
+        told={name: ears(e.notify) for name, e in environments.items()},
         outbox_kept_for=duration(loaded.settings.audit.outbox_kept_for),
+    )
+
+
+def ears(notify: "Mapping[str, Notify]") -> "tuple[Ear, ...]":
+    """Who is told of what. A pager isn't called for what merely happened, unless it is asked to be."""
+    from opsconsole.audit.tidings import ATTENTION, DECISION, SAFETY, SEND, Ear
+
+    called, all_of_it = (ATTENTION, SAFETY), (ATTENTION, SAFETY, SEND, DECISION)
+    return tuple(
+        Ear(name, frozenset(t.on or (called if t.kind in ("pagerduty", "alertmanager") else all_of_it)), t.at_least)
+        for name, t in notify.items()
     )
 
 

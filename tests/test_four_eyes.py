@@ -12,6 +12,7 @@ from opsconsole.audit.outbox import Outbox
 from opsconsole.audit.records import Phase
 from opsconsole.audit.rules import StoreRules
 from opsconsole.audit.store import AuditStore
+from opsconsole.audit.tidings import Ear
 from opsconsole.observation import Content, Says
 from opsconsole.policy import Policy
 from opsconsole.ports import Refused
@@ -37,7 +38,7 @@ class Pager:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     clock = Clock()
-    rules = StoreRules(four_eyes=frozenset({"prod"}), told={"prod": ("pager",)})
+    rules = StoreRules(four_eyes=frozenset({"prod"}), told={"prod": (Ear("pager"),)})
     with AuditStore(tmp_path / "audit.db", bytes(32), clock=clock, rules=rules) as store:
         yield Desk(store, FakeHost(clock), FakeDashboard(clock), clock, TWO)
 

@@ -16,6 +16,7 @@ from opsconsole.audit.outbox import Outbox
 from opsconsole.audit.records import AuditUnavailable, Event, Phase, Record
 from opsconsole.audit.rules import StoreRules
 from opsconsole.audit.store import AuditStore
+from opsconsole.audit.tidings import Ear
 from opsconsole.delivery import Delivery
 from opsconsole.policy import Policy
 from opsconsole.ports import OutOfReach, Refused
@@ -45,7 +46,7 @@ class Desk:
         self.witness = self.console()
 
     def open(self) -> AuditStore:
-        rules = StoreRules(keepers={"prod": (HOST,)}, told={"prod": ("ops",)})
+        rules = StoreRules(keepers={"prod": (HOST,)}, told={"prod": (Ear("ops"),)})
         return AuditStore(self.path, KEY, clock=lambda: self.now, rules=rules)
 
     def console(self) -> Witness:

@@ -70,6 +70,23 @@ class Outbox:
         with self._store.writing() as connection:
             put_items(connection, [Outgoing(destination, key, payload)], self._store.now(), self._store.redactor)
 
+    def put_turn(self, destination: str, thread: str, opens: bool, payload: Mapping[str, JSON]) -> bool:
+        """Say once that something began, or that it ended, whoever of a team sees it first; again only in turn.
+
+        False when the newest word of this `thread` for this destination says so already, or nothing began.
+        """
+        prefix = self._store.redactor.redact(f"{destination}:{thread}#")
+        words = select(O.key).where(O.destination == destination, O.key.startswith(prefix, autoescape=True))
+        with self._store.writing() as connection:  # writers take turns: two can't both find nothing
+            newest = connection.execute(words.order_by(O.id.desc()).limit(1)).scalar() or ""
+            turn, _, said = newest.removeprefix(prefix).partition(":")
+            if (said == "begun") == opens:
+                return False
+            number = int(turn or 0) + opens
+            key = f"{prefix}{number}:{'begun' if opens else 'ended'}"
+            put_items(connection, [Outgoing(destination, key, payload)], self._store.now(), self._store.redactor)
+        return True
+
     def due(self, now: datetime) -> list[OutboxItem]:
         """What should be tried now, oldest first."""
         return self._items(O.next_try_utc <= utc_text(now))

@@ -4,21 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from opsconsole.audit.tidings import Ear
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreRules:
     """`four_eyes`: environments in which the approver of a send isn't its planner.
 
     `keepers`: by environment, the names of the places that keep copies of the head. A record that matters for a
-    send puts an outbox item for `anchor:NAME` in the same transaction. `told`: the names of the notifications that
-    hear of what others must know (tidings.py), as `notify:NAME`.
+    send puts an outbox item for `anchor:NAME` in the same transaction. `told`: by environment, who hears of what
+    others must know (tidings.py).
 
     `outbox_kept_for`: how long an acknowledged outbox item is kept; records are kept for ever.
     """
 
     four_eyes: frozenset[str] = frozenset()
     keepers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    told: Mapping[str, tuple[Ear, ...]] = field(default_factory=dict)
     outbox_kept_for: timedelta = timedelta(days=90)
 
 

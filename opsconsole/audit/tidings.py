@@ -1,18 +1,38 @@
 """What other people are told of a record, in words, with the audit head: a message kept is an anchor too. Pure."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from opsconsole.audit.records import Outgoing, Phase, Record
 from opsconsole.redact import JSON
 
 INFO, WARNING, CRITICAL = "info", "warning", "critical"
+SEVERITIES = (INFO, WARNING, CRITICAL)
+ATTENTION, SEND, DECISION, SAFETY = "attention", "send", "decision", "safety"
+"""The events of which others are told: `on` in the configuration."""
 PREFIX = "notify:"
 """The destinations that are told: `notify:NAME`."""
 
 
-def tidings(record: Record, names: Iterable[str]) -> tuple[Outgoing, ...]:
-    """One item for each of `names` (without the prefix); none when nobody needs to hear of this record."""
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """One who is told: `notify:NAME`, of which events, and from which severity on."""
+
+    name: str
+    on: frozenset[str] = frozenset({ATTENTION, SEND, DECISION, SAFETY})
+    at_least: str = INFO
+
+    @property
+    def destination(self) -> str:
+        return f"{PREFIX}{self.name}"
+
+    def hears(self, event: str, severity: str) -> bool:
+        return event in self.on and SEVERITIES.index(severity) >= SEVERITIES.index(self.at_least)
+
+
+def tidings(record: Record, ears: Iterable[Ear]) -> tuple[Outgoing, ...]:
+    """One item for each of `ears` that wants to hear of this record; none when nobody needs to."""
     said = _say(record)
     if said is None:
         return ()
@@ -27,7 +47,18 @@ def tidings(record: Record, names: Iterable[str]) -> tuple[Outgoing, ...]:
     )
     fields = {**payload["fields"], "operator": record.operator, "session": record.session}  # type: ignore[dict-item]
     payload = {**payload, "fields": fields, **head(record.seq, record.mac)}
-    return tuple(Outgoing(f"{PREFIX}{name}", f"{PREFIX}{name}:{record.mac}", payload) for name in names)
+    event = _EVENTS.get(record.action, SEND)
+    heard = [ear.destination for ear in ears if ear.hears(event, severity)]
+    return tuple(Outgoing(destination, f"{destination}:{record.mac}", payload) for destination in heard)
+
+
+_EVENTS = {
+    "settle": DECISION,
+    "release-claim": DECISION,
+    "close": DECISION,
+    "host-accepted": DECISION,
+    "break-glass": SAFETY,
+}
 
 
 def message(

@@ -1,0 +1,77 @@
+"""Keeps in mind, over restarts, what was told, and gives what changed with each look at a console."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opsconsole.attention import Alarm, Attention, Transition, advance
+from opsconsole.redact import DEFAULT
+from opsconsole.snapshot import write_whole
+
+if TYPE_CHECKING:
+    from opsconsole.looking import Looking
+
+VERSION = 1
+
+
+class _Saved(msgspec.Struct):
+    version: int
+    environment: str
+    attention: Attention
+    owed: tuple[Transition, ...]
+
+
+class Lookout:
+    """One for whoever is told: what the screens have rung for says nothing of who was paged.
+
+    `owed` is what others are still to be told. Without a `path` nothing outlives it.
+    """
+
+    def __init__(self, environment: str, path: Path | None) -> None:
+        self._environment, self._path = environment, path
+        self._attention, self.owed = self._load()
+
+    @property
+    def standing(self) -> Mapping[str, Alarm]:
+        """The alarms that stand, by campaign."""
+        return self._attention.standing
+
+    def look(self, console: "Looking") -> tuple[Transition, ...]:
+        """What changed since the last look; nothing as long as some source wasn't asked since the start, or since
+        the clocks jumped: neither sleep nor a clock that was set makes anybody late."""
+        if not console.watch.looked_anew:
+            return ()
+        board, unheard = console.board(), console.watch.heard()[1]
+        whole = not unheard and all(source.fresh for source in board.sources)
+        now_known, changes = advance(
+            self._attention, board, environment=self._environment, policy=console.policy, whole=whole
+        )
+        if now_known != self._attention:
+            self._attention, self.owed = now_known, (*self.owed, *changes)
+            self._save()
+        return changes
+
+    def settle(self) -> None:
+        """Others were told of what was owed."""
+        if self.owed:
+            self.owed = ()
+            self._save()
+
+    def _load(self) -> tuple[Attention, tuple[Transition, ...]]:
+        """A file that is missing, damaged or of another version is none: the outbox still tells nobody twice."""
+        if self._path is not None:
+            with suppress(OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+                saved = msgspec.json.decode(self._path.read_bytes(), type=_Saved)
+                if (saved.version, saved.environment) == (VERSION, self._environment):
+                    return saved.attention, saved.owed
+        return Attention(), ()
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        plain = msgspec.to_builtins(_Saved(VERSION, self._environment, self._attention, self.owed))
+        with suppress(OSError):  # a full disk costs the memory, and then the outbox still tells nobody twice
+            write_whole(self._path, msgspec.json.encode(DEFAULT.clean(plain, mask=False)))
