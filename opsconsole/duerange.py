@@ -53,7 +53,7 @@ def _parse(text: str, tz: ZoneInfo, now: datetime) -> DueRange:
         raise DueError("A range needs a beginning or an end: 2026-05-01..2026-05-14, or today.., or ..2h.")
     begins = _period(left, tz, now)[0] if left else None
     ends = _period(right, tz, now)[1] if right else None
-    if begins is not None and ends is not None and ends <= begins:
+    if begins is not None and ends is not None and ends <= begins and _kind(left) == _kind(right):
         raise DueError(f"{text!r} ends before it begins.")
     return DueRange(begins, ends)
 
@@ -80,6 +80,14 @@ def _period(word: str, tz: ZoneInfo, now: datetime) -> tuple[datetime, datetime]
     except ValueError as error:
         raise DueError(f"{word!r} is on no calendar or clock.") from error
     raise DueError(_not_a_time(word))
+
+
+def _kind(word: str) -> str:
+    """Two words of one kind stand in the same order whenever they are read; others may change places with time."""
+    word = word.strip().casefold()
+    if word in NEAR:
+        return "day"
+    return "from now" if word == "now" or _SPAN.fullmatch(word) else "clock" if ":" in word[:3] else "date"
 
 
 def _not_a_time(word: str) -> str:

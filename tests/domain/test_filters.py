@@ -111,6 +111,7 @@ def test_each_condition_keeps_those_that_hold_and_no_other(text: str, slugs: set
         ("due:2h", "write <2h for before it, >2h for after it"),
         ("due:2026-13-01", "is on no calendar or clock"),
         ("due:tomorrow..today", "ends before it begins"),
+        ("due:2026-05-14..2026-05-01", "ends before it begins"),
         ("due:..", "A range needs a beginning or an end"),
         ("due:>9999-12-31", "too far off"),
         ("!sort:due", "sort:-due"),
@@ -188,6 +189,12 @@ def test_a_doubled_time_stands_for_both_and_a_midnight_that_is_skipped_is_the_ch
     assert doubled.holds(datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
     assert length("2026-03-29", "Asia/Beirut") == timedelta(hours=23)  # 00:00 becomes 01:00
     assert parse_due("2026-03-28", "Asia/Beirut", NOW).end == parse_due("2026-03-29", "Asia/Beirut", NOW).first
+
+
+def test_a_range_that_time_has_overtaken_is_empty_and_no_error() -> None:
+    """Given a view saved long ago, it still reads: an error would hide nothing less, and stop a configuration."""
+    assert not parse_due("today..2026-05-01", "UTC", NOW).holds(NOW)
+    assert not parse_due("10:00..1h", "UTC", NOW - timedelta(hours=12)).holds(NOW)
 
 
 def test_a_range_open_on_one_side_has_no_limit_there() -> None:
