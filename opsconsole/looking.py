@@ -11,6 +11,7 @@ from opsconsole import actions
 from opsconsole.actions import Action, Context
 from opsconsole.board import Board, assemble, judge_one
 from opsconsole.campaign import check_slug
+from opsconsole.clocks import Jump
 from opsconsole.hostfacts import HostFacts
 from opsconsole.policy import Policy
 from opsconsole.ports import Carrier, HoldKeeper, HostView, Recorder, Refused, Source
@@ -28,6 +29,8 @@ if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
     from opsconsole.witness import Witness
 
 TIDY_EVERY_S = 5.0
+CLOCK_STEP = "clock-step"
+"""The action of the note that this machine's clock was set, by how many seconds."""
 
 
 def utc_now() -> datetime:
@@ -218,6 +221,11 @@ class Looking:
         """The destinations that hear of what others must know at once, such as broken glass."""
         return tuple(name for name in self._also_told if name.startswith("notify:"))
 
+    @property
+    def also_told(self) -> Mapping[str, Recorder]:
+        """By outbox destination, who is told besides the sources that want to be."""
+        return self._also_told
+
     def untold_holds(self) -> tuple[str, ...]:
         """A sentence for each host that doesn't know yet of a hold, or of its release, that is recorded here."""
         from opsconsole.holding import say_untold
@@ -263,8 +271,19 @@ class Looking:
     def start(self) -> None:
         """Begin to watch: every source is asked now and then, and what was left open is looked after."""
         self._staying = True
+        self.watch.on_jump(self._after_jump)
         self.watch.start()
         threading.Thread(target=self._keep_tidy, name="tidy", daemon=True).start()
+
+    def _after_jump(self, kind: Jump, seconds: float) -> None:
+        """The connections are old: nobody waits to try them again. A clock that was set is on record."""
+        from opsconsole.audit.records import AuditUnavailable
+
+        for machine in self._machines.values():
+            machine.retry_now()
+        if kind is Jump.STEPPED and not self.read_only:
+            with suppress(AuditUnavailable):
+                self.store().note(self.identity.event(CLOCK_STEP, seconds=round(seconds, 1)))
 
     def close(self) -> None:
         self._closing.set()
