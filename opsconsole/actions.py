@@ -302,6 +302,15 @@ ACTIONS: tuple[Action, ...] = (
         about_campaign=False,
         command="audit",
     ),
+    Action(
+        id="access",
+        key="W",
+        label="access",
+        tooltip="Which keys, roles, files and credentials there are on host and dashboard; never their content",
+        places=frozenset({Place.EVERYWHERE}),
+        about_campaign=False,
+        command="access",
+    ),
 )
 
 BY_ID = {action.id: action for action in ACTIONS}

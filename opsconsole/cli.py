@@ -17,6 +17,7 @@ COMMANDS = {
     "preflight": "looking",
     "runs": "looking",
     "host": "hosts",
+    "access": "access",
     "dry-run": "acting",
     "send": "acting",
     "attach": "acting",

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from opsconsole import actions
+from opsconsole.access import SystemAccess, judged
 from opsconsole.actions import Action, Context
 from opsconsole.board import Board, assemble, judge_one
 from opsconsole.campaign import check_slug
 from opsconsole.clocks import Jump
 from opsconsole.hostfacts import HostFacts
 from opsconsole.policy import Policy
-from opsconsole.ports import Carrier, HoldKeeper, HostView, Recorder, Refused, Source
+from opsconsole.ports import AccessView, Carrier, HoldKeeper, HostView, Recorder, Refused, Source, Trouble
 from opsconsole.settings import BlastHost, Environment, Role
 from opsconsole.verdict import Verdict
 from opsconsole.watch import Watch, Watched
@@ -69,6 +70,7 @@ class Looking:
         self._machines = {n: s for n, s in self._sources.items() if isinstance(s, HostView)}
         self._recorders = {n: s for n, s in self._sources.items() if isinstance(s, Recorder)}
         self._keepers = {n: s for n, s in self._carriers.items() if isinstance(s, HoldKeeper)}
+        self._telling = {n: s for n, s in self._sources.items() if isinstance(s, AccessView)}
         self._also_told = dict(recorders or {})
         self.witness = witness
         self._beside: dict[str, tuple[str, ...]] = {}  # by source, what the witness found
@@ -210,6 +212,19 @@ class Looking:
 
     def connection(self, name: str) -> Mapping[str, Any]:
         return self._machines[name].connection() if name in self._machines else {}
+
+    def access_names(self) -> tuple[str, ...]:
+        """The systems that can tell who and what may act on them."""
+        return tuple(self._telling)
+
+    def access(self, name: str) -> SystemAccess:
+        """Who and what may act on `name`, asked now, troubles first. One that can't be asked says so; changes
+        nothing."""
+        try:
+            told = self._telling[name].access()
+        except Trouble as error:
+            return SystemAccess(name=name, trouble=str(error))
+        return SystemAccess(name=name, entries=judged(told, self.policy, self.clock()))
 
     # Parts.
 

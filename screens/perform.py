@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from opsconsole.plan import Plan
     from screens.app import OpsConsoleApp
 
-OPENED = frozenset({"open", "preflight", "dry-run", "attach", "host", "audit", "doubt"})
+OPENED = frozenset({"open", "preflight", "dry-run", "attach", "host", "audit", "access", "doubt"})
 SEEN_FIRST = frozenset({"settle", "send-rest", "close"})
 """Decisions about a broken run: taken on the screen that shows all that is known of it."""
 DONE = {
@@ -73,6 +73,10 @@ def _open(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
             from screens.host import HostScreen
 
             show(ops, HostScreen())
+        case "access":
+            from screens.access import AccessScreen
+
+            show(ops, AccessScreen())
         case "audit":
             from screens.audit import AuditScreen
 

@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any
 
 from backends.blasthost import words
+from backends.blasthost.access import look as look_at_access
 from backends.blasthost.anchors import Anchors
 from backends.blasthost.doubts import Doubter
 from backends.blasthost.errors import HostLost, HostTimeout
@@ -30,6 +31,7 @@ from opsconsole.observation import Hold, Report
 from opsconsole.plan import DryRun, Plan
 from opsconsole.policy import Policy
 from opsconsole.ports import (
+    Access,
     CampaignFacts,
     Doubt,
     Fates,
@@ -44,7 +46,7 @@ from opsconsole.settings import BlastHost
 
 
 class BlastHostBackend:
-    """A host: Source, Carrier, HostView, Releases, Doubts, HoldKeeper and AnchorKeeper.
+    """A host: Source, Carrier, HostView, Releases, Doubts, HoldKeeper, AnchorKeeper and AccessView.
 
     Connects at the first call; safe for several threads.
     """
@@ -204,6 +206,16 @@ class BlastHostBackend:
 
     def _anchors(self) -> Anchors:
         return Anchors(self._session(), self.settings, self.name)
+
+    # -- AccessView ----------------------------------------------------------------------------------------
+    def access(self) -> tuple[Access, ...]:
+        return look_at_access(
+            self._session(),
+            self.settings,
+            target_of(self.settings)[0],
+            lambda: str(self.connection()["fingerprint"] or ""),
+            self.name,
+        )
 
     # -- the parts -----------------------------------------------------------------------------------------
     def _open(self) -> tuple[HostSession, Probe]:

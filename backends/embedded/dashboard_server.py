@@ -5,6 +5,7 @@
     PATCH /api/campaigns/<slug>                  the campaign after the change
     GET   /api/tasks?page=1&per_page=100         as for campaigns
     POST  /api/operations                        201, or 200 when its run_id is known
+    GET   /api/whoami                            {"name", "roles", "scopes", "expires"} of the token
 
 A bearer token is asked for everywhere; reads carry an ETag and honour If-None-Match.
 """
@@ -27,6 +28,12 @@ from backends.embedded.dashboard_state import DashboardState, Invalid, Unknown
 
 LONGEST_BODY = 1024 * 1024
 LARGEST_PAGE = 500
+ACCOUNT: dict[str, Any] = {
+    "name": "opsconsole",
+    "roles": ["campaign-writer"],
+    "scopes": ["campaigns:read", "campaigns:write", "tasks:read", "operations:write"],
+    "expires": None,
+}
 
 
 @dataclass(slots=True)
@@ -46,6 +53,7 @@ class DashboardServer:
 
     def __init__(self, state: DashboardState, token: str) -> None:
         self.state, self.faults = state, Faults()
+        self.account = dict(ACCOUNT)  # what it tells of the token
         self.requests: list[tuple[str, str, int]] = []
         self.port = 0
         self._token = token
@@ -181,6 +189,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return HTTPStatus.OK, _page(state.campaigns(), parse_qs(url.query))
             case "GET", ["api", "tasks"]:
                 return HTTPStatus.OK, _page(state.tasks(), parse_qs(url.query))
+            case "GET", ["api", "whoami"]:
+                return HTTPStatus.OK, self.server.dashboard.account
             case "GET", ["api", "campaigns", slug]:
                 return HTTPStatus.OK, state.campaign(slug)
             case "PATCH", ["api", "campaigns", slug]:

@@ -152,6 +152,9 @@ class World:
         self.dashboard.start()
         self.ssh = EmbeddedSshHost(host_root)
         self.ssh.start()
+        folder = self.ssh.home / ".ssh"  # what lets the console in; this host listens on loopback only
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "authorized_keys").write_text(f'from="127.0.0.1" {self.ssh.login_key.public} demo-console\n')
         self._children.append(processes.start_stuck(self.paths, STALLED))
         if self._live:
             self._children += [processes.start_send(self.paths, slug) for slug in (SENDING, PAUSED)]

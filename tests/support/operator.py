@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from textual.pilot import Pilot
 
+from backends.embedded.world import World
 from opsconsole import wiring
 from opsconsole.config import load
 from opsconsole.deliberate import REPEAT
@@ -14,7 +15,6 @@ from screens.app import OpsConsoleApp
 from screens.confirm import ConfirmScreen
 from tests.screens.hands import settle, type_text
 from tests.screens.stage import screen_text
-from tests.support.world import RealWorld
 
 
 class Operator:
@@ -83,7 +83,7 @@ def heard(app: OpsConsoleApp) -> set[str]:
 
 
 @asynccontextmanager
-async def before_the_screens(world: RealWorld, size: tuple[int, int] = (160, 50)) -> AsyncIterator[Operator]:
+async def before_the_screens(world: World, size: tuple[int, int] = (160, 50)) -> AsyncIterator[Operator]:
     """The program's screens on `world`, opened as the program opens them, once every source has answered."""
     loaded = load(world.config_path)
     app = OpsConsoleApp(
