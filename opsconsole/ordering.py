@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opsconsole.board import STATUSES
-from opsconsole.schedule import say_instant
-from opsconsole.verdict import Status, Verdict
+from opsconsole.verdict import Verdict
 
 SORTS = ("", "status", "campaign", "due", "audience", "moved", "series")
 """What the board can be sorted by; "" is its own order, what needs somebody first."""
@@ -49,18 +48,6 @@ def _place(verdict: Verdict) -> tuple[float, datetime, str]:
     return number, details.due.instant if details.due else _LAST, verdict.slug
 
 
-def round_mark(verdict: Verdict) -> str:
-    """`2/3`, `2/?` when nobody says of how many; "" for what is no round."""
-    number, of = verdict.details.round, verdict.details.rounds
-    if number is None:
-        return ""
-    return f"{_short(number)}/{'?' if of is None else _short(of)}"
-
-
-def _short(number: int) -> str:
-    return str(number) if 0 <= number <= 999 else "…"
-
-
 def siblings(verdicts: Iterable[Verdict], verdict: Verdict) -> tuple[Verdict, ...]:
     """The other campaigns of its series, in the order of their rounds."""
     series = verdict.details.series.casefold()
@@ -68,20 +55,3 @@ def siblings(verdicts: Iterable[Verdict], verdict: Verdict) -> tuple[Verdict, ..
         return ()
     others = (v for v in verdicts if v.details.series.casefold() == series and v.slug != verdict.slug)
     return tuple(sorted(others, key=_place))
-
-
-def say_sibling(verdict: Verdict, now: datetime) -> str:
-    """`round 1 sent yesterday 10:00 PDT`, `round 3 pending, due tomorrow 10:00 PDT`."""
-    details = verdict.details
-    name = verdict.slug if details.round is None else f"round {_short(details.round)}"
-    if verdict.status is Status.SENT:
-        at = (verdict.run.started_at if verdict.run else None) or verdict.moved
-        return f"{name} sent {say_instant(at, details.zone, now)}" if at else f"{name} sent"
-    status = verdict.status.lower() if verdict.status in _CALM else str(verdict.status)
-    if details.due is None:
-        return f"{name} {status}, no due time known"
-    was = "was " if details.due.instant < now and verdict.status not in _CALM else ""
-    return f"{name} {status}, {was}due {say_instant(details.due.instant, details.zone, now)}"
-
-
-_CALM = frozenset({Status.PENDING, Status.DUE, Status.SENDING, Status.CANCELLED, Status.UNAPPROVED})

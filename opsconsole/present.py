@@ -9,7 +9,9 @@ from opsconsole.case import say_counts
 from opsconsole.observation import Observation
 from opsconsole.runlog import DRY_RUN, RunEvent
 from opsconsole.schedule import say_distance, say_instant, say_span
-from opsconsole.verdict import Verdict
+from opsconsole.verdict import Status, Verdict
+
+_CALM = frozenset({Status.PENDING, Status.DUE, Status.SENDING, Status.CANCELLED, Status.UNAPPROVED})
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -23,6 +25,8 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "name": details.name,
         "subject": details.subject,
         "series": details.series,
+        "round": details.round,
+        "rounds": details.rounds,
         "owner": details.owner,
         "due": _iso(details.due.instant if details.due else None),
         "due_local": details.due.text if details.due else None,
@@ -106,6 +110,32 @@ def due_words(verdict: Verdict, now: datetime) -> str:
 
 def moved_words(verdict: Verdict, now: datetime) -> str:
     return say_span(now - verdict.moved) if verdict.moved else "–"
+
+
+def round_mark(verdict: Verdict) -> str:
+    """`2/3`, `2/?` when nobody says of how many; "" for what is no round."""
+    number, of = verdict.details.round, verdict.details.rounds
+    if number is None:
+        return ""
+    return f"{_few(number)}/{'?' if of is None else _few(of)}"
+
+
+def _few(number: int) -> str:
+    return str(number) if 0 <= number <= 999 else "…"
+
+
+def say_sibling(verdict: Verdict, now: datetime) -> str:
+    """`round 1 sent yesterday 10:00 PDT`, `round 3 pending, due tomorrow 10:00 PDT`."""
+    details = verdict.details
+    name = verdict.slug if details.round is None else f"round {_few(details.round)}"
+    if verdict.status is Status.SENT:
+        at = (verdict.run.started_at if verdict.run else None) or verdict.moved
+        return f"{name} sent {say_instant(at, details.zone, now)}" if at else f"{name} sent"
+    status = verdict.status.lower() if verdict.status in _CALM else str(verdict.status)
+    if details.due is None:
+        return f"{name} {status}, no due time known"
+    was = "was " if details.due.instant < now and verdict.status not in _CALM else ""
+    return f"{name} {status}, {was}due {say_instant(details.due.instant, details.zone, now)}"
 
 
 def say_event(event: RunEvent) -> str:

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from opsconsole.observation import Says
-from opsconsole.ordering import SORTS, ordered, round_mark, say_sibling, siblings
+from opsconsole.ordering import SORTS, ordered, siblings
+from opsconsole.present import round_mark, say_sibling
 from tests.domain.test_filters import told
 from tests.screens.told import NOW, campaign, due, run
 
