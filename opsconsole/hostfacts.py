@@ -146,6 +146,7 @@ class HostFacts:
     python: str = ""
     memory_total: int = 0
     memory_available: int = 0
+    swap_used: int = 0
     load: float = 0.0
     mail_queue: int | None = None
     disks: tuple[DiskFact, ...] = ()
@@ -161,3 +162,10 @@ class HostFacts:
     campaigns_dir: Kind = Kind.FOLDER
     foreign: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
+
+    @property
+    def memory_used(self) -> float | None:
+        """The share in use, what is swapped out counted with it; None when it wasn't told."""
+        if not self.memory_total:
+            return None
+        return (self.memory_total - self.memory_available + self.swap_used) / self.memory_total

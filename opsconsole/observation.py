@@ -11,6 +11,10 @@ from enum import StrEnum
 from opsconsole.campaign import Approval, Details
 
 
+MEMORY_SHORT = 0.95
+"""The share of its memory from which on a machine may be slow or stuck for want of it."""
+
+
 class Says(StrEnum):
     """A source's word on whether the campaign went out."""
 
@@ -158,6 +162,7 @@ class Observation:
     holds: tuple[Hold, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     clock_offset: float | None = None
+    memory_used: float | None = None  # the share its machine has in use, swap counted: above 1 it is swapping
     reference: str = ""  # the source's own handle: a task token, a campaign id
     note: str = ""
     records: bool = False  # it is meant to be told the outcome

@@ -1,10 +1,10 @@
-"""The lines of evidence a host gives for one campaign: F its files, C cron, L its runs and their log. Pure."""
+"""The lines of evidence a host gives for one campaign: F its files, C cron, L its runs and their log, M memory. Pure."""
 
 from datetime import datetime
 
 from opsconsole.campaign import DATA, REQUIRED_FILES, Details
-from opsconsole.hostfacts import FolderFacts, Kind
-from opsconsole.observation import Counts, Evidence, Mark, RunWord, Says, Trigger
+from opsconsole.hostfacts import FolderFacts, HostFacts, Kind
+from opsconsole.observation import MEMORY_SHORT, Counts, Evidence, Mark, RunWord, Says, Trigger
 from opsconsole.schedule import say_instant
 
 
@@ -25,6 +25,16 @@ def evidence(
         _cron(triggers, cron_unread, zone, now),
         _log(says, word, trouble, zone, now),
     )
+
+
+def short_memory(facts: HostFacts) -> tuple[Evidence, ...]:
+    """M, the host's memory, where a run may be stuck for want of it; else nothing."""
+    used = facts.memory_used
+    if used is None or used < MEMORY_SHORT:
+        return ()
+    swapped = f", {facts.swap_used / 2**20:,.0f} MB of it swapped out" if facts.swap_used else ""
+    text = f"{used:.0%} used of {facts.memory_total / 2**20:,.0f} MB{swapped}"
+    return (Evidence(letter="M", label="host memory", mark=Mark.BAD, text=text),)
 
 
 def _files(folder: FolderFacts, details: Details) -> Evidence:

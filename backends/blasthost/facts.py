@@ -189,6 +189,7 @@ def host_facts(
             python=str(raw["python"]),
             memory_total=int(raw["memory"][0]),
             memory_available=int(raw["memory"][1]),
+            swap_used=int(raw["memory"][2]),
             load=float(raw["load"]),
             mail_queue=_queue_length(str(raw["queue"])),
             disks=tuple(DiskFact(path=p, free=f, total=t, free_inodes=i) for p, f, t, i in raw["disks"]),

@@ -173,6 +173,10 @@ def _host(
     held = [[" ".join(r.args), r.body.decode("latin-1"), False] for r in found.get("HOLD", [])]
     held += [[" ".join(r.args), "", True] for r in found.get("HELD", [])]
     memory = dict(line.split(":", 1) for line in found["MEMORY"][0].text.split("\n") if ":" in line)
+
+    def kib(name: str) -> int:
+        return int((memory.get(name) or "0").split()[0]) * 1024
+
     begun, done = (_clock(found[word][0]) for word in ("CLOCK", "DONE"))
     fine = not (begun.is_integer() and done.is_integer())  # BusyBox tells whole seconds
     return {
@@ -194,7 +198,7 @@ def _host(
         "holds": held,
         "processes": list(_processes(found.get("PROCESS", []))),
         "disks": [disk for record in found["DISK"] for disk in _disk(record)],
-        "memory": [int((memory.get(name) or "0").split()[0]) * 1024 for name in ("MemTotal", "MemAvailable")],
+        "memory": [kib("MemTotal"), kib("MemAvailable"), kib("SwapTotal") - kib("SwapFree")],
         "load": float((found["LOAD"][0].text.split() or ["0"])[0]),
         "queue": found["QUEUE"][0].line,
         "logout": "kills" if found["LOGOUT"][0].text.split() == ["b", "true"] else "",

@@ -14,7 +14,7 @@ from typing import Any
 
 from backends.blasthost.attempts import instant, run_state, with_beat
 from backends.blasthost.crontriggers import Tables, host_zone, read_tables
-from backends.blasthost.evidence import evidence
+from backends.blasthost.evidence import evidence, short_memory
 from opsconsole.campaign import DATA, FILES, METADATA, REQUIRED_FILES, Details, MetadataError, parse_metadata
 from opsconsole.hostfacts import FolderFacts, HoldFact, HostFacts, Kind, ProcessFact, RunFact
 from opsconsole.observation import Content, Hold, Observation, Report, RunWord, Says
@@ -143,10 +143,12 @@ class _Saying:
             triggers=triggers,
             triggers_unread=self.tables.unread,
             holds=tuple(self._holds(folder.slug)),
-            evidence=evidence(
-                folder, told.details, says, word, triggers, self.tables.unread, trouble, zone, self.now
+            evidence=(
+                *evidence(folder, told.details, says, word, triggers, self.tables.unread, trouble, zone, self.now),
+                *(short_memory(self.facts) if says in _LIVE else ()),
             ),
             clock_offset=self.facts.clock_offset,
+            memory_used=self.facts.memory_used,
             machine=self.facts.machine_id,
             next_attempt=_next_attempt(folder),
         )

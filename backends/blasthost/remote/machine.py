@@ -71,9 +71,11 @@ def memory() -> "List[int]":
     try:
         with open("/proc/meminfo") as stream:
             values = dict(line.split(":", 1) for line in stream)
-        return [int(values[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable")]
+        names = ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree")
+        total, available, swap, unswapped = [int(values[name].split()[0]) * 1024 for name in names]
+        return [total, available, swap - unswapped]
     except (OSError, ValueError, KeyError):
-        return [0, 0]
+        return [0, 0, 0]
 
 
 def asked(*command: str) -> str:

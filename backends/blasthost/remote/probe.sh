@@ -182,7 +182,7 @@ sweep() {
         df -Pi "$d" 2>/dev/null
     done
     m MEMORY
-    grep -E '^Mem(Total|Available):' /proc/meminfo 2>/dev/null
+    grep -E '^(Mem(Total|Available)|Swap(Total|Free)):' /proc/meminfo 2>/dev/null
     m LOAD
     first_line /proc/loadavg
     m QUEUE
