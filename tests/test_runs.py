@@ -23,7 +23,8 @@ from opsconsole.ports import Followed, MaybeStarted, OutOfReach, Refused, RunSta
 from opsconsole.proof import Proof
 from opsconsole.rehearsal import last_dry_run
 from opsconsole.runs import Identity, Runs
-from opsconsole.verdict import Status
+from opsconsole.schedule import Due
+from opsconsole.verdict import Status, Verdict
 from tests.domain.test_plan import plan as make_plan
 from tests.domain.words import NOW, SLUG, dashboard, host, verdict
 
@@ -438,7 +439,7 @@ def test_a_word_that_came_late_never_undoes_the_newer_one(store: AuditStore) -> 
     board.down = True
     assert delivery.deliver() == (0, 1)
     board.down = False
-    decisions.reschedule(before, new_due(before, "2026-05-14 11:00", NOW), "the boat is late")
+    decisions.reschedule(*moved(before, "2026-05-14 11:00"), "the boat is late")
     decisions.cancel(replace(other, slug="may"), "sold out", NOTHING_LEFT)
     assert delivery.deliver() == (1, 0), "what isn't about this campaign waits for nothing"
     assert [key.split(":")[0] for key in board.heard] == ["may"]
@@ -458,6 +459,11 @@ def test_one_environment_never_tells_the_systems_of_another(runs: Runs, carrier:
     assert Delivery(lambda: store, {"dashboard": board}, lambda: NOW, "prod").deliver() == (1, 0)
 
 
+def moved(before: Verdict, local: str) -> tuple[Verdict, Due]:
+    """What rescheduling to this local time rests on."""
+    return before, new_due(before, local, NOW)
+
+
 def decided(store: AuditStore) -> Decisions:
     return Decisions(lambda: store, ME, ("dashboard",))
 
@@ -471,7 +477,7 @@ def test_decisions_are_words_of_the_console_and_reach_the_dashboard(store: Audit
     assert "the provider shows 2,601 accepted" in after.why
     decisions.cancel(before, "sold out", NOTHING_LEFT)
     assert verdict(dashboard(), host(), words(store)).status is Status.CANCELLED
-    decisions.reschedule(before, new_due(before, "2026-05-14 11:00", NOW), "the boat is late")
+    decisions.reschedule(*moved(before, "2026-05-14 11:00"), "the boat is late")
     later = verdict(dashboard(), host(), words(store))
     assert (later.status, later.details.due.text) == (Status.PENDING, "2026-05-14 11:00")  # type: ignore[union-attr]
     assert [i.payload["decided"] for i in Outbox(store).waiting()] == ["mark", "cancel", "reschedule"]
@@ -525,7 +531,7 @@ def test_a_hold_binds_until_it_is_released(store: AuditStore) -> None:
 )
 def test_a_due_time_that_makes_no_sense_is_refused(store: AuditStore, local: str, says: str) -> None:
     with pytest.raises(Refused, match=says):
-        decided(store).reschedule(verdict(dashboard(), host()), local, NOW, "why not")
+        decided(store).reschedule(*moved(verdict(dashboard(), host()), local), "why not")
     assert store.head().seq == 0
 
 
@@ -585,9 +591,9 @@ def test_a_new_due_time_does_not_make_this_console_forget_that_it_sent(
     before = verdict(dashboard(), host(), words(store))  # the host was put back from a copy: it knows of no run
     assert before.status is Status.CONFLICT
     for decide in (
-        lambda: decided(store).reschedule(before, "2026-05-12 10:55", NOW, "once more"),
+        lambda: decided(store).reschedule(*moved(before, "2026-05-12 10:55"), "once more"),
         lambda: decided(store).cancel(before, "never mind", NOTHING_LEFT),
-        lambda: decided(store).reschedule(before, "2026-05-12 10:56", NOW, "on second thoughts"),
+        lambda: decided(store).reschedule(*moved(before, "2026-05-12 10:56"), "on second thoughts"),
     ):
         decide()
         after = verdict(dashboard(), host(), words(store))
@@ -605,7 +611,7 @@ def test_a_new_due_time_after_a_run_that_reached_nobody_is_a_new_chance(
     runs.start(plan)
     runs.close(state(Says.ENDED, plan.run_id, Counts(total=2601)))
     now = verdict(dashboard(), host(), words(store))
-    decided(store).reschedule(now, "2026-05-14 11:00", NOW, "the disk was full")
+    decided(store).reschedule(*moved(now, "2026-05-14 11:00"), "the disk was full")
     assert verdict(dashboard(), host(), words(store)).status is Status.PENDING
 
 
@@ -625,7 +631,7 @@ def test_a_start_that_was_refused_hides_neither_an_earlier_run_nor_a_new_due_tim
 ) -> None:
     runs.start(make_plan())
     runs.close(state(Says.ENDED, make_plan().run_id, DONE))
-    decided(store).reschedule(verdict(dashboard(), host()), "2026-05-12 10:56", NOW, "once more")
+    decided(store).reschedule(*moved(verdict(dashboard(), host()), "2026-05-12 10:56"), "once more")
 
     def refuse(plan: Plan) -> None:
         raise Refused("It is held")
