@@ -237,6 +237,18 @@ ACTIONS: tuple[Action, ...] = (
         command="release-claim",
     ),
     Action(
+        id="adopt",
+        key="Y",
+        label="adopt run",
+        tooltip="Take over a run that others started: record what is known of it, tell the dashboard its end",
+        places=_ON_RUN,
+        danger=Danger.CHANGE,
+        role="operator",
+        needs_reason=True,
+        rule=against.not_foreign,
+        command="adopt",
+    ),
+    Action(
         id="break-glass",
         key="B",
         label="break glass",

@@ -29,6 +29,7 @@ COMMANDS = {
     "send-rest": "mending",
     "release-claim": "mending",
     "break-glass": "mending",
+    "adopt": "deciding",
     "close": "deciding",
     "mark": "deciding",
     "reschedule": "deciding",

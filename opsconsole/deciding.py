@@ -153,6 +153,8 @@ class Deciding(Looking):
                 return decisions.mark(verdict, reason, evidence)
             case "cancel":
                 return decisions.cancel(verdict, reason, prove_no_trigger(verdict, now))
+            case "adopt":
+                return self._adoptions().adopt(verdict, reason, now)
         raise ValueError(f"{action_id} is no decision")
 
     def new_due(self, slug: str, local: str, fold: int | None = None) -> Due:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from opsconsole.case import Case
+from opsconsole.foreign import others_runs
 from opsconsole.observation import RunWord, Says
 from opsconsole.plan import short
 from opsconsole.schedule import say_span
@@ -133,18 +134,14 @@ def _not_recorded(case: Case, status: str) -> Iterator[Finding]:
 
 
 def _foreign_run(case: Case, status: str) -> Iterator[Finding]:
-    own = [o for o in case.fresh if o.own_runs is not None]
-    if not own:
-        return
-    known = {run_id for o in own for run_id in o.own_runs or ()}
-    for o in case.carriers:
-        if o.says in STARTED_RUNS and (o.run is None or o.run.run_id not in known):
-            by = f" by {o.run.by}" if o.run and o.run.by else ""
-            text = f"the run on {o.source}{by} was not started from this console's store"
+    for o, adopted in others_runs(case.observations, case.now):
+        run = f"the run on {o.source}{f' by {o.run.by}' if o.run and o.run.by else ''}"
+        if adopted is not None:
+            text = f"{run} was adopted by {adopted.by} {case.say(adopted.at)}"
+            yield Finding(code="adopted-run", severity=Severity.INFO, text=text)
+        else:
+            text = f"{run} was not started from this console's store"
             yield Finding(code="foreign-run", severity=Severity.INFO, text=text)
-
-
-STARTED_RUNS = frozenset({Says.RUNNING, Says.PAUSED, Says.STARTED, Says.ENDED})
 
 
 def _sent_early(case: Case, status: str) -> Iterator[Finding]:
@@ -177,7 +174,7 @@ def _triggers(case: Case, status: str) -> Iterator[Finding]:
 
 
 def _lost_records(case: Case, status: str) -> Iterator[Finding]:
-    known = next((o for o in case.observations if o.own_runs), None)
+    known = next((o for o in case.observations if o.own_runs or o.adopted), None)
     if known is None:
         return
     for o in case.fresh:

@@ -21,6 +21,7 @@ from opsconsole.verdict import Verdict
 from opsconsole.watch import Watch, Watched
 
 if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
+    from opsconsole.adopting import Adoptions
     from opsconsole.audit.records import OutboxItem
     from opsconsole.audit.store import AuditStore
     from opsconsole.decisions import Decisions
@@ -142,6 +143,7 @@ class Looking:
                 return
             before = self.store().head().seq
             found = self._runs().reconcile()
+            self._record_adopted_ends()
             if not self._tidied:  # later it finds this console's own runs, which nobody left open
                 self.found_at_start, self._tidied = found, True
                 self.store().purge_outbox(self.clock(), self.store().rules.outbox_kept_for)
@@ -154,6 +156,13 @@ class Looking:
             self._unwritable = str(error)
         finally:
             self._tidying.release()
+
+    def _record_adopted_ends(self) -> None:
+        """Of runs that were adopted while they were going: their ends are recorded and told, like those of ours."""
+        known = [o for report in self.watch.heard()[0].values() for o in report.observations]
+        for slug in {o.slug for o in known for adopted in o.adopted if not adopted.ended}:
+            if (verdict := self._known(slug)) is not None:
+                self._adoptions().record_end(verdict, self.clock())
 
     def _bear_witness(self) -> None:
         """Compare the store with the copies of its head; go through all of it once, where one stays and looks."""
@@ -342,6 +351,11 @@ class Looking:
         from opsconsole.decisions import Decisions
 
         return Decisions(self.store, self.identity, tuple(self._recorders), tuple(self._keepers))
+
+    def _adoptions(self) -> "Adoptions":
+        from opsconsole.adopting import Adoptions
+
+        return Adoptions(self.store, self.identity, tuple(self._recorders))
 
     def _delivery(self, only: tuple[str, ...] | None = None) -> "Delivery":
         from opsconsole.delivery import Delivery

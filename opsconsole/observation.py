@@ -113,6 +113,18 @@ class Hold:
     where: str = "console"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """Somebody's word that a run of others is known and stands: by its id, else by `source` and when it `began`."""
+
+    source: str
+    run_id: str
+    began: datetime
+    by: str
+    at: datetime
+    ended: bool = False  # its end is on record as well
+
+
 class Mark(StrEnum):
     """How a piece of evidence looks on the board: one glyph a kind."""
 
@@ -167,6 +179,7 @@ class Observation:
     note: str = ""
     records: bool = False  # it is meant to be told the outcome
     own_runs: tuple[str, ...] | None = None  # run ids this console started; only its own store knows them
+    adopted: tuple[Adopted, ...] = ()  # runs of others that somebody adopted; only the store knows them, too
     closed: bool = False  # decided: left as it is, whoever was not reached gets nothing
     break_glass: Approval | None = None  # stands in for the second person
     open_intents: tuple[str, ...] = ()  # what was begun here and has no recorded end, in words

@@ -4,7 +4,7 @@ The audit store hears of a start before the carrier does, and of the end from th
 that could have sent mail is ever repeated here: when in doubt the carrier is asked (DESIGN §6.4, §6.5).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -302,20 +302,20 @@ class Runs:
     def _news(self, state: RunState, intent: Record, again: bool) -> tuple[Outgoing, ...]:
         detail = ended_detail(state)
         end = f"{state.run_id}:{detail['ended_at']}" if again else state.run_id
-        payload = {
-            "environment": self._identity.environment,
-            "slug": state.slug,
-            "run_id": end,
-            "status": detail["status"],
-            "completed_at": detail["ended_at"],
-            "counts": detail["counts"],
-            "duration_s": detail["duration_s"],
-            "session": intent.session,
-            "operator": intent.operator,
-        }
-        if (counts := state.word.counts) and counts.unknown:
-            payload["note"] = f"{counts.unknown:,} unknown: may have been accepted"
-        return tuple(Outgoing(name, f"{name}:{end}:completion", payload) for name in self._destinations)
+        who = {"session": intent.session, "operator": intent.operator}
+        return completion(state.slug, end, detail, self._destinations, environment=intent.environment, **who)
+
+
+def completion(
+    slug: str, end: str, detail: Mapping[str, Any], destinations: Iterable[str], **who: str
+) -> tuple[Outgoing, ...]:
+    """The news of a run's end, `detail` as `ended_detail` gives it: told once for each `end`, however often put."""
+    told = {name: detail[name] for name in ("status", "counts", "duration_s")}
+    payload = {"slug": slug, "run_id": end, "completed_at": detail["ended_at"], **told, **who}
+    unknown = (detail["counts"] or {}).get("unknown")
+    if unknown:
+        payload["note"] = "; ".join(filter(None, (who.get("note"), f"{unknown:,} unknown: may have been accepted")))
+    return tuple(Outgoing(name, f"{name}:{end}:completion", payload) for name in destinations)
 
 
 def attempt_of(intent: Record) -> int | None:

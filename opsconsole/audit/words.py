@@ -10,10 +10,10 @@ from opsconsole.audit.scopes import EVERYTHING, GLOBAL, HOST
 from opsconsole.audit.store import AuditStore
 from opsconsole.campaign import Approval, Details
 from opsconsole.grounds import say_recorded
-from opsconsole.observation import Counts, Evidence, Hold, Mark, Observation, Report, RunWord, Says
+from opsconsole.observation import Adopted, Counts, Evidence, Hold, Mark, Observation, Report, RunWord, Says
 from opsconsole.schedule import Due
 
-SEND, SEND_REST, SETTLE, RELEASE_CLAIM = "send", "send-rest", "settle", "release-claim"
+SEND, SEND_REST, SETTLE, RELEASE_CLAIM, ADOPT = "send", "send-rest", "settle", "release-claim", "adopt"
 DECISIONS = ("mark", "cancel", "reschedule", "close")
 Words = tuple[tuple[Observation, ...], tuple[Hold, ...]]
 
@@ -61,12 +61,13 @@ class ConsoleSource:
         last = store.last_by_campaign((SEND,), here)
         runs = {slug: _last_run(store, record, here, released) for slug, record in last.items()}
         sends = {slug: record for slug, record in runs.items() if record is not None}
+        adopted = store.last_by_campaign((ADOPT,), here)
         unresolved: dict[str, list[Record]] = {}
         for intent in store.unresolved(here):
             unresolved.setdefault(intent.campaign, []).append(intent)
         everywhere = [hold_of(held.pop(GLOBAL, None), EVERYTHING)]
         everywhere += [hold_of(held.pop(key), key) for key in sorted(held) if key.startswith(HOST)]
-        slugs = {*decided, *approved, *alone, *held, *last, *unresolved} - {GLOBAL, ""}
+        slugs = {*decided, *approved, *alone, *held, *last, *adopted, *unresolved} - {GLOBAL, ""}
         words = tuple(
             observation(
                 slug,
@@ -76,6 +77,7 @@ class ConsoleSource:
                 alone=alone.get(slug),
                 holds=tuple(h for h in (hold_of(held.get(slug), slug),) if h),
                 send=sends.get(slug),
+                adopted=None if _is_released(adopted.get(slug), released) else adopted.get(slug),
                 open_intents=tuple(unresolved.get(slug, ())),
             )
             for slug in sorted(slugs)
@@ -95,20 +97,26 @@ def observation(
     alone: Record | None = None,
     holds: tuple[Hold, ...] = (),
     send: Record | None = None,
+    adopted: Record | None = None,
     open_intents: tuple[Record, ...] = (),
 ) -> Observation:
     """The store's word on one campaign, from the newest record of each kind."""
     says, decided, since, run, note, closed = Says.NOTHING, False, None, None, "", False
     details = Details()
+    own = (send.run,) if send is not None else ()
+    if adopted is not None and (send is None or send.seq < adopted.seq):
+        send = adopted  # what is known of the newest run, whoever started it
     if send is not None:
         run = _run(send)
         since = run.ended_at or run.started_at
         if _ended(send):
             says = Says.ENDED
-    newest = decision is not None and (send is None or decision.seq > send.seq)
+    # Adopting a run adds what is known of it; it takes back no decision, as a send begun after one does.
+    told = send is None or send.action == ADOPT
+    newest = decision is not None and (told or send is None or decision.seq > send.seq)
     if decision is not None and decision.action == "close":
         # The end of a run begun before it, recorded later, opens nothing again.
-        closed = send is None or (send.ref or send.seq) < decision.seq
+        closed = told or send is None or (send.ref or send.seq) < decision.seq
         if closed:
             decided, since, note = True, decision.utc, decision.reason
             run = replace(run or RunWord(), by=decision.operator)
@@ -138,7 +146,8 @@ def observation(
         closed=closed,
         holds=holds,
         note=note,
-        own_runs=(send.run,) if send is not None else (),
+        own_runs=own,
+        adopted=tuple(_adopted(record) for record in (adopted,) if record is not None),
         open_intents=tuple(_say_intent(record) for record in open_intents),
         evidence=_evidence(decision, approval, alone, send, holds),
     )
@@ -151,7 +160,7 @@ def _because(decision: Record) -> str:
 
 
 def _ended(send: Record) -> bool:
-    return send.phase is Phase.OUTCOME and send.detail.get("result") == "ended"
+    return send.detail.get("result") == "ended" and (send.phase is Phase.OUTCOME or send.action == ADOPT)
 
 
 def _reached(run: RunWord | None) -> bool:
@@ -180,8 +189,16 @@ def _last_run(store: AuditStore, newest: Record, environment: str, released: fro
 
 def _run(send: Record) -> RunWord:
     detail = send.detail
+    if send.action == ADOPT:
+        attempt, by = _int(detail.get("attempt")), str(detail.get("run_by") or "")
+        return replace(_told(send), attempt=1 if attempt is None else attempt, by=by)
     if send.phase is not Phase.OUTCOME:
         return RunWord(run_id=send.run, by=send.operator, claimed_at=send.utc)
+    return _told(send)
+
+
+def _told(send: Record) -> RunWord:
+    detail = send.detail
     return RunWord(
         run_id=send.run,
         by=send.operator,
@@ -212,6 +229,22 @@ def _rescheduled(record: Record) -> Details:
     if instant is None or not isinstance(zone, str) or not isinstance(text, str):
         return Details()
     return Details(due=Due(instant, zone, text))
+
+
+def _adopted(record: Record) -> Adopted:
+    detail = record.detail
+    return Adopted(
+        source=str(detail.get("source", "")),
+        run_id=record.run,
+        began=_instant(detail.get("began")) or record.utc,
+        by=str(detail.get("adopted_by") or record.operator),
+        at=_instant(detail.get("adopted_at")) or record.utc,
+        ended=detail.get("result") == "ended",
+    )
+
+
+def _is_released(record: Record | None, released: frozenset[str]) -> bool:
+    return record is not None and bool(record.run) and record.run in released
 
 
 def _approval(record: Record | None) -> Approval | None:
@@ -252,7 +285,7 @@ def _evidence(
         if record is not None:
             phase = "" if record.phase is Phase.NOTE else f" ({record.phase})"
             because = f": {_because(record)}" if record.reason else ""
-            text = f"{record.action}{phase} by {record.operator}{because}"
+            text = f"{_what(record)}{phase} by {record.operator}{because}"
             lines.append(Evidence(letter="J", label=f"console {word}", mark=Mark.YES, text=text, at=record.utc))
     if alone is not None:
         until = f", until {expires:%H:%M} UTC" if (expires := _instant(alone.detail.get("expires"))) else ""
@@ -263,6 +296,14 @@ def _evidence(
         for h in holds
     ]
     return tuple(lines)
+
+
+def _what(record: Record) -> str:
+    if record.action != ADOPT:
+        return record.action
+    name = f"run {record.run}" if record.run else "a run without an id"
+    by = f" by {record.detail.get('run_by')}" if record.detail.get("run_by") else ""
+    return f"{name} on {record.detail.get('source')}{by} adopted"
 
 
 def _instant(value: Any) -> datetime | None:

@@ -1,0 +1,39 @@
+"""Runs that this console's store knows nothing of, and those of them that somebody has adopted. Pure."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from opsconsole.observation import Adopted, Observation, RunWord, Says
+
+RAN = frozenset({Says.RUNNING, Says.PAUSED, Says.STARTED, Says.ENDED})
+SAME_START = timedelta(seconds=10)
+"""A process and its log tell a start a few seconds apart. Nobody starts one by hand twice in so short a time."""
+
+
+def others_runs(observations: Iterable[Observation], now: datetime) -> Iterator[tuple[Observation, Adopted | None]]:
+    """Each carrier's word on a run that wasn't started from this console's store, with who adopted it, if anybody.
+
+    None while the store itself isn't read: then nothing can be called foreign.
+    """
+    known = tuple(observations)
+    own = [o for o in known if o.is_fresh(now) and o.own_runs is not None]
+    if not own:
+        return
+    ids = {run_id for o in own for run_id in o.own_runs or ()}
+    adopted = [word for o in own for word in o.adopted]
+    for o in known:
+        if o.keeps_traces and o.says in RAN and (o.run is None or o.run.run_id not in ids or not o.run.run_id):
+            yield o, next((word for word in adopted if o.run and is_of(word, o.source, o.run)), None)
+
+
+def is_of(adopted: Adopted, source: str, run: RunWord) -> bool:
+    """Whether it is this run that was adopted: by its id, else by where it ran and when it began."""
+    if adopted.run_id or run.run_id:
+        return adopted.run_id == run.run_id
+    at = began(run)
+    return adopted.source == source and at is not None and abs(at - adopted.began) <= SAME_START
+
+
+def began(run: RunWord) -> datetime | None:
+    """The instant by which a run without an id is known; None when it left none."""
+    return run.started_at or run.ended_at
