@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from opsconsole.observation import Hold, Observation, Report, Says
 from opsconsole.policy import Policy
+from opsconsole.rounds import compared, name_of
 from opsconsole.verdict import Group, Status, Verdict, broken, judge
 
 
@@ -52,9 +53,10 @@ def assemble(reports: Mapping[str, Report], policy: Policy, now: datetime, unhea
     for report in reports.values():
         for observation in report.observations:
             by_slug.setdefault(observation.slug, {})[report.source] = observation
-    verdicts = []
-    for slug, known in by_slug.items():
-        verdicts.append(_safely_judge(slug, _words(reports, known, slug, unheard), policy, now))
+    judged = (
+        _safely_judge(slug, _words(reports, known, slug, unheard), policy, now) for slug, known in by_slug.items()
+    )
+    verdicts = compared(judged, now)
     return Board(
         at=now,
         verdicts=tuple(sorted(verdicts, key=_order)),
@@ -66,10 +68,23 @@ def judge_one(
     reports: Mapping[str, Report], slug: str, policy: Policy, now: datetime, unheard: Collection[str] = ()
 ) -> Verdict | None:
     """The verdict on one campaign, as on the board; None when no source knows it."""
-    known = {r.source: o for r in reports.values() for o in r.observations if o.slug == slug}
-    if not known:
+    by_slug = _with_its_series(reports, slug)
+    if slug not in by_slug:
         return None
-    return _safely_judge(slug, _words(reports, known, slug, unheard), policy, now)
+    judged = (_safely_judge(s, _words(reports, known, s, unheard), policy, now) for s, known in by_slug.items())
+    return next(verdict for verdict in compared(judged, now) if verdict.slug == slug)
+
+
+def _with_its_series(reports: Mapping[str, Report], slug: str) -> dict[str, dict[str, Observation]]:
+    """What is said of `slug` and of every campaign that may be another round of it: no more is judged for it."""
+    words = [(r.source, o) for r in reports.values() for o in r.observations]
+    series = {name_of(o.details.series) for _, o in words if o.slug == slug} - {""}
+    slugs = {o.slug for _, o in words if name_of(o.details.series) in series} | {slug} if series else {slug}
+    by_slug: dict[str, dict[str, Observation]] = {}
+    for source, o in words:
+        if o.slug in slugs:
+            by_slug.setdefault(o.slug, {})[source] = o
+    return by_slug
 
 
 def matching(verdicts: Iterable[Verdict], text: str) -> tuple[Verdict, ...]:
@@ -144,7 +159,7 @@ def _safely_judge(slug: str, words: Sequence[Observation], policy: Policy, now: 
     try:
         return judge(slug, words, policy, now)
     except Exception as error:  # one campaign's fault must never hide the others
-        return broken(slug, error)
+        return broken(slug, error, words)
 
 
 def _state(report: Report, now: datetime) -> SourceState:

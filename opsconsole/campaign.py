@@ -53,6 +53,7 @@ class Approval:
     digest: str = ""
     expires: datetime | None = None
     alone: bool = False  # by break-glass: it needs no second person
+    due: datetime | None = None  # the due instant it was given for, where that is on record
 
     def said_by(self, until: str = "") -> str:
         """Whose word it is: `ana`, or `broken glass (boss, until 17:42)`, which must not read like one."""

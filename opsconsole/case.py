@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from opsconsole.campaign import Approval, Details
 from opsconsole.observation import Content, Counts, Hold, Observation, RunWord, Says, Trigger
 from opsconsole.policy import Policy
-from opsconsole.schedule import Moment, latest_start, moment, say_instant
+from opsconsole.schedule import Moment, latest_start, moment, say_distance, say_instant
 
 STARTS = frozenset({Says.RUNNING, Says.PAUSED, Says.STARTED, Says.ENDED, Says.SENT})
 
@@ -29,6 +29,16 @@ class Case:
     def say(self, instant: datetime | None) -> str:
         """The instant in the campaign's zone, "" for None."""
         return say_instant(instant, self.details.zone, self.now) if instant else ""
+
+    def when(self, instant: datetime | None) -> str:
+        """The instant with a space before it, to be put behind a word; "" for None."""
+        return f" {self.say(instant)}" if instant else ""
+
+    def when_to_come(self, instant: datetime | None) -> str:
+        """`today 10:00 BST, in 12 min`; only when it was, for what should have happened by now."""
+        if instant is None or instant <= self.now:
+            return self.say(instant)
+        return f"{self.say(instant)}, {say_distance(instant, self.now)}"
 
     @cached_property
     def fresh(self) -> tuple[Observation, ...]:
@@ -126,6 +136,43 @@ class Case:
     @cached_property
     def triggers(self) -> tuple[Trigger, ...]:
         return tuple(t for o in self.observations for t in o.triggers)
+
+    @cached_property
+    def live_triggers(self) -> tuple[Trigger, ...]:
+        """Those that will start it if nobody stops them, the next first; also those of a source out of reach."""
+        live = [t for t in self.triggers if t.live]
+        return tuple(sorted(live, key=lambda t: (t.next_fire or self.now, t.where)))
+
+    def fires(self, trigger: Trigger) -> str:
+        """When a live trigger fires, in words: `today 10:00 BST, in 12 min`."""
+        return self.when_to_come(trigger.next_fire) or "when its machine starts"
+
+    @cached_property
+    def schedulers(self) -> tuple[Observation, ...]:
+        """Sources that will start it by themselves and name no trigger for it."""
+        return tuple(o for o in self.observations if o.says is Says.SCHEDULED and not o.triggers)
+
+    @cached_property
+    def over(self) -> bool:
+        """It started once, or it was decided that it never will: nothing may start it any more."""
+        return bool(self.starts or self.cancelled)
+
+    @cached_property
+    def max_run(self) -> timedelta:
+        """Twice what a run of this audience at its rate takes, within the bounds of the policy."""
+        counts, rate = self.run.counts if self.run else None, self.details.max_rate
+        people = counts.total if counts and counts.total is not None else self.audience
+        if not people or not rate:
+            return self.policy.max_run
+        return max(self.policy.min_max_run, 2 * timedelta(seconds=people / rate))
+
+    def moved_since(self, approved_at: datetime | None) -> bool:
+        """Whether a person gave it another due time after the approval. Under four eyes that doesn't count: one
+        person's new time isn't what the other approved."""
+        return not self.policy.four_eyes and any(
+            o.decided and o.details.due and (approved_at is None or o.since is None or o.since >= approved_at)
+            for o in self.observations
+        )
 
     @cached_property
     def holds(self) -> tuple[Hold, ...]:

@@ -1,38 +1,22 @@
-"""What is wrong with a campaign: one small function a finding, over the same case the status is judged from."""
+"""What is wrong with a campaign: one small function a finding, over the same case the status is judged from.
+
+Those about when it went out, or will, are in timing.py; those between the rounds of a series in rounds.py.
+"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
-from opsconsole.case import Case
+from opsconsole import timing
+from opsconsole.case import Case, say_counts
+from opsconsole.finding import Finding, Severity, in_order
 from opsconsole.foreign import others_runs
 from opsconsole.observation import RunWord, Says
 from opsconsole.plan import short
 from opsconsole.schedule import say_span
 
 
-class Severity(StrEnum):
-    INFO = "info"
-    WARN = "warn"
-    BLOCK = "block"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing wrong. BLOCK forbids a send; `alarm` calls for attention even when the campaign is done."""
-
-    code: str
-    severity: Severity
-    text: str
-    evidence: tuple[str, ...] = ()
-    alarm: bool = False
-
-
 def find(case: Case, status: str) -> tuple[Finding, ...]:
     """All findings, worst first, then by code."""
-    found = [finding for finder in FINDERS for finding in finder(case, status)]
-    order = list(reversed(Severity))
-    return tuple(sorted(found, key=lambda f: (order.index(f.severity), f.code, f.text)))
+    return in_order(finding for finder in (*FINDERS, *timing.FINDERS) for finding in finder(case, status))
 
 
 Finder = Callable[[Case, str], Iterator[Finding]]
@@ -116,13 +100,6 @@ def _content(case: Case, status: str) -> Iterator[Finding]:
             yield Finding(code="count-mismatch", severity=Severity.BLOCK, text=text)
 
 
-def _late(case: Case, status: str) -> Iterator[Finding]:
-    if status in ("OVERDUE", "EXPIRED") and case.details.due and not case.approval_trouble:
-        late = say_span(case.now - case.details.due.instant)
-        text = f"{case.approved_words}, due {case.say(case.details.due.instant)}, {late} late, never executed"
-        yield Finding(code="approved-not-executed", severity=Severity.WARN, text=text)
-
-
 def _not_recorded(case: Case, status: str) -> Iterator[Finding]:
     ended = next((o for o in case.carriers if o.went_out), None)
     if ended is None:
@@ -144,35 +121,6 @@ def _foreign_run(case: Case, status: str) -> Iterator[Finding]:
             yield Finding(code="foreign-run", severity=Severity.INFO, text=text)
 
 
-def _sent_early(case: Case, status: str) -> Iterator[Finding]:
-    if case.details.due is None:
-        return
-    for o in case.starts:
-        started = o.run.started_at if o.run else None
-        if started and started < case.details.due.instant - case.policy.early_tolerance:
-            early = say_span(case.details.due.instant - started)
-            text = f"started {case.say(started)}, {early} before it was due"
-            yield Finding(code="sent-early", severity=Severity.WARN, text=text)
-
-
-def _triggers(case: Case, status: str) -> Iterator[Finding]:
-    for t in case.triggers:
-        if t.ignored_because:
-            text = f"{t.where} will not run: {t.ignored_because}"
-            yield Finding(code="cron-ignored", severity=Severity.WARN, text=text, evidence=(t.text,))
-    live = [t for t in case.triggers if t.sends and t.next_fire and not t.ignored_because]
-    over = bool(case.starts or case.cancelled)
-    if over:
-        for t in live:
-            text = f"{t.where} fires again {case.say(t.next_fire)}: {t.text}"
-            yield Finding(code="fires-again", severity=Severity.BLOCK, text=text, alarm=True)
-    elif len(live) > 1:
-        text = f"{len(live)} triggers would start it: " + ", ".join(
-            f"{t.where} {case.say(t.next_fire)}" for t in live
-        )
-        yield Finding(code="scheduled-twice", severity=Severity.BLOCK, text=text, alarm=True)
-
-
 def _lost_records(case: Case, status: str) -> Iterator[Finding]:
     known = next((o for o in case.observations if o.own_runs or o.adopted), None)
     if known is None:
@@ -183,13 +131,45 @@ def _lost_records(case: Case, status: str) -> Iterator[Finding]:
             yield Finding(code="host-lost-records", severity=Severity.BLOCK, text=text, alarm=True)
 
 
-def _unreconciled(case: Case, status: str) -> Iterator[Finding]:
-    if status != "SENT" or case.marked:
-        return
+def _counts(case: Case, status: str) -> Iterator[Finding]:
+    """After the end: everybody who counts must count the same, and as many as were approved."""
+    told = {o.source: o.run.counts for o in case.observations if o.went_out and o.run and o.run.counts}
+    if len({counts.accepted for counts in told.values()}) > 1:
+        text = "counts differ: " + "; ".join(f"{source} says {say_counts(c)}" for source, c in told.items())
+        yield Finding(code="count-mismatch", severity=Severity.WARN, text=text)
+    approved = case.approval.recipients if case.approval else None
     for o in case.observations:
-        if o.says is Says.ENDED and (o.run is None or o.run.counts is None):
-            text = f"{o.source} recorded the end but no counts: compare with the provider"
-            yield Finding(code="unreconciled", severity=Severity.WARN, text=text)
+        counts = o.run.counts if o.run and o.keeps_traces and o.went_out else None
+        if counts and approved is not None and counts.total is not None and counts.total != approved:
+            text = f"{o.source} sent to {counts.total:,}, {approved:,} were approved"
+            yield Finding(code="count-mismatch", severity=Severity.WARN, text=text)
+
+
+def _unreconciled(case: Case, status: str) -> Iterator[Finding]:
+    """It went out, but nobody can tell to how many; after a day somebody must look, and mark it."""
+    if status != "SENT" or case.marked or case.closed:
+        return
+    words = [o for o in case.observations if o.went_out]
+    if any(o.run and o.run.counts for o in words if o.keeps_traces):
+        return
+    ended = max((o.since for o in words if o.since), default=None)
+    alarm = ended is not None and case.now - ended >= case.policy.unreconciled_after
+    who = " and ".join(o.source for o in words)
+    left = "nobody who carried it" if any(o.keeps_traces for o in words) else "no carrier"
+    text = f"{who} {'say' if len(words) > 1 else 'says'} it went out{case.when(ended)}, but {left} tells how many"
+    yield Finding(code="unreconciled", severity=Severity.WARN, text=f"{text}: ask the provider", alarm=alarm)
+
+
+def _clone(case: Case, status: str) -> Iterator[Finding]:
+    """One machine under two names, or a copy of one: each may start it, and their claims don't know each other."""
+    names: dict[str, list[str]] = {}
+    for o in case.carriers:
+        if o.machine and o.says is not Says.ABSENT:
+            names.setdefault(o.machine, []).append(o.source)
+    for machine, sources in names.items():
+        if len(sources) > 1:
+            text = f"{' and '.join(sources)} have one machine id ({machine[:12]}): one is a copy, or listed twice"
+            yield Finding(code="clone", severity=Severity.BLOCK, text=text, alarm=True)
 
 
 def _open_intent(case: Case, status: str) -> Iterator[Finding]:
@@ -209,12 +189,11 @@ FINDERS: tuple[Finder, ...] = (
     _missing_files,
     _metadata,
     _content,
-    _late,
     _not_recorded,
     _foreign_run,
-    _sent_early,
-    _triggers,
     _lost_records,
+    _clone,
+    _counts,
     _unreconciled,
     _open_intent,
 )

@@ -183,6 +183,7 @@ class Observation:
     closed: bool = False  # decided: left as it is, whoever was not reached gets nothing
     break_glass: Approval | None = None  # stands in for the second person
     open_intents: tuple[str, ...] = ()  # what was begun here and has no recorded end, in words
+    machine: str = ""  # identifies the machine it looked at, where there is one
     next_attempt: int = 1  # the attempt a new run would claim here; those before it were released
 
     @property

@@ -6,7 +6,7 @@ from rich.style import Style
 from rich.text import Text
 
 from opsconsole import actions
-from opsconsole.findings import Severity
+from opsconsole.finding import Severity
 from opsconsole.schedule import say_clocks, say_instant, say_span
 from opsconsole.verdict import Verdict
 from screens.safe import safe
