@@ -17,6 +17,7 @@ COMMANDS = {
     "preflight": "looking",
     "runs": "looking",
     "host": "hosts",
+    "trigger": "triggers",
     "access": "access",
     "dry-run": "acting",
     "send": "acting",

@@ -13,8 +13,10 @@ from opsconsole import actions
 from opsconsole.campaign import check_slug
 from opsconsole.deciding import Deciding
 from opsconsole.plan import DryRun, Plan
-from opsconsole.ports import Doubt, Fates, Followed, Refused, RunState, Started, Verb, concerned
+from opsconsole.ports import Doubt, Fates, Followed, Refused, RunState, Started, Switched, Verb, concerned
 from opsconsole.safety import approval_for, check_environment, check_plan, check_releaser
+from opsconsole.triggers import TRIGGER_OFF, TRIGGER_ON, by_key
+from opsconsole.verdict import Verdict
 
 if TYPE_CHECKING:  # the pre-flight is heavy; it is imported when first used
     from opsconsole.preflight.check import Result
@@ -114,6 +116,24 @@ class Console(Deciding):
             return self._runs().signal(slug, state.attempt, verb, carrier.name, reason)
         finally:
             self.watch.refresh((carrier.name, "console"))
+
+    def switch_trigger(self, slug: str, key: str, on: bool, typed: str, reason: str) -> Switched:
+        """Switch the trigger that `key` names off or on, at its source. Its state is read again and recorded."""
+        action_id = TRIGGER_ON if on else TRIGGER_OFF
+        self.confirmation(action_id, slug, key=key).check(typed, reason)
+        self.watch.refresh()
+        self._require(action_id, slug)
+        source, trigger = by_key(self.verdict(slug), key, on=on)
+
+        def look() -> Verdict:
+            self.watch.refresh((source.source,))
+            return self.verdict(slug)
+
+        try:
+            return self._switching().switch(slug, source.source, key, trigger.where, on, reason, look)
+        finally:
+            self.watch.refresh((source.source, "console"))
+            self.tidy()
 
     # When a run broke.
 

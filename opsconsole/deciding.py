@@ -25,6 +25,7 @@ from opsconsole.safety import (
     same_person,
 )
 from opsconsole.schedule import Due
+from opsconsole.triggers import TRIGGER_OFF, TRIGGER_ON, say_switch
 from opsconsole.verdict import Verdict
 
 if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
@@ -41,11 +42,13 @@ class Deciding(Looking):
         plan: Plan | None = None,
         rows: int | None = None,
         evidence: Sequence[Ground] | None = None,
+        key: str = "",
     ) -> Confirmation:
         """What must be read and typed before this action. Raises Refused when it is not allowed now.
 
         `rows` is the number of recipients a settling is about; sending the rest asks the carrier for its own.
-        `evidence` is what marking as executed rests on; None takes the most telling there is.
+        `evidence` is what marking as executed rests on; None takes the most telling there is. `key` is that of the
+        trigger to switch.
         """
         action = self._require(action_id, slug)
         verdict = self.verdict(slug)
@@ -71,6 +74,8 @@ class Deciding(Looking):
         if action_id == "send-rest":
             rows = self._rest(slug).unsent
         lines, warnings = rests_on(action_id, verdict, evidence, self.clock())
+        if action_id in (TRIGGER_OFF, TRIGGER_ON):
+            lines, warnings = say_switch(verdict, key, on=action_id == TRIGGER_ON)
         return confirm_decision(
             action_id,
             f"{action.label.capitalize()}: {slug}",

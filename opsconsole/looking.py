@@ -15,7 +15,17 @@ from opsconsole.campaign import check_slug
 from opsconsole.clocks import Jump
 from opsconsole.hostfacts import HostFacts
 from opsconsole.policy import Policy
-from opsconsole.ports import AccessView, Carrier, HoldKeeper, HostView, Recorder, Refused, Source, Trouble
+from opsconsole.ports import (
+    AccessView,
+    Carrier,
+    HoldKeeper,
+    HostView,
+    Recorder,
+    Refused,
+    Source,
+    TriggerKeeper,
+    Trouble,
+)
 from opsconsole.settings import BlastHost, Environment, Role
 from opsconsole.verdict import Verdict
 from opsconsole.watch import Watch, Watched
@@ -28,6 +38,7 @@ if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
     from opsconsole.delivery import Delivery
     from opsconsole.mending import Mending
     from opsconsole.runs import Identity, Runs
+    from opsconsole.switching import Switching
     from opsconsole.witness import Witness
 
 TIDY_EVERY_S = 5.0
@@ -71,6 +82,7 @@ class Looking:
         self._machines = {n: s for n, s in self._sources.items() if isinstance(s, HostView)}
         self._recorders = {n: s for n, s in self._sources.items() if isinstance(s, Recorder)}
         self._keepers = {n: s for n, s in self._carriers.items() if isinstance(s, HoldKeeper)}
+        self._switchers = {n: s for n, s in self._sources.items() if isinstance(s, TriggerKeeper)}
         self._telling = {n: s for n, s in self._sources.items() if isinstance(s, AccessView)}
         self._also_told = dict(recorders or {})
         self.witness = witness
@@ -142,7 +154,7 @@ class Looking:
                 self._delivery(only=self.notified).deliver()
                 return
             before = self.store().head().seq
-            found = self._runs().reconcile()
+            found = (*self._runs().reconcile(), *self._switching().reconcile(self._known))
             self._record_adopted_ends()
             if not self._tidied:  # later it finds this console's own runs, which nobody left open
                 self.found_at_start, self._tidied = found, True
@@ -346,6 +358,11 @@ class Looking:
         from opsconsole.mending import Mending
 
         return Mending(self.store, self._carriers, self.identity, self.clock, self._runs())
+
+    def _switching(self) -> "Switching":
+        from opsconsole.switching import Switching
+
+        return Switching(self.store, self._switchers, self.identity, self.clock, self._runs())
 
     def _decisions(self) -> "Decisions":
         from opsconsole.decisions import Decisions

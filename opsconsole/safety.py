@@ -21,6 +21,8 @@ CONSEQUENCES = {
     "close": "leave it as it is: whoever is left gets nothing, and nothing more can be sent",
     "release-claim": "give up the claim, if the host can prove that nobody was mailed; it can be planned again",
     "break-glass": "do without the second person for this very content, for a short time; others are notified",
+    "trigger-off": "comment the line out in its table; a copy is kept, and it can be switched on again",
+    "trigger-on": "put the line back as it was: from then on it starts by itself, without another question",
     "stop": "end the run for good: whoever has not been mailed yet gets nothing",
 }
 """What an action will do, where that is more than its tooltip says."""

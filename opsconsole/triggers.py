@@ -4,7 +4,11 @@ from datetime import datetime
 
 from opsconsole.observation import Observation, Trigger
 from opsconsole.ports import NotThere, Refused
-from opsconsole.verdict import Verdict
+from opsconsole.schedule import say_instant
+from opsconsole.verdict import Status, Verdict
+
+TRIGGER_OFF, TRIGGER_ON = "trigger-off", "trigger-on"
+CHANGED = "Look at it again: opsconsole host cron"
 
 
 def live(verdict: Verdict, now: datetime) -> tuple[Trigger, ...]:
@@ -49,3 +53,39 @@ def chosen(verdict: Verdict, where: str, *, on: bool) -> Trigger:
     known = ", ".join(t.where if places.count(t.where) == 1 else f"{o.source}:{t.where}" for o, t in there)
     what = f"{verdict.slug} has no such trigger as {where}" if not fitting else f"{len(fitting)} triggers are meant"
     raise NotThere(f"{what}.", "Nothing was done.", f"Say which, with --line: {known}")
+
+
+def by_key(verdict: Verdict, key: str, *, on: bool) -> tuple[Observation, Trigger]:
+    """The very trigger that was looked at. Raises Refused when it isn't what it was."""
+    found = next(((o, t) for o, t in switchable(verdict, on=on) if t.key == key), None)
+    if found is None:
+        raise Refused(
+            f"The trigger of {verdict.slug} has changed since it was looked at, or is switched already.",
+            "Nothing was changed.",
+            CHANGED,
+        )
+    return found
+
+
+def seen_at(word: Observation, where: str, key: str) -> Trigger | None:
+    """The trigger at `where` in what a source says now, if it is the one that `key` named: what it says is the
+    first part of a key, and stays when it is switched."""
+    said = key.partition(":")[0]
+    return next((t for t in word.triggers if t.where == where and t.key and t.key.partition(":")[0] == said), None)
+
+
+def say_switch(verdict: Verdict, key: str, *, on: bool) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """What is to be read before a trigger is switched: lines with their labels, and warnings. Raises Refused."""
+    o, trigger = by_key(verdict, key, on=on)
+    lines = [("trigger", f"{trigger.where} on {o.source}"), ("it says", trigger.text)]
+    if trigger.off:
+        lines.append(("it is", trigger.ignored_because))
+    elif trigger.next_fire:
+        lines.append(
+            ("next", say_instant(trigger.next_fire, verdict.details.zone, o.observed_at or trigger.next_fire))
+        )
+    over = verdict.status in (Status.SENT, Status.CANCELLED, Status.PARTIAL, Status.IN_DOUBT)
+    warns = on and over and trigger.sends
+    return tuple(lines), (
+        f"It is {verdict.status}: switched on, this line can send it once more.",
+    ) if warns else ()

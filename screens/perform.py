@@ -41,6 +41,10 @@ def perform(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
         work(ops, "refresh", lambda: ops.ops_console.refresh(), lambda _: None)
     elif action_id == "send":
         _send(ops, slug)
+    elif action_id == "trigger-off":
+        from screens.triggers import switch_off
+
+        switch_off(ops, slug)
     elif action_id in ("pause", "resume"):
         work(
             ops, f"{action_id} {slug}", lambda: ops.ops_console.signal(slug, action_id), _said(ops, action_id, slug)

@@ -12,6 +12,7 @@ from typing import Any
 from backends.blasthost import words
 from backends.blasthost.access import look as look_at_access
 from backends.blasthost.anchors import Anchors
+from backends.blasthost.cronswitch import switch
 from backends.blasthost.doubts import Doubter
 from backends.blasthost.errors import HostLost, HostTimeout
 from backends.blasthost.fetch import fetch
@@ -39,6 +40,7 @@ from opsconsole.ports import (
     OutOfReach,
     RunState,
     Started,
+    Switched,
     Trouble,
     Verb,
 )
@@ -46,7 +48,8 @@ from opsconsole.settings import BlastHost
 
 
 class BlastHostBackend:
-    """A host: Source, Carrier, HostView, Releases, Doubts, HoldKeeper, AnchorKeeper and AccessView.
+    """A host: Source, Carrier, HostView, Releases, Doubts, HoldKeeper, TriggerKeeper, AnchorKeeper and
+    AccessView.
 
     Connects at the first call; safe for several threads.
     """
@@ -175,7 +178,7 @@ class BlastHostBackend:
     def signal(self, slug: str, attempt: int, verb: Verb) -> RunState:
         return self._dated(self._launcher().signal(slug, attempt, verb))
 
-    # -- Releases, Doubts, HoldKeeper ------------------------------------------------------------------------
+    # -- Releases, Doubts, HoldKeeper, TriggerKeeper ---------------------------------------------------------
     def release(self, slug: str, attempt: int, run_id: str, by: str, reason: str) -> RunState:
         return self._dated(self._mender().release(slug, attempt, run_id, by, reason))
 
@@ -191,6 +194,9 @@ class BlastHostBackend:
 
     def put_hold(self, scope: str, hold: Hold | None) -> None:
         put_hold(self._session(), self.settings, self.name, scope, hold)
+
+    def switch_trigger(self, key: str, on: bool, by: str) -> Switched:
+        return switch(self._session(), self.settings, self.name, key, on, by, datetime.now(UTC))
 
     def _dated(self, state: RunState) -> RunState:
         """With true instants, as far as the host's clock is known: these times go into the records."""

@@ -41,6 +41,8 @@ ANCHORED = frozenset(
         "close",
         "cancel",
         "reschedule",
+        "trigger-off",
+        "trigger-on",
         "resolve",
         "host-accepted",
     }

@@ -13,7 +13,7 @@ from opsconsole.settings import Role
 from tests.domain.words import HOLD, NOW, dashboard, host, verdict
 
 ACTING = [action for action in ACTIONS if action.danger is not Danger.LOOK]
-MAILING = {"send", "send-rest", "resume"}
+MAILING = {"send", "send-rest", "resume", "trigger-on"}
 LEAST = {"approve": "approver", "break-glass": "admin"}
 
 
