@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # imported when the console is built: the last known board is
     from opsconsole.console import Console
     from opsconsole.settings import Notify
     from opsconsole.watch import Watched
+    from opsconsole.watching import Signs, Watcher
 
 
 def utc_now() -> datetime:
@@ -39,6 +40,16 @@ def remembered(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> Board
 
 def snapshot_path(loaded: Loaded) -> Path:
     return loaded.data_dir / f"last-known-{loaded.name}.json"
+
+
+def attention_path(loaded: Loaded, who: str = "watch") -> Path:
+    """What was told by whom: the screens' own memory says nothing of who was paged."""
+    return loaded.data_dir / f"attention-{who}-{loaded.name}.json"
+
+
+def mark_path(loaded: Loaded) -> Path:
+    """Where `opsconsole watch` leaves its sign of life."""
+    return loaded.data_dir / f"watching-{loaded.name}.json"
 
 
 def store_path(loaded: Loaded) -> Path:
@@ -167,6 +178,30 @@ def ears(notify: "Mapping[str, Notify]") -> "tuple[Ear, ...]":
     return tuple(
         Ear(name, frozenset(t.on or (called if t.kind in ("pagerduty", "alertmanager") else all_of_it)), t.at_least)
         for name, t in notify.items()
+    )
+
+
+def signs(loaded: Loaded, console: "Console", watcher: "Watcher", say: Callable[[str], None]) -> "Signs":
+    """The signs of life of a watcher. A read-only one tells nobody, so nobody may rely on it."""
+    from opsconsole.watching import Signs
+
+    table = loaded.environment.dead_man
+    if console.read_only or table is None:
+        mark = None if console.read_only else mark_path(loaded)
+        return Signs(watcher, mark=mark, clock=console.clock, say=say)
+    every = duration(table.every)
+    if table.url is not None:
+        from backends.notify import Heartbeat
+
+        beat = Heartbeat(table.url).beat
+    else:
+        from backends.notify import Alertmanager
+
+        manager = Alertmanager(table.alertmanager, loaded.environment.notify[table.alertmanager])
+        beat = partial(manager.beat, loaded.name, 3 * every)
+    blind = duration(table.blind_after)
+    return Signs(
+        watcher, mark=mark_path(loaded), clock=console.clock, say=say, beat=beat, every=every, blind_after=blind
     )
 
 

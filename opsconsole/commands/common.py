@@ -109,9 +109,9 @@ def say(text: str = "") -> None:
     click.echo(visible(text))
 
 
-def say_json(value: Any) -> None:
+def say_json(value: Any, indent: int | None = 2) -> None:
     """As JSON in which no character acts on a terminal: JSON itself escapes those below a space alone."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     click.echo("\n".join(_json_escaped(line) for line in text.split("\n")))
 
 
