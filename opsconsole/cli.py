@@ -39,6 +39,7 @@ COMMANDS = {
     "release": "deciding",
     "approve": "deciding",
     "audit": "records",
+    "watch": "watch",
     "doctor": "setup",
     "config": "setup",
     "demo": "setup",
