@@ -8,7 +8,7 @@ import asyncio
 import gc
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -74,6 +74,7 @@ class OpsConsoleApp(App[None]):
         local_zone: str,
         operator: str,
         data_dir: Path | None = None,
+        views: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.animation_level = "none"
@@ -84,6 +85,7 @@ class OpsConsoleApp(App[None]):
         self.where: dict[str, str] = {}
         self.start_trouble = ""
         self._build, self._data_dir = build, data_dir
+        self.configured_views = views or {}
         self._console: Console | None = None
         self._dirty, self._leaving = threading.Event(), threading.Event()
         self._put_away: tuple[str, ...] = ()
@@ -351,6 +353,7 @@ def run_app(
     local_zone: str,
     operator: str,
     data_dir: Path | None = None,
+    views: Mapping[str, str] | None = None,
 ) -> int:
     """Run the screens until they are left; the exit code (129 and 143 after SIGHUP and SIGTERM)."""
     app = OpsConsoleApp(
@@ -362,6 +365,7 @@ def run_app(
         local_zone=local_zone,
         operator=operator,
         data_dir=data_dir,
+        views=views,
     )
     app.run()
     return app.return_code or 0

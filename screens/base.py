@@ -1,6 +1,6 @@
 """What every screen has: the header, the way here, the banners, its keys, and the one way to perform an action."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -17,6 +17,10 @@ from screens.widgets.keybar import KeyBar
 if TYPE_CHECKING:
     from opsconsole.console import Console
     from screens.app import OpsConsoleApp
+
+
+Command = tuple[str, str, Callable[[], object]]
+"""For the palette: a name, what it does, and the doing."""
 
 
 def registry_bindings(place: Place) -> list[BindingType]:
@@ -81,6 +85,10 @@ class ConsoleScreen(Screen[None]):
     def quit_warning(self) -> str:
         """What must be said before the console is left from here; "" lets it go without a question."""
         return ""
+
+    def commands(self) -> Iterable[Command]:
+        """What the palette offers here besides the actions."""
+        return ()
 
     def compose(self) -> ComposeResult:
         yield HeaderLine()

@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, cast
 from rich.text import Text
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from screens.base import ConsoleScreen
+from screens.base import Command, ConsoleScreen
 from screens.safe import safe, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from screens.app import OpsConsoleApp
-
-Entry = tuple[str, str, "Callable[[], object]"]
 
 
 class ConsoleCommands(Provider):
@@ -36,7 +32,7 @@ class ConsoleCommands(Provider):
     def _ops(self) -> "OpsConsoleApp":
         return cast("OpsConsoleApp", self.app)
 
-    def _entries(self) -> Iterator[Entry]:
+    def _entries(self) -> Iterator[Command]:
         ops, screen = self._ops, self.screen
         if ops.asking or not isinstance(screen, ConsoleScreen):
             return
@@ -51,6 +47,7 @@ class ConsoleCommands(Provider):
                 later.append(entry)
             else:
                 yield entry
+        yield from screen.commands()
         yield "screen: holds", "Who holds what, and a hold on everything", ops.show_holds
         yield "screen: help  [?]", "The keys of this screen", ops.action_help
         yield "console: quit  [q]", "Leave; a run that is going goes on", partial(ops.run_action, "quit")

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
 
-from opsconsole.board import Board, matching
+from opsconsole.board import Board
 from opsconsole.observation import Mark, RunWord
-from opsconsole.present import moved_words
+from opsconsole.present import moved_words, round_mark
 from opsconsole.schedule import say_distance, say_instant, say_span
 from opsconsole.verdict import Group, Status, Verdict
 from screens.safe import safe
+
+if TYPE_CHECKING:
+    from opsconsole.filters import Query
 
 DANGER = Style.parse("bold #ff6b60")
 CAUTION = Style.parse("bold #e0b050")
@@ -55,11 +58,10 @@ class Column:
 
 
 STARTED = frozenset({Status.SENT, Status.PARTIAL, Status.SENDING, Status.PAUSED, Status.STALLED, Status.IN_DOUBT})
-SORTS = ("", "status", "campaign", "due", "audience", "moved")
 
 
 def columns(width: int, longest: int) -> tuple[Column, ...]:
-    """The columns that `width` cells have room for. `longest` is the length of the longest slug on show.
+    """The columns that `width` cells have room for. `longest` is the longest of a slug with its round on show.
 
     What is lost first is also told below the table: when it moved, what each source says, the clock time.
     """
@@ -78,28 +80,23 @@ def columns(width: int, longest: int) -> tuple[Column, ...]:
     return (*chosen, Column("why", "WHY", max(width - used - 1, 8)))
 
 
-def arrange(board: Board, group: Group | None, text: str, sort: str, reverse: bool) -> tuple[Verdict, ...]:
+def arrange(
+    board: Board, group: Group | None, query: "Query | None", sort: str, reverse: bool
+) -> tuple[Verdict, ...]:
     """The verdicts to show, in order. Without a sort they stand as the board has them: what needs you first."""
     shown = board.group(group)
-    if text:
-        shown = matching(shown, text)
-    if sort in ("", "status"):
-        ordered = shown if not sort else tuple(sorted(shown, key=lambda v: (list(LOOKS).index(v.status), v.slug)))
-        return ordered[::-1] if reverse else ordered
-    known = [v for v in shown if _key(v, sort) is not None]
-    unknown = tuple(v for v in shown if _key(v, sort) is None)
-    return (*sorted(known, key=lambda v: _key(v, sort), reverse=reverse), *unknown)
+    if query:
+        shown = query.of(shown)
+    if sort or reverse:
+        from opsconsole.ordering import ordered  # the first paint needs neither
+
+        shown = ordered(shown, sort, reverse)
+    return shown
 
 
-def _key(verdict: Verdict, sort: str) -> Any:
-    """What to sort by; the small one comes first, and None, not known, always last."""
-    if sort == "campaign":
-        return verdict.slug
-    if sort == "due":
-        return verdict.details.due.instant if verdict.details.due else None
-    if sort == "audience":
-        return -verdict.audience if verdict.audience is not None else None
-    return datetime.max.replace(tzinfo=UTC) - verdict.moved if verdict.moved else None
+def campaign_width(verdict: Verdict) -> int:
+    """The cells that its slug and its round take."""
+    return len(verdict.slug) + (len(round_mark(verdict)) + 1 if verdict.details.round is not None else 0)
 
 
 def line(verdict: Verdict, now: datetime, layout: Sequence[Column]) -> Text:
@@ -132,7 +129,7 @@ def _cell(verdict: Verdict, column: Column, now: datetime) -> Text:
         case "status":
             return status_words(verdict)
         case "campaign":
-            return safe(verdict.slug, style=quiet or Style(bold=verdict.group is Group.ATTENTION))
+            return _campaign(verdict, quiet or Style(bold=verdict.group is Group.ATTENTION), column.width)
         case "due":
             return Text(say_instant(due.instant, zone, now) if due else "–", quiet, end="")
         case "distance":
@@ -145,6 +142,16 @@ def _cell(verdict: Verdict, column: Column, now: datetime) -> Text:
             return Text(moved_words(verdict, now), quiet, end="")
         case _:
             return why(verdict, quiet, column.width)
+
+
+def _campaign(verdict: Verdict, style: Style, width: int) -> Text:
+    """The slug, and which round it is: that is never cut off, since the slugs of rounds look alike."""
+    mark = round_mark(verdict)
+    text = safe(verdict.slug, style=style)
+    if mark:
+        text.truncate(max(width - len(mark) - 1, 1), overflow="ellipsis")
+        text.append(f" {mark}", DIM)
+    return text
 
 
 def distance(verdict: Verdict, now: datetime) -> str:

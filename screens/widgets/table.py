@@ -19,7 +19,7 @@ from textual.strip import Strip
 from opsconsole.verdict import Verdict
 from screens.safe import safe
 from screens.widgets.line import Line
-from screens.widgets.rows import Column, columns, line
+from screens.widgets.rows import Column, campaign_width, columns, line
 
 CURSOR = Style.parse("on #2d4a66")
 
@@ -70,7 +70,7 @@ class CampaignTable(ScrollView, can_focus=True):
         """
         before = self.slug
         self.verdicts, self._now, self.empty = verdicts, now, empty
-        self._longest = max((len(v.slug) for v in verdicts), default=0)
+        self._longest = max(map(campaign_width, verdicts), default=0)
         index = next((i for i, v in enumerate(verdicts) if v.slug == before), None) if before else 0
         self.cursor = min(self.cursor, max(len(verdicts) - 1, 0)) if index is None else index
         self.virtual_size = Size(self.size.width, max(len(verdicts), 1))
@@ -176,7 +176,8 @@ class Heads(Line):
         text = Text(" ", no_wrap=True, style="dim")
         for column in self._table.layout_columns:
             arrow = ("▲" if self.reverse else "▼") if column.title and column.id == self._sorted else ""
-            title = f"{column.title} {arrow}".strip()[: column.width]
+            name = "BY SERIES" if self.sort == "series" and column.id == "campaign" else column.title
+            title = f"{name} {arrow}".strip()[: column.width]
             cell = title.rjust(column.width) if column.right else title.ljust(column.width)
             sort = "due" if column.id == "distance" else column.id
             text.append(cell, Style(meta={"@click": f"screen.sort_by('{sort}')"})).append(" ")
@@ -186,4 +187,6 @@ class Heads(Line):
     def _sorted(self) -> str:
         """The column on show that carries the arrow: a narrow board has the distance alone for the due time."""
         shown = {column.id for column in self._table.layout_columns}
-        return "distance" if self.sort == "due" and "due" not in shown else self.sort
+        if self.sort == "due" and "due" not in shown:
+            return "distance"
+        return "campaign" if self.sort == "series" else self.sort

@@ -1,4 +1,6 @@
-"""The groups of the board with how many are in each, and what the list is narrowed to."""
+"""The groups of the board with how many are in each, the saved views, and what the list is narrowed to."""
+
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
@@ -7,8 +9,13 @@ from opsconsole.verdict import Group
 from screens.safe import safe
 from screens.widgets.line import Line
 
+if TYPE_CHECKING:
+    from opsconsole.views import View
+
 TABS: tuple[Group | None, ...] = (*Group, None)
 SHORT = {Group.ATTENTION: "Attention", Group.IN_FLIGHT: "Flight", Group.UPCOMING: "Upcoming", Group.DONE: "Done"}
+FIRST_VIEW, LAST_VIEW = len(TABS) + 1, 9
+"""The keys of views."""
 
 
 class Tabs(Line):
@@ -36,3 +43,26 @@ class Tabs(Line):
             )
         line.truncate(max(width - right.cell_len, 1), pad=True)
         return line.append_text(right)
+
+
+class ViewTabs(Line):
+    """The saved views with their keys; no line at all while there are none."""
+
+    DEFAULT_CSS = "ViewTabs { display: none; }  ViewTabs.shown { display: block; }"
+    views: "tuple[View, ...]" = ()
+    chosen = ""
+
+    def refresh_words(self) -> None:
+        self.set_class(bool(self.views), "shown")
+        super().refresh_words()
+
+    def words(self, width: int) -> Text:
+        line = Text(no_wrap=True, overflow="ellipsis")
+        for number, view in enumerate(self.views, FIRST_VIEW):
+            here = view.name == self.chosen
+            style = Style(bold=here, dim=not here, meta={"@click": f"screen.view({number})"})
+            line.append("▌" if here else " ", style)
+            line.append(f"{number} " if number <= LAST_VIEW else "", Style(dim=True))
+            line.append_text(safe(view.name, 24, style)).append("  ")
+        line.truncate(width, overflow="ellipsis")
+        return line

@@ -112,12 +112,12 @@ def test_a_line_is_exactly_as_wide_as_its_columns(tmp_path: Path, width: int) ->
         assert sum(c.width + 1 for c in layout) <= width
 
 
-@pytest.mark.parametrize("sort", ["status", "campaign", "due", "audience", "moved"])
+@pytest.mark.parametrize("sort", ["status", "campaign", "due", "audience", "moved", "series"])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_sorting_loses_nobody_and_what_is_not_known_stands_last(tmp_path: Path, sort: str, reverse: bool) -> None:
     night = believable(tmp_path).knows(campaign("no-due", rows=None))
     board = night.remembered()
-    found = arrange(board, None, "", sort, reverse)
+    found = arrange(board, None, None, sort, reverse)
     assert sorted(v.slug for v in found) == sorted(v.slug for v in board.verdicts)
     if sort in ("due", "audience"):
         assert found[-1].slug == "no-due"
