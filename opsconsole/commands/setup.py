@@ -51,6 +51,7 @@ def run_screens(loaded: Loaded, read_only: bool) -> int:
         local_zone=operator.timezone or local_zone(),
         operator=operator.name or getpass.getuser(),
         data_dir=loaded.data_dir,
+        views=loaded.settings.views,
     )
 
 
