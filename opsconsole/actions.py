@@ -74,6 +74,14 @@ ACTIONS: tuple[Action, ...] = (
         command="attach",
     ),
     Action(
+        id="report",
+        key="i",
+        label="incident report",
+        tooltip="What happened, who did what and what is open, written as Markdown and HTML for others",
+        places=_ON_RUN,
+        command="report",
+    ),
+    Action(
         id="pause",
         key="f6",
         label="pause",

@@ -15,6 +15,7 @@ COMMANDS = {
     "board": "looking",
     "show": "looking",
     "preflight": "looking",
+    "report": "reports",
     "runs": "looking",
     "host": "hosts",
     "trigger": "triggers",

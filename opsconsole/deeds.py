@@ -40,7 +40,7 @@ def say_item(item: "OutboxItem", now: datetime) -> Said:
     """What one system is told, and whether it has acknowledged: `dashboard: told "sent": acknowledged`."""
     kind, _, name = item.destination.partition(":")
     what = {
-        "anchor": f"{name} keeps a copy of the audit head (record {item.payload.get('seq')})",
+        "anchor": f"a copy of the audit head (record {item.payload.get('seq')}) for {name}",
         "hold": f"{name} is told of the {'release' if item.payload.get('released') else 'hold'}",
         "notify": f"{name} is notified: {item.payload.get('title') or item.payload.get('text', '')}",
     }.get(kind, f"{item.destination} is told: {_told(item.payload)}")
@@ -62,7 +62,8 @@ def say_told(detail: Mapping[str, Any]) -> str:
 
 def _told(payload: Mapping[str, Any]) -> str:
     counts = say_told(payload)
-    return " ".join(str(w) for w in (payload.get("status") or "news", f"({counts})" if counts else "") if w)
+    word = payload.get("status") or payload.get("decided") or "news"
+    return f"{word} ({counts})" if counts else str(word)
 
 
 def _number(value: object) -> str:

@@ -117,9 +117,12 @@ def clean(text: str, limit: int = LONGEST) -> str:
 
 
 def _order(e: Entry) -> tuple[bool, datetime, int, int, str, str]:
-    undated = e.at is None
-    rank = _RANK.get(e.source, 2)
-    return undated, e.at or datetime.min.replace(tzinfo=UTC), rank, e.record or 0, e.source, e.text
+    """A source that tells whole seconds alone may mean any instant of that second: it stands at its end, so that an
+    intent, which is always on record first, is not told after what came of it."""
+    rank, at = _RANK.get(e.source, 2), e.at or datetime.min.replace(tzinfo=UTC)
+    if rank == 2 and not (e.raw or at).microsecond:
+        at += timedelta(microseconds=999_999)
+    return e.at is None, at, rank, e.record or 0, e.source, e.text
 
 
 def _entry(at: datetime | None, source: str, mark: Mark, text: str, who: str = "") -> Entry:

@@ -145,7 +145,7 @@ def _chain(console: "Console", at: datetime) -> tuple[Chain, str]:
     why = f"record {bad}: {verified.why}" if bad is not None else verified.why
     if not verified.ok or console.chain_trouble:
         return Chain(seq=head.seq, mac=head.mac, whole=False, why=why or console.chain_trouble), trouble
-    return Chain(seq=head.seq, mac=head.mac, whole=True, why=why), trouble
+    return Chain(seq=head.seq, mac=head.mac, whole=True, why="" if verified.clean else why), trouble
 
 
 def _head(store: "AuditStore", at: datetime) -> Anchor:
