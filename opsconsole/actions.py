@@ -189,14 +189,6 @@ ACTIONS: tuple[Action, ...] = (
         command="call-off",
     ),
     Action(
-        id="doubt",
-        key="D",
-        label="who got it",
-        tooltip="What the journal, the mail log and every other source say of a broken run, side by side",
-        places=_ON_RUN,
-        rule=against.has_run,
-        command="doubt",
-    Action(
         id="trigger-off",
         key="F",
         label="switch trigger off",
@@ -221,6 +213,14 @@ ACTIONS: tuple[Action, ...] = (
         rule=against.no_trigger(off=True),
         command="trigger on",
     ),
+    Action(
+        id="doubt",
+        key="D",
+        label="who got it",
+        tooltip="What the journal, the mail log and every other source say of a broken run, side by side",
+        places=_ON_RUN,
+        rule=against.has_run,
+        command="doubt",
     ),
     Action(
         id="settle",
