@@ -178,7 +178,8 @@ def _open_intent(case: Case, status: str) -> Iterator[Finding]:
     for o in case.observations:
         for intent in o.open_intents:
             text = f"{intent}: no outcome was recorded. Look before you act; nothing is repeated by itself"
-            alarm = status != "CLAIMED"  # there the claim's own age tells whether somebody must look
+            # A start under way is such an intent too; of a claim its own age tells whether somebody must look.
+            alarm = status not in ("DUE", "CLAIMED")
             yield Finding(code="unresolved-intent", severity=Severity.BLOCK, text=text, alarm=alarm)
 
 

@@ -1,7 +1,7 @@
 """What is wrong with when a campaign went out, or will: late, early, twice, again, too long. Pure."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from opsconsole.case import Case
 from opsconsole.finding import Finding, Severity
@@ -59,9 +59,11 @@ def _again(case: Case, status: str) -> Iterator[Finding]:
     """Over means over: whatever would still start it sends it a second time, or against a decision."""
     if not case.over:
         return
+    going = status in ("SENDING", "PAUSED")  # then a line that fires next year can wait for the end
     for t in case.live_triggers:
+        soon = t.next_fire is None or t.next_fire - case.now < timedelta(days=1)
         text = f"{t.where} fires again {case.fires(t)}: {t.text}"
-        yield Finding(code="fires-again", severity=Severity.BLOCK, text=text, alarm=True)
+        yield Finding(code="fires-again", severity=Severity.BLOCK, text=text, alarm=soon or not going)
     for o in case.schedulers:
         text = f"{o.source} still has it scheduled{case.when(o.since)}"
         yield Finding(code="fires-again", severity=Severity.BLOCK, text=text, alarm=True)

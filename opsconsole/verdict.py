@@ -83,18 +83,13 @@ class Verdict:
 
     @property
     def group(self) -> Group:
-        """By status, but something done that can still do harm, or a claim left behind, needs attention."""
+        """By status; but whatever sounds an alarm needs attention, done, under way or still to come."""
         group = Group.DONE if self.closed else GROUPS.get(self.status, Group.ATTENTION)
-        may_wait = group is Group.DONE or self.status is Status.CLAIMED
-        return Group.ATTENTION if may_wait and self._alarms else group
+        return Group.ATTENTION if any(finding.alarm for finding in self.findings) else group
 
     def having(self, more: Iterable[Finding]) -> "Verdict":
         """The same verdict with more findings."""
         return replace(self, findings=in_order((*self.findings, *more)))
-
-    @property
-    def _alarms(self) -> bool:
-        return any(finding.alarm for finding in self.findings)
 
     @property
     def obstacles(self) -> tuple[str, ...]:
@@ -111,9 +106,12 @@ def judge(slug: str, observations: Iterable[Observation], policy: Policy, now: d
     status, why = next((status, why) for status, rule in RULES if (why := rule(case)) is not None)
     findings = find(case, status)
     steps = ("doubt", "attach") if case.closed and status is Status.PARTIAL else NEXT_STEPS[status]
-    if any(finding.code in ("fires-again", "scheduled-twice") for finding in findings):
+    codes = {finding.code for finding in findings}
+    if codes & {"fires-again", "scheduled-twice", "fires-off-time"}:
         switchable = any(t.live and t.key for t in case.triggers)
         steps = ("trigger-off", "host", *steps) if switchable else ("host", *steps)
+    if "unreconciled" in codes:
+        steps = (*steps, "mark")
     return Verdict(
         slug=slug,
         status=status,
