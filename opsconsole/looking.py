@@ -20,9 +20,11 @@ from opsconsole.ports import (
     Carrier,
     HoldKeeper,
     HostView,
+    Mapped,
     Recorder,
     Refused,
     Source,
+    Tried,
     TriggerKeeper,
     Trouble,
 )
@@ -251,6 +253,25 @@ class Looking:
 
     def waiting(self) -> "list[OutboxItem]":
         return self._delivery().waiting()
+
+    def recorded(self, slug: str) -> "tuple[OutboxItem, ...]":
+        """The newest word on this campaign for each system that wants one. Raises AuditUnavailable."""
+        from opsconsole.audit.outbox import Outbox
+        from opsconsole.recording import recorded
+
+        told = Outbox(self.store()).about(check_slug(slug), (), self.identity.environment)
+        return recorded(told, self._recorders)
+
+    def try_mappings(self) -> "dict[str, tuple[Tried, ...] | Trouble]":
+        """By source that is read by a mapping, how each field of it fares on what the source has now."""
+        tried: dict[str, tuple[Tried, ...] | Trouble] = {}
+        for name, source in self._sources.items():
+            if isinstance(source, Mapped):
+                try:
+                    tried[name] = source.try_mapping()
+                except Trouble as trouble:
+                    tried[name] = trouble
+        return tried
 
     @property
     def notified(self) -> tuple[str, ...]:

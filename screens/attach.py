@@ -141,21 +141,20 @@ class Attachment:
         while self.end is not None and not self._stop.is_set():
             waiting = False
             with suppress(Exception):  # a broken store has a banner of its own
-                self.recorded, waiting = say_recorded(self._console, self.end)
+                self.recorded, waiting = say_end(self._console, self.end)
             if not waiting:
                 return
             self._stop.wait(LOOK_AT_OUTBOX_EVERY)
 
 
-def say_recorded(console: "Console", end: RunState) -> tuple[tuple[str, ...], bool]:
+def say_end(console: "Console", end: RunState) -> tuple[tuple[str, ...], bool]:
     """What the audit store and the outbox hold of this end, in lines; and whether somebody waits to be told."""
+    from opsconsole import recording
+
     records = [r for r in console.store().for_run(end.run_id) if r.detail.get("result") == "ended"]
     lines = [f"recorded: {r.detail.get('status', 'ended')}, audit record {r.seq}" for r in records[-1:]]
     if not lines:
         lines = ["not recorded here: this console didn't start it"]
-    waiting = {i.destination: i for i in console.waiting() if i.payload.get("run_id") == end.run_id}
-    lines += [f"{name}: {item.says(console.clock())}" for name, item in waiting.items()]
-    told = {o.source for o in console.verdict(end.slug).observations if o.records} - set(waiting)
-    if records:
-        lines += [f"{name}: recorded" for name in sorted(told)]
-    return tuple(lines), bool(waiting)
+    told = console.recorded(end.slug) if records else ()
+    lines += [recording.say_recorded(item, console.clock(), console.local_zone) for item in told]
+    return tuple(lines), any(item.done_utc is None for item in told)

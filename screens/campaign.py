@@ -21,7 +21,7 @@ from screens.widgets.rows import DIM
 from screens.work import in_thread
 
 if TYPE_CHECKING:
-    from opsconsole.audit.records import Record
+    from opsconsole.audit.records import OutboxItem, Record
     from opsconsole.hostfacts import FolderFacts
     from opsconsole.ports import CampaignFacts
     from opsconsole.preview import Preview
@@ -90,6 +90,7 @@ class CampaignScreen(ConsoleScreen):
         self._facts: CampaignFacts | None = None
         self._folder: FolderFacts | None = None
         self._history: list[Record] | None = None
+        self._recorded: tuple[OutboxItem, ...] = ()
         self._trouble: dict[str, str] = {}
         self._asking = False
 
@@ -103,10 +104,23 @@ class CampaignScreen(ConsoleScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.paint()
+        self._look_at_outbox()
 
     def board_changed(self, board: Board) -> None:
         self._folder = None
         self.paint()
+        self._look_at_outbox()
+
+    def _look_at_outbox(self) -> None:
+        """Who knows how it ended: in a thread, as the store may be across a network."""
+
+        def got(told: "tuple[OutboxItem, ...]") -> None:
+            if told != self._recorded:
+                self._recorded = told
+                self.paint()
+
+        # A store that can't be read has a banner of its own.
+        in_thread(self, lambda: self.console.recorded(self.slug), got, lambda error: None, name="campaign-recorded")
 
     # Which part.
 
@@ -221,7 +235,7 @@ class CampaignScreen(ConsoleScreen):
         if self.view in self._trouble:
             text = safe(self._trouble[self.view], 1200, "bold #ff6b60")
         elif self.view == "verdict":
-            text = words.say_verdict(verdict, now, self.size.width)
+            text = words.say_verdict(verdict, now, self.size.width, self._recorded)
         elif self.view == "files":
             text = words.say_files(verdict, self._folder, now)
         elif self.view == "content":

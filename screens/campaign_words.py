@@ -10,7 +10,7 @@ from rich.text import Text
 
 from opsconsole import actions
 from opsconsole.campaign import FILES
-from opsconsole.findings import Severity
+from opsconsole.finding import Severity
 from opsconsole.hostfacts import FileFact, FolderFacts
 from opsconsole.plan import short
 from opsconsole.schedule import say_clocks, say_instant, say_span
@@ -20,7 +20,7 @@ from screens.safe import safe
 from screens.widgets.rows import CAUTION, DANGER, DIM, MARKS, PLAIN, distance, status_words
 
 if TYPE_CHECKING:
-    from opsconsole.audit.records import Record
+    from opsconsole.audit.records import OutboxItem, Record
     from opsconsole.preview import Preview
 
 Work = Callable[[], Any]
@@ -42,8 +42,8 @@ def head(verdict: Verdict, local_zone: str, now: datetime) -> Text:
     return text.append(f"  {audience}", "" if verdict.audience is not None else DIM)
 
 
-def say_verdict(verdict: Verdict, now: datetime, width: int) -> Text:
-    """Findings, next steps, and all evidence in the order in which it happened."""
+def say_verdict(verdict: Verdict, now: datetime, width: int, told: "Sequence[OutboxItem]" = ()) -> Text:
+    """Findings, who knows how it ended, next steps, and all evidence in the order in which it happened."""
     text = Text()
     for finding in verdict.findings:
         glyph, style = SEVERITY[finding.severity]
@@ -53,6 +53,8 @@ def say_verdict(verdict: Verdict, now: datetime, width: int) -> Text:
             text.append("    ").append_text(safe(line, 300, DIM)).append("\n")
     if verdict.approval is not None and verdict.group is not Group.DONE:
         text.append_text(say_approved(verdict, now)).append("\n")
+    for item in told:
+        text.append_text(_told(item, now, verdict.details.zone)).append("\n")
     steps = [actions.BY_ID[step] for step in verdict.next_steps]
     text.append("Next: ", "bold").append("  ".join(f"[{a.key}] {a.label}" for a in steps)).append("\n\n")
     zone = verdict.details.zone
@@ -68,6 +70,14 @@ def say_verdict(verdict: Verdict, now: datetime, width: int) -> Text:
             text.append(f"   seen {say_span(now - entry.looked_at)} ago", DIM)
         text.append("\n")
     return text
+
+
+def _told(item: "OutboxItem", now: datetime, zone: str) -> Text:
+    from opsconsole.recording import say_recorded
+
+    waits = item.done_utc is None
+    glyph, style = ("⧖", CAUTION) if waits else ("✓", DIM)
+    return Text().append(f"{glyph} ", style).append_text(safe(say_recorded(item, now, zone), 300, style))
 
 
 def say_approved(verdict: Verdict, now: datetime) -> Text:

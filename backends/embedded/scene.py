@@ -110,7 +110,7 @@ class Scene:
                 "title": f"Send {story.name}",
                 "status": story.board.task_status,
                 "priority": "high" if "paul-simon" in story.slug else "normal",
-                "notes": "",
+                "notes": "Subject and list agreed with the band." if "paul-simon" in story.slug else "",
                 "campaign": story.slug,
             }
             for story in self.stories

@@ -26,6 +26,7 @@ from opsconsole.schedule import say_instant, say_span
 from opsconsole.verdict import Group, Status, Verdict
 
 if TYPE_CHECKING:
+    from opsconsole.audit.records import OutboxItem
     from opsconsole.console import Console
 
 
@@ -126,15 +127,30 @@ def _print_board(board: Board, as_json: bool, troubles: Sequence[str] = ()) -> N
 def show(session: Session, slug: str, as_json: bool) -> None:
     """What every source says of one campaign, and what to do about it."""
     with session.console() as console:
-        verdict = console.verdict(slug)
+        verdict, told = console.verdict(slug), _recorded(console, slug)
+        now, zone = console.clock(), verdict.details.zone
         if as_json:
-            say_json(verdict_json(verdict))
+            from opsconsole.recording import recorded_json
+
+            say_json({**verdict_json(verdict), "recorded": [recorded_json(item, now, zone) for item in told]})
         else:
-            _print_verdict(verdict, console.board())
+            from opsconsole.recording import say_recorded
+
+            _print_verdict(verdict, console.board(), [say_recorded(item, now, zone) for item in told])
         check_attention(console, verdict.group is Group.ATTENTION)
 
 
-def _print_verdict(verdict: Verdict, board: Board) -> None:
+def _recorded(console: "Console", slug: str) -> "tuple[OutboxItem, ...]":
+    """Nothing from a store that can't be read: that is told in its own place."""
+    from opsconsole.audit.records import AuditUnavailable
+
+    try:
+        return console.recorded(slug)
+    except AuditUnavailable:
+        return ()
+
+
+def _print_verdict(verdict: Verdict, board: Board, told: Sequence[str] = ()) -> None:
     now, zone = board.at, verdict.details.zone
     say(f"{verdict.status}  {verdict.slug}  {verdict.details.name}".rstrip())
     say(f"  {verdict.why}")
@@ -149,6 +165,8 @@ def _print_verdict(verdict: Verdict, board: Board) -> None:
         for line in o.evidence:
             at = f"  {say_instant(line.at, zone, now)}" if line.at else ""
             say(f"    {line.letter}{line.mark} {line.label}: {line.text}{at}")
+    for words in told:
+        say(f"  {words}")
     say(f"  next: {', '.join(verdict.next_steps) or 'nothing'}")
 
 

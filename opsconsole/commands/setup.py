@@ -5,12 +5,15 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from opsconsole.commands.common import ATTENTION, FINE, USAGE, Session, guarded, json_option, say, say_json, stop
 from opsconsole.config import EXAMPLE, Loaded, default_path
+
+if TYPE_CHECKING:
+    from opsconsole.ports import Tried, Trouble
 
 ROOM_MB = 20  # free space at the audit store below which doctor warns
 
@@ -38,7 +41,7 @@ def run_screens(loaded: Loaded, read_only: bool) -> int:
 
     gc.disable()  # until the first paint, when the app turns it on again: nothing made so far is garbage
 
-    from opsconsole.wiring import build, local_zone, remembered
+    from opsconsole.wiring import build, local_zone, loudness, remembered
     from screens.app import run_app
 
     operator = loaded.settings.operator
@@ -52,6 +55,7 @@ def run_screens(loaded: Loaded, read_only: bool) -> int:
         operator=operator.name or getpass.getuser(),
         data_dir=loaded.data_dir,
         views=loaded.settings.views,
+        loud=loudness(loaded),
     )
 
 
@@ -99,6 +103,8 @@ def doctor(session: Session, as_json: bool) -> None:
             latency = f"{source.latency_ms:.0f} ms" if source.latency_ms is not None else "answers"
             lines.append({"what": source.name, "ok": source.fresh, "says": source.trouble or latency})
             lines += [{"what": source.name, "ok": False, "says": finding} for finding in source.findings]
+        for name, tried in console.try_mappings().items():
+            lines += _mapping(name, tried)
         for name in console.host_names():
             facts = console.host_facts(name)
             if facts and facts.survives_logout:
@@ -106,8 +112,28 @@ def doctor(session: Session, as_json: bool) -> None:
     if as_json:
         say_json(lines)
     for line in lines if not as_json else ():
-        say(f"{'✓' if line['ok'] else '✖'} {line['what']:<16} {line['says']}")
+        glyph = "!" if line.get("warn") else "✓" if line["ok"] else "✖"
+        say(f"{glyph} {line['what']:<16} {line['says']}")
     sys.exit(FINE if all(line["ok"] for line in lines) else ATTENTION)
+
+
+def _mapping(name: str, tried: "tuple[Tried, ...] | Trouble") -> list[dict[str, Any]]:
+    """One line for each list of the source, and one for each field that is never found or can't be used. The
+    source's own line tells when it is out of reach."""
+    if isinstance(tried, Exception):
+        return []
+    lines: list[dict[str, Any]] = []
+    for table in dict.fromkeys(one.table for one in tried):
+        fields = [one for one in tried if one.table == table]
+        found = ", ".join(f"{one.field} {one.found}" for one in fields)
+        says = f"mapping of {table}, {fields[0].rows} rows looked at: {found}"
+        lines.append({"what": name, "ok": True, "says": says, "fields": {one.field: one.found for one in fields}})
+        for one in fields:
+            if one.trouble:
+                says = f"{table}.{one.field} ({one.expression}): {one.trouble}"
+                needed = one.field in ("slug", "token", "status")
+                lines.append({"what": name, "ok": not needed, "warn": not needed, "says": says})
+    return lines
 
 
 def _room(folder: Path) -> dict[str, Any]:
