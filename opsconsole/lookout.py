@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opsconsole.attention import Alarm, Attention, Transition, advance
+from opsconsole.board import Board
 from opsconsole.redact import DEFAULT
 from opsconsole.snapshot import write_whole
 
@@ -39,12 +40,12 @@ class Lookout:
         """The alarms that stand, by campaign."""
         return self._attention.standing
 
-    def look(self, console: "Looking") -> tuple[Transition, ...]:
+    def look(self, console: "Looking", board: Board | None = None) -> tuple[Transition, ...]:
         """What changed since the last look; nothing as long as some source wasn't asked since the start, or since
-        the clocks jumped: neither sleep nor a clock that was set makes anybody late."""
+        the clocks jumped: neither sleep nor a clock that was set makes anybody late. `board` is the newest one."""
         if not console.watch.looked_anew:
             return ()
-        board, unheard = console.board(), console.watch.heard()[1]
+        board, unheard = board or console.board(), console.watch.heard()[1]
         whole = not unheard and all(source.fresh for source in board.sources)
         now_known, changes = advance(
             self._attention, board, environment=self._environment, policy=console.policy, whole=whole

@@ -1,6 +1,5 @@
 """Watching without a screen: what changed is told once, and a sign of life is given while somebody looks."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import msgspec
-
+from opsconsole.alive import leave_mark
 from opsconsole.attention import Transition
 from opsconsole.audit.records import AuditUnavailable
 from opsconsole.console import Console
@@ -18,15 +16,12 @@ from opsconsole.lookout import Lookout
 from opsconsole.paging import page, standing_messages
 from opsconsole.ports import Trouble
 from opsconsole.schedule import say_span
-from opsconsole.snapshot import write_whole
 
 AT_LEAST_EVERY_S = 5.0
 """Time alone changes a board: what was due becomes late."""
 AT_MOST_EVERY_S = 0.3
 RENEW_EVERY_S = 60.0
 SEEN_EVERY_S = 10.0
-GONE_AFTER = timedelta(seconds=45)
-"""A watcher that hasn't left its mark for so long is gone, or stands still."""
 
 
 @runtime_checkable
@@ -138,9 +133,8 @@ class Signs:
         """Give whatever sign is due at `now`, a monotonic instant."""
         silent = self._watcher.why_silent(self._blind_after)
         if self._is_due("mark", now, SEEN_EVERY_S) and self._mark is not None and "stands still" not in silent:
-            seen = {"at": self._clock().isoformat(), "pid": os.getpid()}
             with suppress(OSError):
-                write_whole(self._mark, msgspec.json.encode(seen))
+                leave_mark(self._mark, self._clock())
         if self._beat is not None and self._is_due("beat", now, self._every):
             self._tell_once("dead man", f"The dead-man signal is not given: {silent}" if silent else "")
             if not silent:
@@ -177,16 +171,3 @@ class Signs:
         elif not words and self._said.get(what):
             self._say(f"The {what} works again." if what != "dead man" else "The dead-man signal is given again.")
         self._said[what] = words
-
-
-def missed(mark: Path, now: datetime) -> str:
-    """That a watcher ran on this machine and gives no sign any more; "" when it does, or none was left running."""
-    try:
-        seen = datetime.fromisoformat(msgspec.json.decode(mark.read_bytes())["at"])
-    except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError):
-        return ""
-    if now - seen <= GONE_AFTER:
-        return ""
-    return (
-        f"`opsconsole watch` has given no sign of life for {say_span(now - seen)}: nobody is paged. Start it again"
-    )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imported when the console is built: the last known board is
     from opsconsole.settings import Notify
     from opsconsole.watch import Watched
     from opsconsole.watching import Signs, Watcher
+    from screens.loud import Loud
 
 
 def utc_now() -> datetime:
@@ -179,6 +180,16 @@ def ears(notify: "Mapping[str, Notify]") -> "tuple[Ear, ...]":
         Ear(name, frozenset(t.on or (called if t.kind in ("pagerduty", "alertmanager") else all_of_it)), t.at_least)
         for name, t in notify.items()
     )
+
+
+def loudness(loaded: Loaded) -> "Loud":
+    """How the screens of this machine go loud, and what they have rung for."""
+    from opsconsole.alive import missed
+    from opsconsole.lookout import Lookout
+    from screens.loud import Loud
+
+    remembers = Lookout(loaded.name, attention_path(loaded, "screens"))
+    return Loud(loaded.settings.screens.loud, os.environ, remembers, partial(missed, mark_path(loaded)))
 
 
 def signs(loaded: Loaded, console: "Console", watcher: "Watcher", say: Callable[[str], None]) -> "Signs":

@@ -26,10 +26,11 @@ from opsconsole.actions import Context
 from opsconsole.board import Board
 from opsconsole.observation import Hold
 from opsconsole.schedule import say_instant
-from opsconsole.verdict import Verdict
+from opsconsole.verdict import Group, Verdict
 from screens.base import ConsoleScreen
 from screens.board import BoardScreen
-from screens.messages import BoardChanged, ConsoleReady, Failed, Known
+from screens.loud import Loud
+from screens.messages import Alarmed, BoardChanged, ConsoleReady, Failed, Known
 from screens.safe import say
 from screens.terminal import when_gone
 from screens.work import in_thread
@@ -60,6 +61,7 @@ class OpsConsoleApp(App[None]):
         Binding("colon", "command_palette", "commands", show=False),
         Binding("question_mark", "help", "help", show=False),
         Binding("q", "quit", "quit", show=False),
+        Binding("M", "mute", "mute", show=False),
     ]
     CSS = "Screen { background: $background; }  Toast { width: 72; max-width: 90%; }"
 
@@ -75,6 +77,7 @@ class OpsConsoleApp(App[None]):
         operator: str,
         data_dir: Path | None = None,
         views: Mapping[str, str] | None = None,
+        loud: Loud | None = None,
     ) -> None:
         super().__init__()
         self.animation_level = "none"
@@ -85,6 +88,7 @@ class OpsConsoleApp(App[None]):
         self.where: dict[str, str] = {}
         self.start_trouble = ""
         self._build, self._data_dir = build, data_dir
+        self.loud = loud or Loud((), {})
         self.configured_views = views or {}
         self._console: Console | None = None
         self._dirty, self._leaving = threading.Event(), threading.Event()
@@ -142,6 +146,8 @@ class OpsConsoleApp(App[None]):
             for name, trouble in sorted(dict(self._console.carrier_trouble).items()):
                 if trouble:
                     found.append((f"{name}: nothing is sent there. {trouble}", True))
+        if self.loud.nobody_paged:
+            found.append((self.loud.nobody_paged, True))
         for hold in self.known.wide_holds:
             found.append((self._say_hold(hold), True))
         if self._console is not None:
@@ -220,14 +226,24 @@ class OpsConsoleApp(App[None]):
                 return
             board = console.board()
             self.where = {name: say(console.where(name), 40) for name in console.host_names()}
+            changes = self.loud.look(console, board)
             with suppress(RuntimeError):  # the loop is closed
                 self.post_message(BoardChanged(board))
+                self.post_message(Alarmed(changes))
             self._leaving.wait(AT_MOST_EVERY)
 
     def on_board_changed(self, message: BoardChanged) -> None:
         self.known = message.known
+        self.loud.title(self, self.known.counts[Group.ATTENTION])
         if isinstance(self.screen, ConsoleScreen):
             self.screen.take_board(self.board)
+
+    def on_alarmed(self, message: Alarmed) -> None:
+        self.loud.ring(self, message.changes)
+
+    def action_mute(self) -> None:
+        self.tell(self.loud.mute())
+        self.freshen()
 
     def on_failed(self, message: Failed) -> None:
         self.tell(message.what, "error")
@@ -243,6 +259,7 @@ class OpsConsoleApp(App[None]):
     def on_unmount(self) -> None:
         self._leaving.set()
         self._dirty.set()
+        self.loud.leave(self)
         loop = asyncio.get_running_loop()
         for number in LEFT_BY:
             with suppress(ValueError, RuntimeError, NotImplementedError):
@@ -265,6 +282,12 @@ class OpsConsoleApp(App[None]):
         from screens.holds import HoldsScreen
 
         show(self, HoldsScreen())
+
+    def show_handover(self) -> None:
+        from screens.asking import show
+        from screens.report import ReportScreen
+
+        show(self, ReportScreen())
 
     def tell(self, text: object, severity: "SeverityLevel" = "information", timeout: float = 8.0) -> None:
         """A toast. Text from outside is shown, and is never markup."""
@@ -354,6 +377,7 @@ def run_app(
     operator: str,
     data_dir: Path | None = None,
     views: Mapping[str, str] | None = None,
+    loud: Loud | None = None,
 ) -> int:
     """Run the screens until they are left; the exit code (129 and 143 after SIGHUP and SIGTERM)."""
     app = OpsConsoleApp(
@@ -366,6 +390,7 @@ def run_app(
         operator=operator,
         data_dir=data_dir,
         views=views,
+        loud=loud,
     )
     app.run()
     return app.return_code or 0

@@ -19,6 +19,7 @@ ANYWHERE = (
     (": ctrl+p", "every command by name"),
     ("?", "this page"),
     ("esc", "back, or out of a question: nothing is done"),
+    ("M", "be silent when a campaign comes to need attention, or loud again"),
     ("q ctrl+q", "leave the console; a run that is going goes on without it"),
 )
 ABOUT = {

@@ -9,6 +9,7 @@ from opsconsole.observation import Hold
 from opsconsole.verdict import Group
 
 if TYPE_CHECKING:
+    from opsconsole.attention import Transition
     from opsconsole.console import Console
 
 
@@ -54,6 +55,14 @@ class BoardChanged(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, BoardChanged)
+
+
+class Alarmed(Message):
+    """Campaigns that came to need attention since the last board, or no longer do; often none."""
+
+    def __init__(self, changes: "tuple[Transition, ...]") -> None:
+        super().__init__()
+        self.changes = changes
 
 
 class Failed(Message):

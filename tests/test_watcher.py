@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from opsconsole.alive import missed
 from opsconsole.attention import Event
 from opsconsole.audit.outbox import Outbox
 from opsconsole.audit.records import AuditUnavailable
@@ -21,7 +22,7 @@ from opsconsole.console import Console
 from opsconsole.lookout import Lookout
 from opsconsole.observation import Observation
 from opsconsole.ports import OutOfReach
-from opsconsole.watching import Signs, Watcher, missed
+from opsconsole.watching import Signs, Watcher
 from tests.domain.words import DUE, SLUG
 from tests.support.console import Clock, Desk, FakeDashboard, FakeHost
 

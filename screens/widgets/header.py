@@ -25,6 +25,8 @@ class HeaderLine(Line):
         left.append(" ").append_text(safe(f" {ops.environment} ", 24, DANGER if ops.danger else CALM))
         if ops.read_only:
             left.append(" ").append(" READ-ONLY ", "bold black on #d9a441")
+        if ops.loud.muted:
+            left.append(" ").append(" MUTED ", "bold black on #d9a441")
         now = ops.now()
         sources = [s for s in ops.board.sources if s.name != "console" or not s.fresh]
         right = who_and_when(ops.operator, ops.role, ops.local_zone, now, width)

@@ -60,7 +60,9 @@ class Terminal:
 
 def main() -> int:
     from opsconsole.console import Console
+    from opsconsole.lookout import Lookout
     from screens.app import OpsConsoleApp
+    from screens.loud import Loud
     from tests.screens.night import believable
 
     night = believable(Path(sys.argv[1]))
@@ -80,6 +82,8 @@ def main() -> int:
             raise RuntimeError("never")
 
         app._build = build
+    if "loud" in sys.argv:
+        app.loud = Loud(("bell", "desktop", "title"), {"TERM": "xterm-kitty"}, Lookout("prod", None))
     app.run()
     return app.return_code or 0
 
