@@ -1,16 +1,21 @@
 """Asking every source: the slow and the broken hide nothing, and the last known state comes back."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from opsconsole import snapshot
 from opsconsole.board import assemble, judge_one, matching
+from opsconsole.clocks import Jump, Reading, jumps
 from opsconsole.observation import Report, Says
 from opsconsole.policy import Policy
 from opsconsole.verdict import Status
 from opsconsole.watch import Watch, Watched
+from screens.widgets.header import say_sources
 from tests.domain.words import NOW, SLUG, dashboard, ended, host, line, running
 
 
@@ -131,3 +136,144 @@ def test_filtering_by_words() -> None:
     assert matching(verdicts, "PAUL")
     assert not matching(verdicts, "paul !simon")
     assert matching(verdicts, "")
+
+
+# Asking again: back-off, sleep, a clock that was set.
+
+
+def test_a_source_that_fails_is_asked_less_often_up_to_a_limit_and_as_before_once_it_answers() -> None:
+    trouble = [report(trouble="did not answer")]
+    seen = watch(Scripted("blast-mail-prod", lambda: trouble[0] if trouble else report(host())))
+    waits = []
+    for _ in range(6):
+        seen.refresh()
+        waits.append(seen.next_after("blast-mail-prod").total_seconds())
+    assert waits == [15, 30, 60, 60, 60, 60]
+    trouble.clear()
+    seen.refresh()  # as `r` asks, at once
+    assert seen.next_after("blast-mail-prod").total_seconds() == 15
+
+
+def test_a_source_that_is_asked_rarely_is_not_asked_more_often_because_it_fails() -> None:
+    rare = Watch([Watched(Scripted("a", lambda: report(trouble="no")), timedelta(minutes=5))], lambda: NOW, None)
+    for _ in range(5):
+        rare.refresh()
+    assert rare.next_after("a") == timedelta(minutes=5)
+
+
+def test_looks_at_one_source_never_overlap_and_one_that_is_asked_for_comes_after() -> None:
+    inside, most, looks = 0, 0, 0
+    gate = threading.Event()
+
+    def slow() -> Report:
+        nonlocal inside, most, looks
+        inside += 1
+        most, looks = max(most, inside), looks + 1
+        gate.wait(0.05)
+        inside -= 1
+        return report(host())
+
+    seen = watch(Scripted("a", slow))
+    asking = [threading.Thread(target=seen.refresh) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join(5)
+    assert (most, looks) == (1, 4)
+
+
+def test_after_a_sleep_every_source_is_asked_at_once_and_what_was_known_counts_only_then() -> None:
+    asked: dict[str, threading.Event] = {}
+
+    def source(name: str) -> Scripted:
+        def answer() -> Report:
+            asked[name].set()
+            return report(host(source=name), name)
+
+        asked[name] = threading.Event()
+        return Scripted(name, answer)
+
+    seen = Watch([Watched(source(n), timedelta(hours=1)) for n in ("a", "b")], lambda: NOW, None)
+    heard: list[tuple[Jump, float]] = []
+    seen.on_jump(lambda kind, seconds: heard.append((kind, seconds)))
+    told = threading.Event()
+    assert not seen.looked_anew
+    seen.start()
+    try:
+        until(lambda: seen.looked_anew)
+        for event in asked.values():
+            event.clear()
+        seen.on_change(lambda name: told.set() if name == "clock" else None)
+        seen.jump(Jump.SLEPT, 3600.0)
+        assert told.is_set(), "the board is worked out again before anybody has answered"
+        assert all(event.wait(5) for event in asked.values()), "an hour before their time"
+        until(lambda: seen.looked_anew)
+        assert heard == [(Jump.SLEPT, 3600.0)]
+    finally:
+        seen.stop()
+
+
+def test_a_look_that_was_under_way_when_it_fell_asleep_is_not_a_look_after() -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow() -> Report:
+        begun.set()
+        gate.wait(5)
+        return report(host())
+
+    seen = watch(Scripted("a", slow))
+    asking = threading.Thread(target=seen.refresh)
+    asking.start()
+    assert begun.wait(5)
+    seen.jump(Jump.SLEPT, 3600.0)
+    gate.set()
+    asking.join(5)
+    assert not seen.looked_anew
+    seen.refresh()
+    assert seen.looked_anew
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("wall", "awake", "passed", "found"),
+    [
+        (0.5, 0.5, 0.5, ()),
+        (1.9, 1.9, 1.9, ()),  # a busy machine
+        (HOUR, 0.5, HOUR, ((Jump.SLEPT, HOUR),)),
+        (HOUR, HOUR, HOUR, ((Jump.SLEPT, HOUR),)),  # the process was stopped
+        (HOUR, 0.5, 0.5, ((Jump.STEPPED, HOUR - 0.5),)),
+        (-HOUR, 0.5, 0.5, ((Jump.STEPPED, -HOUR - 0.5),)),
+        (2 * HOUR, 0.5, HOUR, ((Jump.SLEPT, HOUR), (Jump.STEPPED, HOUR))),  # both: set right after waking up
+        (HOUR, 0.5, None, ((Jump.SLEPT, HOUR),)),  # where it can't be told, looking again is right for both
+        (-HOUR, 0.5, None, ((Jump.STEPPED, -HOUR - 0.5),)),
+    ],
+)
+def test_sleep_is_told_from_a_clock_that_was_set(
+    wall: float, awake: float, passed: float | None, found: tuple[tuple[Jump, float], ...]
+) -> None:
+    before = Reading(1000.0, 50.0, None if passed is None else 90.0)
+    after = Reading(1000.0 + wall, 50.0 + awake, None if passed is None else 90.0 + passed)
+    assert jumps(before, after, 0.5) == found
+
+
+def test_the_header_ages_by_itself_while_nobody_answers() -> None:
+    seen = watch(Scripted("blast-mail-prod", lambda: report(host(), latency_ms=24.0)))
+    seen.refresh()
+
+    def header(later: timedelta) -> str:
+        board = assemble(seen.reports(), Policy(), NOW + later)
+        return say_sources(list(board.sources), {}, board.at, 2).plain
+
+    assert header(timedelta(seconds=30)) == "blast-mail-prod ● 24 ms"
+    assert header(timedelta(minutes=2)) == "blast-mail-prod ◐ 2 min ago"
+    assert header(timedelta(hours=3)) == "blast-mail-prod ◐ 3 h ago"
+
+
+def until(true: Callable[[], object]) -> None:
+    for _ in range(500):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came true")
