@@ -24,7 +24,7 @@ class Case:
 
     @classmethod
     def of(cls, slug: str, observations: Iterable[Observation], policy: Policy, now: datetime) -> "Case":
-        return cls(slug, tuple(sorted(observations, key=_rank)), policy, now)
+        return cls(slug, _ranked(tuple(observations)), policy, now)
 
     def say(self, instant: datetime | None) -> str:
         """The instant in the campaign's zone, "" for None."""
@@ -57,7 +57,7 @@ class Case:
         """Merged: a decision before everything, the dashboard before the carrier for the due time, the carrier
         first for what it will really send."""
         merged = Details()
-        for o in sorted(self.observations, key=lambda o: (not o.keeps_traces, _rank(o))):
+        for o in sorted(self.observations, key=lambda o: not o.keeps_traces):
             merged = _fill(merged, o.details)
         due = next((o.details.due for o in self.observations if o.details.due), None)
         moved = any(o.decided and o.details.due for o in self.observations)
@@ -257,9 +257,15 @@ def _others(counts: Counts) -> tuple[tuple[int, str], ...]:
     return (counts.failed, "failed"), (counts.unknown, "unknown"), (counts.deferred, "deferred")
 
 
-def _rank(o: Observation) -> tuple[bool, bool, str, str]:
-    """Decisions first, then systems that record, then carriers; by name within each."""
-    return (not o.decided, o.keeps_traces, o.source, repr(o))
+def _ranked(observations: tuple[Observation, ...]) -> tuple[Observation, ...]:
+    """Decisions first, then systems that record, then carriers; by name within each, in whatever order they came."""
+
+    def rank(o: Observation) -> tuple[bool, bool, str]:
+        return (not o.decided, o.keeps_traces, o.source)
+
+    if len({rank(o) for o in observations}) < len(observations):  # one source twice: any order, but always the same
+        observations = tuple(sorted(observations, key=repr))
+    return tuple(sorted(observations, key=rank))
 
 
 def _fill(known: Details, more: Details) -> Details:
