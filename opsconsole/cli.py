@@ -12,7 +12,8 @@ import click
 from opsconsole import __version__
 
 COMMANDS = {
-    "board": "looking",
+    "board": "board",
+    "views": "board",
     "show": "looking",
     "preflight": "looking",
     "report": "reports",

@@ -1,13 +1,12 @@
-"""Commands that only look: board, show, preflight, runs."""
+"""Commands that only look: show, preflight, runs."""
 
-import difflib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from opsconsole.board import Board, matching
+from opsconsole.board import Board
 from opsconsole.commands.common import (
     ATTENTION,
     FINE,
@@ -20,10 +19,10 @@ from opsconsole.commands.common import (
     say_json,
     slug_argument,
 )
-from opsconsole.present import board_json, due_words, moved_words, verdict_json
-from opsconsole.redact import visible
+from opsconsole.ordering import siblings
+from opsconsole.present import due_words, moved_words, round_mark, say_sibling, verdict_json
 from opsconsole.schedule import say_instant, say_span
-from opsconsole.verdict import Group, Status, Verdict
+from opsconsole.verdict import Group, Verdict
 
 if TYPE_CHECKING:
     from opsconsole.audit.records import OutboxItem
@@ -31,102 +30,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--status", "statuses", multiple=True, help="Only this status (repeatable), such as overdue.")
-@click.option("--filter", "text", default="", help="Only campaigns with all of these words.")
-@click.option("--last-known", is_flag=True, help="From the last known state: asks nobody.")
-@json_option
-@click.pass_obj
-@guarded
-def board(session: Session, statuses: tuple[str, ...], text: str, last_known: bool, as_json: bool) -> None:
-    """Every campaign and its status, those in trouble first."""
-    wanted = _wanted(statuses)
-    if last_known:
-        from opsconsole.wiring import remembered
-
-        shown = _narrowed(remembered(session.loaded()), wanted, text)
-        _print_board(shown, as_json)
-        sys.exit(ATTENTION if shown.group(Group.ATTENTION) else FINE)
-    with session.console() as console:
-        known = console.board()
-        shown = _narrowed(known, wanted, text)
-        troubles = _troubles(console)
-        _print_board(shown, as_json, troubles)
-        if not as_json:
-            for trouble in troubles:
-                click.echo(visible(trouble), err=True)
-            _say_left_out(known, shown, wanted)
-        check_attention(console, len(shown.group(Group.ATTENTION)))
-
-
-def _troubles(console: "Console") -> list[str]:
-    """Why nothing can be done at all, or be sent by some carrier: one line each."""
-    carriers = sorted(dict(console.carrier_trouble).items())
-    found = [console.store_trouble, *(f"{name}: {why}" for name, why in carriers if why)]
-    return [" ".join(trouble.split()) for trouble in found if trouble]
-
-
-def _wanted(words: Sequence[str]) -> frozenset[str]:
-    """The statuses asked for. A word that is none must not read as `nobody is in trouble`."""
-    known = [str(status) for status in Status]
-    wanted = []
-    for word in words:
-        status = word.upper().replace("-", " ").replace("_", " ")
-        if status not in known:
-            close = difflib.get_close_matches(status, known, n=1)
-            hint = f" Did you mean {_spelled(close[0])!r}?" if close else ""
-            raise click.BadParameter(
-                f"there is no status {word!r}.{hint} Known are {', '.join(map(_spelled, known))}.",
-                param_hint="--status",
-            )
-        wanted.append(status)
-    return frozenset(wanted)
-
-
-def _spelled(status: str) -> str:
-    return status.lower().replace(" ", "-")
-
-
-def _say_left_out(board: Board, shown: Board, wanted: frozenset[str]) -> None:
-    """An empty answer tells that it is one, and what a blind source keeps from being judged."""
-    if not shown.verdicts:
-        say("No such campaign.")
-    blind = sum(v.status is Status.UNKNOWN for v in board.verdicts)
-    if blind and wanted and Status.UNKNOWN not in wanted:
-        say(f"{blind} UNKNOWN, not judged: a source that would know is out of reach.")
-
-
-def _narrowed(board: Board, wanted: frozenset[str], text: str) -> Board:
-    verdicts = tuple(v for v in matching(board.verdicts, text) if not wanted or v.status in wanted)
-    return Board(at=board.at, verdicts=verdicts, sources=board.sources)
-
-
-def _print_board(board: Board, as_json: bool, troubles: Sequence[str] = ()) -> None:
-    if as_json:
-        say_json({**board_json(board), "troubles": list(troubles)})
-        return
-    for source in board.sources:
-        age = f"{say_span(board.at - source.answered_at)} ago" if source.answered_at else "never"
-        say(f"{'●' if source.fresh else '○'} {source.name}  {age}  {source.trouble}".rstrip())
-        for finding in source.findings:
-            say(f"    {finding}")
-    for group in Group:
-        rows = board.group(group)
-        if rows:
-            say()
-            say(f"{group} {len(rows)}")
-        for v in rows:
-            audience = f"{v.audience:,}" if v.audience is not None else "–"
-            say(f"  {v.status:<10} {v.slug:<28} {due_words(v, board.at):<34} {audience:>8}  {v.why}")
-
-
-@click.command()
 @slug_argument
+@click.option("--timeline", "story", is_flag=True, help="Everything that happened, out of every source, in order.")
 @json_option
 @click.pass_obj
 @guarded
-def show(session: Session, slug: str, as_json: bool) -> None:
+def show(session: Session, slug: str, story: bool, as_json: bool) -> None:
     """What every source says of one campaign, and what to do about it."""
     with session.console() as console:
+        if story:
+            from opsconsole.commands.reports import print_timeline
+
+            group = print_timeline(console, slug, as_json).group
+            check_attention(console, group is Group.ATTENTION)
         verdict, told = console.verdict(slug), _recorded(console, slug)
         now, zone = console.clock(), verdict.details.zone
         if as_json:
@@ -156,6 +72,9 @@ def _print_verdict(verdict: Verdict, board: Board, told: Sequence[str] = ()) -> 
     say(f"  {verdict.why}")
     moved = f"; last moved {moved_words(verdict, now)} ago" if verdict.moved else ""
     say(f"  due {due_words(verdict, now)}{moved}")
+    if others := siblings(board.verdicts, verdict):
+        here = f"round {round_mark(verdict)} of" if round_mark(verdict) else "of the series"
+        say(f"  {here} {verdict.details.series}: {'; '.join(say_sibling(v, now) for v in others)}")
     say(f"  subject: {verdict.details.subject or '–'}")
     for finding in verdict.findings:
         say(f"  {finding.severity:<6} {finding.code}: {finding.text}")

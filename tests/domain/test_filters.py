@@ -21,19 +21,24 @@ AGAIN = Trigger(
 ENDED = run(timedelta(days=1), 830, 830, ended_at=NOW - timedelta(hours=23), rc=0)
 
 
-def told(*campaigns: Mapping[str, Observation]) -> Board:
-    """The board on what blast host and dashboard say of these."""
-    reports = {}
+def reports(*campaigns: Mapping[str, Observation]) -> dict[str, Report]:
+    """What blast host and dashboard say of these."""
+    found = {}
     for source in ("blast-mail-prod", "dashboard"):
         words = tuple(c[source] for c in campaigns if source in c)
-        reports[source] = Report(
+        found[source] = Report(
             source=source,
             looked_at=NOW,
             fresh_for=FRESH,
             observations=words,
             keeps_traces=source != "dashboard",
         )
-    return assemble(reports, Policy(), NOW)
+    return found
+
+
+def told(*campaigns: Mapping[str, Observation]) -> Board:
+    """The board on what they say."""
+    return assemble(reports(*campaigns), Policy(), NOW)
 
 
 ONLY_HOST = {"blast-mail-prod": campaign("host-only", when=due("2026-05-13 09:00"))["blast-mail-prod"]}
