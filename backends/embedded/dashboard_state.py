@@ -78,6 +78,12 @@ class DashboardState:
             self._save()
             return deepcopy(row)
 
+    def remove(self, slug: str) -> None:
+        """It was never there. Raises KeyError."""
+        with self._lock:
+            del self._campaigns[slug]
+            self._save()
+
     def log(self, entry: Any) -> tuple[dict[str, Any], bool]:
         """The logged operation, and whether it is new: the same run_id is kept once. Raises Invalid."""
         if not isinstance(entry, dict) or not isinstance(entry.get("run_id"), str) or not entry["run_id"]:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from opsconsole import wiring
 from tests.support.proxy import Proxy
 from tests.support.sshd import Sshd
+from tests.support.standins import Systems, beside, serving
 from tests.support.world import RealWorld
 
 
@@ -21,3 +23,11 @@ def far_world(sshd: Sshd, proxy: Proxy, tmp_path: Path, no_agent: None) -> Itera
     """A world behind a line that `proxy` can make slow or dead."""
     with RealWorld(sshd, tmp_path / "world", port=proxy.port) as made:
         yield made
+
+
+@pytest.fixture
+def systems(monkeypatch: pytest.MonkeyPatch) -> Iterator[Systems]:
+    """A job queue and a mail provider, which every console of the test asks besides its own systems."""
+    with serving(Systems()) as served:
+        monkeypatch.setattr(wiring, "_backends", lambda loaded: beside(loaded, served.url))
+        yield served

@@ -71,6 +71,12 @@ class Operator:
         await self.types(reason)
         await self._presses("enter", "tab", "enter")
 
+    async def reasons(self, why: str) -> None:
+        """Answers the form that asks for a reason alone."""
+        await settle(self.pilot)
+        await self.types(why)
+        await self._presses("enter", "tab", "enter")
+
     async def _presses(self, *keys: str) -> None:
         for key in keys:
             await self.pilot.pause(2 * REPEAT)  # a held enter would come faster
@@ -83,8 +89,10 @@ def heard(app: OpsConsoleApp) -> set[str]:
 
 
 @asynccontextmanager
-async def before_the_screens(world: World, size: tuple[int, int] = (160, 50)) -> AsyncIterator[Operator]:
-    """The program's screens on `world`, opened as the program opens them, once every source has answered."""
+async def before_the_screens(
+    world: World, size: tuple[int, int] = (160, 50), sources: int = 3
+) -> AsyncIterator[Operator]:
+    """The program's screens on `world`, opened as the program opens them, once all of `sources` have answered."""
     loaded = load(world.config_path)
     app = OpsConsoleApp(
         wiring.remembered(loaded),
@@ -98,5 +106,5 @@ async def before_the_screens(world: World, size: tuple[int, int] = (160, 50)) ->
     )
     async with app.run_test(size=size, notifications=True) as pilot:
         operator = Operator(app, pilot)
-        await operator.until(lambda: app.console_ready and len(heard(app)) == 3)
+        await operator.until(lambda: app.console_ready and len(heard(app)) >= sources)
         yield operator
