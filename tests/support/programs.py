@@ -10,6 +10,7 @@ PACKAGES = {
     "faketime": "faketime",
     "postconf": "postfix",
     "postgres": "postgresql",
+    "prometheus-alertmanager": "prometheus-alertmanager",
     "psql": "postgresql-client",
     "smtp-sink": "postfix",
     "smtp-source": "postfix",
