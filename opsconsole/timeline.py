@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from opsconsole.case import say_counts
 from opsconsole.deeds import say_item, say_record
@@ -109,6 +110,24 @@ def timeline(verdict: Verdict, past: Past = NOTHING, now: datetime | None = None
         found.append(_entry(outage.since, outage.source, Mark.UNSEEN, f"out of reach{because}"))
         found.append(_entry(outage.until, outage.source, Mark.YES, "answers again"))
     return tuple(sorted(dict.fromkeys(found), key=_order))
+
+
+def entry_json(e: Entry, zone: str) -> dict[str, Any]:
+    """An entry as JSON values: instants in UTC, and as the campaign's clock shows it."""
+    local = e.at.astimezone(ZoneInfo(zone or "UTC")).isoformat() if e.at else None
+    return {
+        "at": e.at.isoformat() if e.at else None,
+        "local": local,
+        "source": e.source,
+        "mark": str(e.mark),
+        "who": e.who,
+        "text": e.text,
+        "why": e.why,
+        "record": e.record,
+        "clock_offset": e.offset,
+        "raw": e.raw.isoformat() if e.raw else None,
+        "looked_at": e.looked_at.isoformat() if e.looked_at else None,
+    }
 
 
 def clean(text: str, limit: int = LONGEST) -> str:

@@ -1,5 +1,6 @@
-"""One campaign: the verdict and its evidence in order, its files, what a recipient would get, and its history."""
+"""One campaign: the verdict and its evidence, its files, what a recipient would get, and its timeline."""
 
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,17 +17,21 @@ from opsconsole.redact import mask_addresses
 from screens import campaign_words as words
 from screens.base import ConsoleScreen, registry_bindings
 from screens.safe import safe, say
+from screens.story import say_story
 from screens.widgets.line import Line
 from screens.widgets.rows import DIM
 from screens.work import in_thread
 
 if TYPE_CHECKING:
-    from opsconsole.audit.records import OutboxItem, Record
+    from opsconsole.audit.records import OutboxItem
     from opsconsole.hostfacts import FolderFacts
     from opsconsole.ports import CampaignFacts
     from opsconsole.preview import Preview
+    from opsconsole.timeline import Entry
 
-VIEWS = ("verdict", "files", "content", "history")
+    Story = tuple[datetime, tuple[Entry, ...], tuple[str, ...]]  # when it was put together, and what wasn't seen
+
+VIEWS = ("verdict", "files", "content", "timeline")
 
 
 class Views(Line):
@@ -89,7 +94,7 @@ class CampaignScreen(ConsoleScreen):
         self.number, self.shown = 1, None  # type: int, Preview | None
         self._facts: CampaignFacts | None = None
         self._folder: FolderFacts | None = None
-        self._history: list[Record] | None = None
+        self._story: Story | None = None
         self._recorded: tuple[OutboxItem, ...] = ()
         self._trouble: dict[str, str] = {}
         self._asking = False
@@ -132,18 +137,25 @@ class CampaignScreen(ConsoleScreen):
 
     def _need(self) -> None:
         """Ask, in a thread, for what this part shows and isn't there yet."""
-        if self.view == "history":
-            self._ask("history", self._look_up, self._got_history)
+        if self.view == "timeline":
+            self._ask("timeline", self._look_back, self._got_story)
         elif self.view == "content" and self.shown is None:
             self.action_recipient(0)
         elif self.view == "files" and self._folder is None:
             self._ask("files", self._look_at_files, self._got_folder)
 
-    def _look_up(self) -> "list[Record]":
-        return self.console.store().search(campaign=self.slug, limit=200)
+    def _look_back(self) -> "Story":
+        from opsconsole.reports.gather import past
+        from opsconsole.timeline import timeline
 
-    def _got_history(self, records: "list[Record]") -> None:
-        self._history = records
+        verdict, now = self.console.verdict(self.slug), self.console.clock()
+        found = past(self.console, verdict, now)
+        return now, timeline(verdict, found, now), found.unread
+
+    def _got_story(self, story: "Story") -> None:
+        self._story = story
+        if self.view == "timeline":  # the newest first: what came before is scrolled to
+            self.call_after_refresh(self.query_one("#part").scroll_end, animate=False)
 
     def _look_at_files(self) -> "FolderFacts | None":
         facts = self.console.host_facts(self.console.carrier_of(self.slug).name)
@@ -240,7 +252,10 @@ class CampaignScreen(ConsoleScreen):
             text = words.say_files(verdict, self._folder, now)
         elif self.view == "content":
             text = words.say_preview(self.shown, mask_addresses if self.masked else str, self.raw)
+        elif self._story is None:
+            text = safe("Putting together what every source tells …", style=DIM)
         else:
-            text = words.say_history(self._history, self.ops.local_zone)
+            seen, entries, unread = self._story
+            text = say_story(entries, verdict.details.zone, seen, self.size.width, unread)
         self.query_one("#words", Static).update(text)
         self.query_one(Views).refresh_words()

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
@@ -20,7 +19,7 @@ from screens.safe import safe
 from screens.widgets.rows import CAUTION, DANGER, DIM, MARKS, PLAIN, distance, status_words
 
 if TYPE_CHECKING:
-    from opsconsole.audit.records import OutboxItem, Record
+    from opsconsole.audit.records import OutboxItem
     from opsconsole.preview import Preview
 
 Work = Callable[[], Any]
@@ -175,28 +174,6 @@ def say_preview(shown: "Preview | None", mask: Callable[[str], str], raw: bool) 
         text.append("\n")
     body = shown.html if raw else shown.text
     return text.append("\n").append_text(safe(mask(body[:HTML_SHOWN]), lines=True))
-
-
-def say_history(records: "Sequence[Record] | None", local_zone: str) -> Text:
-    """What this console did about it, newest first."""
-    if records is None:
-        return Text("Looking through the audit store …", DIM)
-    if not records:
-        return Text("Nothing was done about it from this console yet.", DIM)
-    zone = ZoneInfo(local_zone or "UTC")
-    text = Text()
-    for record in records:
-        when = record.utc.astimezone(zone)
-        text.append(f"{record.seq:>6} ", DIM).append(f"{when:%b %d %H:%M:%S %Z}  ")
-        text.append_text(safe(f"{record.action} ({record.phase})", 40, "bold")).append_text(
-            safe(f"  {record.operator}", 40)
-        )
-        if result := record.detail.get("result") or record.detail.get("summary"):
-            text.append_text(safe(f"  {result}", 120))
-        if record.reason:
-            text.append_text(safe(f"  “{record.reason}”", 300))
-        text.append("\n")
-    return text
 
 
 def _json(value: object) -> str:

@@ -48,6 +48,7 @@ class ConsoleCommands(Provider):
             else:
                 yield entry
         yield from screen.commands()
+        yield "screen: hand-over", "What the next shift has to know, as Markdown and HTML", ops.show_handover
         yield "screen: holds", "Who holds what, and a hold on everything", ops.show_holds
         yield "screen: help  [?]", "The keys of this screen", ops.action_help
         yield "console: quit  [q]", "Leave; a run that is going goes on", partial(ops.run_action, "quit")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from opsconsole.plan import Plan
     from screens.app import OpsConsoleApp
 
-OPENED = frozenset({"open", "preflight", "dry-run", "attach", "host", "audit", "access", "doubt"})
+OPENED = frozenset({"open", "preflight", "dry-run", "attach", "host", "audit", "access", "doubt", "report"})
 SEEN_FIRST = frozenset({"settle", "send-rest", "close"})
 """Decisions about a broken run: taken on the screen that shows all that is known of it."""
 DONE = {
@@ -73,6 +73,10 @@ def _open(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
             from screens.run import RunScreen
 
             show(ops, RunScreen(slug))
+        case "report":
+            from screens.report import ReportScreen
+
+            show(ops, ReportScreen(slug))
         case "host":
             from screens.host import HostScreen
 

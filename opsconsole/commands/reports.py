@@ -13,6 +13,7 @@ from opsconsole.commands.common import FINE, Session, guarded, json_option, say,
 if TYPE_CHECKING:
     from opsconsole.console import Console
     from opsconsole.reports.model import Model
+    from opsconsole.verdict import Verdict
 
 
 @click.command()
@@ -110,6 +111,29 @@ def _aware(text: str) -> datetime | None:
     if instant is None or instant.tzinfo is None:
         raise click.BadParameter("write it with its offset, as 2026-05-12T17:52:00+00:00.", param_hint="--at")
     return instant.astimezone(UTC)
+
+
+def print_timeline(console: "Console", slug: str, as_json: bool) -> "Verdict":
+    """Everything that happened, out of every source; gives the verdict it belongs to."""
+    from opsconsole.reports.gather import past
+    from opsconsole.reports.model import say_full
+    from opsconsole.timeline import entry_json, timeline
+
+    verdict, now = console.verdict(slug), console.clock()
+    zone, found = verdict.details.zone, past(console, verdict, now)
+    entries = timeline(verdict, found, now)
+    if as_json:
+        told = [entry_json(entry, zone) for entry in entries]
+        say_json({"slug": slug, "at": now.isoformat(), "timeline": told, "unread": list(found.unread)})
+        return verdict
+    for e in entries:
+        when = say_full(e.at, zone) if e.at else "no instant"
+        who, why = f"{e.who}: " if e.who else "", f" “{e.why}”" if e.why else ""
+        raw = f" (its clock said {say_full(e.raw, zone)})" if e.raw else ""
+        say(f"{when:<24} {e.source:<18} {e.mark} {who}{e.text}{why}{raw}")
+    for unread in found.unread:
+        say(f"not looked at: {unread}")
+    return verdict
 
 
 def _print(text: str) -> None:

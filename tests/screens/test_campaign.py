@@ -1,4 +1,4 @@
-"""The campaign screen: verdict, evidence in order, files, what a recipient would get, history."""
+"""The campaign screen: verdict, evidence in order, files, what a recipient would get, timeline."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ async def test_text_from_outside_is_only_text_in_every_part(stage: Stage) -> Non
     stage.host.data = COLUMNS + f'anna@example.com,"{NASTY}",Paris\n'
     async with stage.open((160, 50)) as pilot:
         pilot.app.push_screen(CampaignScreen(SLUG))
-        parts = {"1": "host cron", "2": "colour", "3": "control character", "4": "Nothing was done"}
+        parts = {"1": "host cron", "2": "colour", "3": "control character", "4": "seen at this instant"}
         for key, wanted in parts.items():
             await pilot.press(key)
             await until(pilot, lambda wanted=wanted: wanted in screen_text(pilot))
@@ -126,10 +126,13 @@ async def test_a_template_that_can_not_be_rendered_says_why(stage: Stage, html: 
         await until(pilot, lambda: wanted in screen_text(pilot), seconds=30)
 
 
-async def test_the_history_shows_what_was_done_about_it(stage: Stage) -> None:
-    async with stage.open() as pilot:
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_timeline_shows_what_was_done_about_it(stage: Stage, size: tuple[int, int]) -> None:
+    async with stage.open(size) as pilot:
         stage.console.decide("hold", SLUG, "wait for the lawyers")
         pilot.app.push_screen(CampaignScreen(SLUG))
         await pilot.press("4")
         await until(pilot, lambda: "wait for the lawyers" in screen_text(pilot))
-        assert "hold (note)" in screen_text(pilot)
+        text = screen_text(pilot)
+        assert "mara: held: nobody may send" in text
+        assert text.index("held: nobody") < text.index("seen at this instant"), "the newest is in sight"
