@@ -1,6 +1,6 @@
 """The board: the verdict on every campaign, in the order an operator wants them. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -85,15 +85,6 @@ def _with_its_series(reports: Mapping[str, Report], slug: str) -> dict[str, dict
         if o.slug in slugs:
             by_slug.setdefault(o.slug, {})[source] = o
     return by_slug
-
-
-def matching(verdicts: Iterable[Verdict], text: str) -> tuple[Verdict, ...]:
-    """Those in which every word of `text` occurs: in slug, name, status, owner, series or the sentence why.
-
-    A word with `!` before it must not occur.
-    """
-    words = text.casefold().split()
-    return tuple(v for v in verdicts if all(_has(v, word) for word in words))
 
 
 def merge(old: Report | None, new: Report) -> Report:
@@ -210,11 +201,3 @@ def _order(verdict: Verdict) -> tuple[int, int, timedelta, str]:
         -far if verdict.group is Group.DONE else far,
         verdict.slug,
     )
-
-
-def _has(verdict: Verdict, word: str) -> bool:
-    details = verdict.details
-    text = " ".join(
-        (verdict.slug, details.name, verdict.status, details.owner, details.series, verdict.why)
-    ).casefold()
-    return word[1:] not in text if word.startswith("!") and len(word) > 1 else word in text

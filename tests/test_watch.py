@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsconsole import snapshot
-from opsconsole.board import assemble, judge_one, matching
+from opsconsole.board import assemble, judge_one
 from opsconsole.clocks import Jump, Reading, jumps
 from opsconsole.observation import Report, Says
 from opsconsole.policy import Policy
@@ -126,16 +126,6 @@ def test_the_board_paints_from_the_last_known_state(tmp_path: Path) -> None:
     later = datetime.now(UTC) + timedelta(days=30)
     (verdict,) = assemble(second.reports(), Policy(), later).verdicts
     assert verdict.status is Status.UNKNOWN
-
-
-def test_filtering_by_words() -> None:
-    seen = watch(Scripted("blast-mail-prod", lambda: report(host())))
-    seen.refresh()
-    verdicts = assemble(seen.reports(), Policy(), NOW).verdicts
-    assert matching(verdicts, "paul unapproved")
-    assert matching(verdicts, "PAUL")
-    assert not matching(verdicts, "paul !simon")
-    assert matching(verdicts, "")
 
 
 # Asking again: back-off, sleep, a clock that was set.
