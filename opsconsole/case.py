@@ -258,7 +258,7 @@ def _others(counts: Counts) -> tuple[tuple[int, str], ...]:
 
 
 def _ranked(observations: tuple[Observation, ...]) -> tuple[Observation, ...]:
-    """Decisions first, then systems that record, then carriers; by name within each, in whatever order they came."""
+    """Decisions first, then systems that record, then carriers, each by name: the order they come in is lost."""
 
     def rank(o: Observation) -> tuple[bool, bool, str]:
         return (not o.decided, o.keeps_traces, o.source)
