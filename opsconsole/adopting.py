@@ -74,6 +74,7 @@ def _detail(verdict: Verdict, o: Observation, run: RunWord, at: datetime) -> dic
     known = {
         **ended_detail(state),
         "source": o.source,
+        "run_id": run.run_id,
         "attempt": run.attempt,
         "run_by": run.by,
         "began": at.isoformat(),

@@ -104,6 +104,7 @@ def merge(old: Report | None, new: Report) -> Report:
         latency_ms=None,
         foreign=old.foreign,
         findings=old.findings,
+        own_store=new.own_store,
     )
 
 
@@ -143,6 +144,7 @@ def _silence(report: Report, slug: str) -> Observation:
         trouble=report.trouble,
         says=Says.ABSENT,
         keeps_traces=report.keeps_traces,
+        own_runs=() if report.own_store and answered else None,
     )
 
 

@@ -230,3 +230,4 @@ class Report:
     latency_ms: float | None = None
     foreign: tuple[str, ...] = ()  # entries outside the grammar, shown escaped and never used
     findings: tuple[str, ...] = ()  # troubles of the source that concern no single campaign
+    own_store: bool = False  # it is the console's own store: a run it doesn't name was started by others

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from opsconsole.observation import Observation, Trigger
+from opsconsole.observation import Observation, Says, Trigger
 from opsconsole.ports import Refused
 from opsconsole.schedule import say_instant, say_span
 from opsconsole.triggers import live, unseen
@@ -13,17 +13,25 @@ from opsconsole.verdict import Verdict
 
 
 class StillTriggered(Refused):
-    """Something can still start the campaign: `triggers`, the soonest first."""
+    """Something can still start the campaign. `switchable`: at least one of it can be switched off from here."""
 
-    def __init__(self, triggers: tuple[Trigger, ...], zone: str, now: datetime) -> None:
-        words = "; ".join(_say(trigger, zone, now) for trigger in triggers)
-        many = f"{len(triggers)} triggers" if len(triggers) > 1 else "A trigger"
+    def __init__(
+        self, verdict: Verdict, triggers: tuple[Trigger, ...], schedulers: tuple[str, ...], now: datetime
+    ) -> None:
+        zone, many = verdict.details.zone, len(triggers) + len(schedulers)
+        words = [_say(trigger, zone, now) for trigger in triggers]
+        words += [f"{source} says that it will start it by itself" for source in schedulers]
+        self.switchable = any(trigger.key for trigger in triggers)
+        by_hand = bool(schedulers) or not all(trigger.key for trigger in triggers)
+        steps = [f"Switch off first what can be (key F, or `opsconsole trigger off {verdict.slug}`)"]
+        steps = steps if self.switchable else []
+        steps += ["take out by hand what can't be switched from here"] if by_hand else []
+        steps += ["then call it off", "or hold it meanwhile (key h)"]
         super().__init__(
-            f"{many} can still start it: {words}",
-            "It was not called off: it could go out all the same",
-            "Switch each off first (key F, or `opsconsole trigger off`), then call it off; or hold it (key h)",
+            f"{f'{many} triggers' if many > 1 else 'A trigger'} can still start it: {'; '.join(words)}",
+            "It was not called off, as it could go out all the same",
+            _capital(", ".join(steps)),
         )
-        self.triggers = triggers
 
 
 class Unproven(Refused):
@@ -31,7 +39,7 @@ class Unproven(Refused):
 
     def __init__(self, blind: tuple[str, ...]) -> None:
         super().__init__(
-            "; ".join(blind),
+            _capital("; ".join(blind)),
             "That nothing will start it can't be proven, so it was not called off",
             "Hold it instead (key h), and call it off once every source answers",
         )
@@ -70,8 +78,10 @@ class Proof:
 
 def prove_no_trigger(verdict: Verdict, now: datetime) -> Proof:
     """Raises StillTriggered, or Unproven where a source is stale, out of reach or half read."""
-    if found := live(verdict, now):
-        raise StillTriggered(found, verdict.details.zone, now)
+    found = live(verdict, now)
+    schedulers = tuple(o.source for o in verdict.observations if o.says is Says.SCHEDULED and not o.triggers)
+    if found or schedulers:
+        raise StillTriggered(verdict, found, schedulers, now)
     if blind := (*unseen(verdict, now), *_silent(verdict, now)):
         raise Unproven(blind)
     return Proof(looks=tuple(_looks(verdict.observations)))
@@ -95,6 +105,10 @@ def _why(trigger: Trigger) -> str:
     if trigger.off:
         return "switched off"
     return trigger.ignored_because or ("it never fires again" if trigger.sends else "it sends nothing")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _say(trigger: Trigger, zone: str, now: datetime) -> str:

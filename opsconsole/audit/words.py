@@ -38,7 +38,14 @@ class ConsoleSource:
             return Report(
                 source=self.name, looked_at=now, fresh_for=_FRESH, trouble=str(error), out_of_reach_since=now
             )
-        return Report(source=self.name, looked_at=now, fresh_for=_FRESH, observations=observations, holds=holds)
+        return Report(
+            source=self.name,
+            looked_at=now,
+            fresh_for=_FRESH,
+            observations=observations,
+            holds=holds,
+            own_store=True,
+        )
 
     def close(self) -> None:
         """The store belongs to the console, which closes it."""
