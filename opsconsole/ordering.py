@@ -55,3 +55,10 @@ def siblings(verdicts: Iterable[Verdict], verdict: Verdict) -> tuple[Verdict, ..
         return ()
     others = (v for v in verdicts if v.details.series.casefold() == series and v.slug != verdict.slug)
     return tuple(sorted(others, key=_place))
+
+
+def nearest(others: Sequence[Verdict], verdict: Verdict, count: int = 4) -> Sequence[Verdict]:
+    """So many of its siblings, those right before and after it."""
+    before = sum(_place(other) < _place(verdict) for other in others)
+    first = max(0, min(before - count // 2, len(others) - count))
+    return others[first : first + count]

@@ -1,5 +1,6 @@
 """Verdicts, boards and records as plain JSON values and as lines of text: one form for every command. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -122,6 +123,19 @@ def round_mark(verdict: Verdict) -> str:
 
 def _few(number: int) -> str:
     return str(number) if 0 <= number <= 999 else "…"
+
+
+def say_series(verdict: Verdict, verdicts: Sequence[Verdict], now: datetime) -> str:
+    """`round 2/3 of Welcome: round 1 sent yesterday 10:00 PDT; round 3 …`; "" for what has no siblings there."""
+    from opsconsole.ordering import nearest, siblings  # the first paint has no such sentence
+
+    others = siblings(verdicts, verdict)
+    if not others:
+        return ""
+    shown = nearest(others, verdict)
+    more = f"; and {len(others) - len(shown)} more" if len(others) > len(shown) else ""
+    head = f"round {round_mark(verdict)} of" if round_mark(verdict) else "of the series"
+    return f"{head} {verdict.details.series}: {'; '.join(say_sibling(v, now) for v in shown)}{more}"
 
 
 def say_sibling(verdict: Verdict, now: datetime) -> str:

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from opsconsole.actions import Place
 from opsconsole.board import Board
+from opsconsole.present import say_series
 from opsconsole.redact import mask_addresses
 from screens import campaign_words as words
 from screens.base import ConsoleScreen, registry_bindings
@@ -243,7 +244,8 @@ class CampaignScreen(ConsoleScreen):
             self.query_one("#head", Static).update(safe(f" No source knows {self.slug} now.", style=DIM))
             return
         now, zone = self.ops.now(), self.ops.local_zone
-        self.query_one("#head", Static).update(words.head(verdict, zone, now))
+        series = say_series(verdict, self.ops.board.verdicts, now)
+        self.query_one("#head", Static).update(words.head(verdict, zone, now, series))
         if self.view in self._trouble:
             text = safe(self._trouble[self.view], 1200, "bold #ff6b60")
         elif self.view == "verdict":

@@ -28,8 +28,8 @@ SEVERITY = {Severity.BLOCK: ("✖", DANGER), Severity.WARN: ("!", CAUTION), Seve
 HTML_SHOWN = 60_000  # characters
 
 
-def head(verdict: Verdict, local_zone: str, now: datetime) -> Text:
-    """Status, sentence and due time."""
+def head(verdict: Verdict, local_zone: str, now: datetime, series: str = "") -> Text:
+    """Status, sentence, due time, and `series`, what is said of its other rounds."""
     details = verdict.details
     text = Text().append_text(status_words(verdict)).append("  ").append_text(safe(verdict.slug, style="bold"))
     text.append("  ").append_text(safe(details.name, 80)).append("\n").append_text(safe(verdict.why, 600))
@@ -38,7 +38,8 @@ def head(verdict: Verdict, local_zone: str, now: datetime) -> Text:
         text.append(f"due {say_clocks(details.due.instant, details.zone, local_zone)}")
         text.append(f"  {distance(verdict, now)}", "bold")
     audience = f"{verdict.audience:,} people" if verdict.audience is not None else "audience not known"
-    return text.append(f"  {audience}", "" if verdict.audience is not None else DIM)
+    text.append(f"  {audience}", "" if verdict.audience is not None else DIM)
+    return text.append("\n").append_text(safe(series, 400)) if series else text
 
 
 def say_verdict(verdict: Verdict, now: datetime, width: int, told: "Sequence[OutboxItem]" = ()) -> Text:

@@ -19,8 +19,7 @@ from opsconsole.commands.common import (
     say_json,
     slug_argument,
 )
-from opsconsole.ordering import siblings
-from opsconsole.present import due_words, moved_words, round_mark, say_sibling, verdict_json
+from opsconsole.present import due_words, moved_words, say_series, verdict_json
 from opsconsole.schedule import say_instant, say_span
 from opsconsole.verdict import Group, Verdict
 
@@ -72,9 +71,8 @@ def _print_verdict(verdict: Verdict, board: Board, told: Sequence[str] = ()) -> 
     say(f"  {verdict.why}")
     moved = f"; last moved {moved_words(verdict, now)} ago" if verdict.moved else ""
     say(f"  due {due_words(verdict, now)}{moved}")
-    if others := siblings(board.verdicts, verdict):
-        here = f"round {round_mark(verdict)} of" if round_mark(verdict) else "of the series"
-        say(f"  {here} {verdict.details.series}: {'; '.join(say_sibling(v, now) for v in others)}")
+    if series := say_series(verdict, board.verdicts, now):
+        say(f"  {series}")
     say(f"  subject: {verdict.details.subject or '–'}")
     for finding in verdict.findings:
         say(f"  {finding.severity:<6} {finding.code}: {finding.text}")

@@ -6,7 +6,7 @@ import pytest
 
 from opsconsole.observation import Says
 from opsconsole.ordering import SORTS, ordered, siblings
-from opsconsole.present import round_mark, say_sibling
+from opsconsole.present import round_mark, say_series, say_sibling
 from tests.domain.test_filters import told
 from tests.screens.told import NOW, campaign, due, run
 
@@ -76,3 +76,16 @@ def test_a_campaign_names_its_other_rounds_with_what_became_of_them() -> None:
     alone = BOARD.get("alone")
     assert alone is not None
     assert siblings(BOARD.verdicts, alone) == ()
+
+
+def test_a_long_series_names_the_rounds_next_to_it_and_counts_the_others() -> None:
+    board = told(
+        *(campaign(f"w{n:02}", when=due("2026-06-01 10:00"), series="Long", round=n) for n in range(1, 13))
+    )
+    for slug, named in (("w01", "2 3 4 5"), ("w06", "4 5 7 8"), ("w12", "8 9 10 11")):
+        verdict = board.get(slug)
+        assert verdict is not None
+        said = say_series(verdict, board.verdicts, NOW)
+        assert said.startswith(f"round {int(slug[1:])}/? of Long: ")
+        assert [part.split()[1] for part in said.partition(": ")[2].split("; ")[:-1]] == named.split()
+        assert said.endswith("; and 7 more")
