@@ -86,7 +86,7 @@ class DashboardBackend:
 
     def record(self, payload: Mapping[str, Any]) -> None:
         """Write back a Completion, or a decision (`due` and `zone` for a new due time). The same `run_id` again
-        changes nothing.
+        changes nothing. Without a `status`, as of a hold, only its log of operations hears of it.
 
         Raises Trouble (OutOfReach, Refused) unless the dashboard acknowledged every part.
         """
@@ -94,14 +94,16 @@ class DashboardBackend:
         run_id, write = str(payload["run_id"]), self._settings.write
         told = Told(write, payload)
         address = self._rest.address(write.path.replace("{slug}", quote(slug, safe="")))
-        if told.awaits and write.answer:
+        if told.changes and told.awaits and write.answer:
             told.status = self._still_awaits(address)
-        body = told.body()
+        body = told.body() if told.changes else None
         if write.log:
             there = self._rest.address(write.log)
             logged = self._rest.write("POST", there, told.entry(), RECORDING, f"{run_id}:log")
             if write.log_answer:
                 self._acknowledged(taken(self._log_answer, logged) == run_id)
+        if body is None:
+            return
         changed = self._rest.write(write.method, address, body, RECORDING, run_id)
         if write.answer:
             row = taken(self._answer, changed)

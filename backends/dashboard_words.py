@@ -28,7 +28,8 @@ class Told:
     """One payload of the outbox, as it is written. Raises Trouble for an end the dashboard has no word for."""
 
     def __init__(self, write: DashboardWrite, payload: Mapping[str, Any]) -> None:
-        ending = ENDINGS.get(str(payload["status"]).lower())
+        self.changes = "status" in payload  # a hold is told, and leaves the campaign's status as it is
+        ending = ENDINGS.get(str(payload["status"]).lower()) if self.changes else ""
         if ending is None:
             raise Trouble(
                 f"{DOING} failed: the dashboard has no word for {payload['status']!r:.40}.",

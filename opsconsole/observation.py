@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from opsconsole.campaign import Approval, Details
 
-
 MEMORY_SHORT = 0.95
 """The share of its memory from which on a machine may be slow or stuck for want of it."""
 

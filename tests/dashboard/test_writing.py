@@ -128,3 +128,12 @@ def test_what_the_dashboard_has_no_word_for_is_not_written(
 def test_a_campaign_the_dashboard_lost_is_named(dashboard: DashboardBackend) -> None:
     with pytest.raises(Refused, match="404"):
         dashboard.record(completion(slug="nobody-knows-me"))
+
+
+def test_a_hold_is_told_and_leaves_the_status_as_it_is(
+    server: DashboardServer, dashboard: DashboardBackend
+) -> None:
+    before = server.state.campaign("harbor-lights")
+    dashboard.record({"slug": "harbor-lights", "run_id": "hold-1", "decided": "hold", "reason": "wait"})
+    assert server.state.campaign("harbor-lights") == before
+    assert server.state.operations()[-1]["reason"] == "wait"
