@@ -15,6 +15,7 @@ from opsconsole.config import Loaded, duration
 from opsconsole.ports import AnchorKeeper, Recorder
 
 if TYPE_CHECKING:  # imported when the console is built: the last known board is painted before that
+    from backends.notify import Heartbeat
     from opsconsole.audit.rules import StoreRules
     from opsconsole.audit.store import AuditStore
     from opsconsole.audit.tidings import Ear
@@ -192,6 +193,16 @@ def loudness(loaded: Loaded) -> "Loud":
     return Loud(loaded.settings.screens.loud, os.environ, remembers, partial(missed, mark_path(loaded)))
 
 
+def dead_man(loaded: Loaded) -> "Heartbeat | None":
+    """The address that is fetched while somebody looks; None when none is."""
+    table = loaded.environment.dead_man
+    if table is None or table.url is None:
+        return None
+    from backends.notify import Heartbeat
+
+    return Heartbeat(table.url)
+
+
 def signs(loaded: Loaded, console: "Console", watcher: "Watcher", say: Callable[[str], None]) -> "Signs":
     """The signs of life of a watcher. A read-only one tells nobody, so nobody may rely on it."""
     from opsconsole.watching import Signs
@@ -201,10 +212,8 @@ def signs(loaded: Loaded, console: "Console", watcher: "Watcher", say: Callable[
         mark = None if console.read_only else mark_path(loaded)
         return Signs(watcher, mark=mark, clock=console.clock, say=say)
     every = duration(table.every)
-    if table.url is not None:
-        from backends.notify import Heartbeat
-
-        beat = Heartbeat(table.url).beat
+    if (heartbeat := dead_man(loaded)) is not None:
+        beat = heartbeat.beat
     else:
         from backends.notify import Alertmanager
 

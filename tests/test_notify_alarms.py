@@ -144,3 +144,24 @@ def test_the_dead_mans_signal_never_shows_its_address(channel: Channel, monkeypa
     with pytest.raises(Refused, match="404") as raised:
         signal.beat()
     assert "CANARY" not in str(raised.value)
+
+
+def test_doctor_can_look_at_each_without_anybody_being_told(
+    channel: Channel, pager: PagerDuty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PING", channel.url)
+    hook = notifier("ops", Notify(kind="slack", url=SecretFrom(env="PING")))
+    signal = Heartbeat(SecretFrom(env="PING"))
+    for one in (hook, pager, prometheus(channel), signal):
+        one.check()  # type: ignore[attr-defined]
+    for broken in ("", "no address", "gopher://127.0.0.1/x", "http://[bad"):
+        monkeypatch.setenv("PING", broken)
+        fresh = Heartbeat(SecretFrom(env="PING"))
+        with pytest.raises(Refused) as raised:
+            fresh.check()
+        assert "bad" not in str(raised.value), "an address isn't shown, however wrong it is"
+    login: dict[str, Any] = {"kind": "email", "host": "mail.example.com", "sender": "a@example.com", "to": ["b"]}
+    mail = notifier("team", Notify(**login, tls="none", password=SecretFrom(env="PING")))
+    with pytest.raises(Refused, match="without encryption"):
+        mail.check()  # type: ignore[attr-defined]
+    assert channel.got == []

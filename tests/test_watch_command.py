@@ -123,3 +123,19 @@ def test_a_test_message_shows_whether_it_is_taken(world: Watched, channel: Chann
     _, err = unknown.communicate(timeout=60)
     assert unknown.returncode == 2
     assert "Known are: ops" in err
+
+
+def test_doctor_names_a_notification_that_could_not_be_sent(
+    world: Watched, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def notified() -> dict[str, dict[str, Any]]:
+        out, _ = world.opsconsole("doctor", "--json").communicate(timeout=60)
+        return {line["what"]: line for line in json.loads(out)}
+
+    assert notified()["notify:ops"]["ok"]
+    monkeypatch.delenv("OPS_HOOK")
+    lines = notified()
+    assert not lines["notify:ops"]["ok"]
+    assert "OPS_HOOK is empty or not set" in lines["notify:ops"]["says"]
+    assert lines["dead man"]["ok"]
+    assert channel.got == []

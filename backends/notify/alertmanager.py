@@ -27,6 +27,10 @@ class Alertmanager:
         seconds = duration(settings.timeout).total_seconds()
         self._posting = Posting(f"Alertmanager {self.name}", seconds, "Its endpoint is in its table")
 
+    def check(self) -> None:
+        """Raises Refused when its endpoint can't be used; tells nobody."""
+        self._posting.check(self._url)
+
     def record(self, payload: Mapping[str, Any]) -> None:
         """Raises OutOfReach, or Refused when the same again would be refused again."""
         self._post([self._alert(payload, datetime.now(UTC))])

@@ -25,10 +25,8 @@ class Email:
         self._password = Secret(settings.password, f"mail password of {name}") if settings.password else None
         self._seconds = duration(settings.timeout).total_seconds()
 
-    def record(self, payload: Mapping[str, Any]) -> None:
-        """Raises OutOfReach, or Refused when the same again would be refused again."""
-        import aiosmtplib
-
+    def check(self) -> str | None:
+        """The password, None without one. Raises Refused when it can't be had or must not be used; tells nobody."""
         settings = self._settings
         if self._password is not None and settings.tls == "none" and settings.host not in _LOOPBACK:
             raise Refused(
@@ -36,7 +34,13 @@ class Email:
                 "Nobody was told.",
                 'Set tls = "starttls" or "tls" in its table.',
             )
-        password = self._password.reveal() if self._password else None
+        return self._password.reveal() if self._password else None
+
+    def record(self, payload: Mapping[str, Any]) -> None:
+        """Raises OutOfReach, or Refused when the same again would be refused again."""
+        import aiosmtplib
+
+        password = self.check()
         try:
             asyncio.run(asyncio.wait_for(self._send(self._mail(payload), password), self._seconds))
         except (TimeoutError, aiosmtplib.SMTPTimeoutError):

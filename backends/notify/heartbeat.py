@@ -14,6 +14,10 @@ class Heartbeat:
         self._url = Secret(url, "address of the dead-man signal")
         self._posting = Posting("dead-man signal", SECONDS, f"Its address comes from {self._url.where}")
 
+    def check(self) -> None:
+        """Raises Refused when the address can't be had or used; fetches nothing."""
+        self._posting.check(self._url.reveal())
+
     def beat(self) -> None:
         """Raises OutOfReach, or Refused when the same again would be refused again."""
         asked(self._posting, self._url, "GET", self._url.reveal())

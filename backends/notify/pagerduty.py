@@ -26,6 +26,11 @@ class PagerDuty:
         seconds = duration(settings.timeout).total_seconds()
         self._posting = Posting(f"pager {self.name}", seconds, f"Its routing key comes from {self._key.where}")
 
+    def check(self) -> None:
+        """Raises Refused when its key can't be had; tells nobody."""
+        self._key.reveal()
+        self._posting.check(self._endpoint)
+
     def record(self, payload: Mapping[str, Any]) -> None:
         """Raises OutOfReach, or Refused when the same again would be refused again."""
         asked(self._posting, self._key, "POST", self._endpoint, json=self._event(payload))

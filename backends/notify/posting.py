@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from backends.secret import Secret
 from opsconsole.ports import OutOfReach, Refused, Trouble
@@ -59,6 +60,18 @@ class Posting:
             "Nobody was told.",
             f"{self._mend}; see whether it still is the right one.",
         )
+
+    def check(self, url: str) -> None:
+        """Raises Refused when nothing could be asked at this address; asks nothing."""
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            usable = False
+        if not usable:
+            raise Refused(
+                f"The {self._who} has an address that can't be used.", "Nobody would be told.", f"{self._mend}."
+            )
 
     def _away(self, why: str) -> Trouble:
         return OutOfReach(f"The {self._who} {why}.", "Nobody was told yet.", "The console tries again by itself.")

@@ -25,6 +25,10 @@ class Webhook:
         seconds = duration(settings.timeout).total_seconds()
         self._posting = Posting(f"webhook {self.name}", seconds, f"Its address comes from {self._url.where}")
 
+    def check(self) -> None:
+        """Raises Refused when its address can't be had or used; tells nobody."""
+        self._posting.check(self._url.reveal())
+
     def record(self, payload: Mapping[str, Any]) -> None:
         """Raises OutOfReach, or Refused when the same again would be refused again."""
         title, text = words(payload)

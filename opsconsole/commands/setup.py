@@ -69,6 +69,7 @@ def doctor(session: Session, as_json: bool) -> None:
 
     from opsconsole import __version__
     from opsconsole.audit.records import AuditUnavailable
+    from opsconsole.commands.watch import notify_lines
 
     loaded = session.loaded()
     lines: list[dict[str, Any]] = [
@@ -109,6 +110,7 @@ def doctor(session: Session, as_json: bool) -> None:
             facts = console.host_facts(name)
             if facts and facts.survives_logout:
                 lines.append({"what": name, "ok": False, "says": facts.survives_logout})
+        lines += notify_lines(console, loaded)
     if as_json:
         say_json(lines)
     for line in lines if not as_json else ():
@@ -209,6 +211,8 @@ def keys() -> None:
         "DashboardTasks",
         "DashboardWrite",
         "Notify",
+        "DeadMan",
+        "Screens",
         "Audit",
         "SecretFrom",
     )

@@ -21,6 +21,7 @@ from opsconsole.redact import redact, visible
 
 if TYPE_CHECKING:
     from opsconsole.attention import Transition
+    from opsconsole.config import Loaded
     from opsconsole.console import Console
 
 
@@ -123,6 +124,30 @@ def _test(console: "Console", name: str) -> None:
     receiver.record({**said, "alarm": {"key": key, "event": "trigger", "since": now}})
     receiver.record({**said, "alarm": {"key": key, "event": "resolve", "since": now, "until": now}})
     say(f"{name} took a test message, and its end.")
+
+
+def notify_lines(console: "Console", loaded: "Loaded") -> list[dict[str, Any]]:
+    """For `doctor`: whether each notification could be sent, and whether a watcher is there. Sends nothing."""
+    from opsconsole.alive import missed
+    from opsconsole.ports import Refused
+    from opsconsole.wiring import dead_man, mark_path
+
+    checked: dict[str, Any] = dict(console.also_told)
+    if (heartbeat := dead_man(loaded)) is not None:
+        checked["dead man"] = heartbeat
+    lines = []
+    for name, receiver in checked.items():
+        if not hasattr(receiver, "check"):
+            continue  # a host that keeps copies of the head is looked at as a source
+        try:
+            receiver.check()
+        except Refused as error:
+            lines.append({"what": name, "ok": False, "says": str(error)})
+        else:
+            lines.append({"what": name, "ok": True, "says": "is in order; nothing was sent"})
+    if trouble := missed(mark_path(loaded), console.clock()):
+        lines.append({"what": "watch", "ok": False, "says": trouble})
+    return lines
 
 
 def _complain(text: str) -> None:
