@@ -9,6 +9,7 @@ datetimes of a zone don't compare rightly. A line that is not enabled, or is `@r
 import heapq
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from itertools import takewhile
 
 from cronsim import CronSim
@@ -81,7 +82,8 @@ def dst_warning(line: CronLine, zone: tzinfo, now: datetime) -> str:
     if new < old:
         if rule.follows_clock or old - new > _CATCH_UP:
             return f"{opening}cron starts this line twice at {times}."
-        return ""
+        comes = "comes" if len(found) == 1 else "come"
+        return f"{opening}{times} {comes} twice, cron starts this line the first time only."
     if rule.follows_clock or new - old >= _CATCH_UP:
         return f"{opening}cron skips {times}."
     together = len(found) + (wall_new == next(CronSim(rule.expression, wall_new - _MINUTE), None))
@@ -156,6 +158,7 @@ def _bisect(zone: tzinfo, low: datetime, high: datetime) -> datetime:
     return high
 
 
+@lru_cache(maxsize=16)  # the same for every line of a table
 def _next_change(zone: tzinfo, now: datetime) -> tuple[datetime, timedelta, timedelta] | None:
     day = _utc(now).replace(microsecond=0)
     for _ in range(_LOOK_AHEAD_DAYS):

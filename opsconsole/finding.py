@@ -23,6 +23,6 @@ class Finding:
 
 
 def in_order(found: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Each once, worst first, then by code."""
+    """Each once: worst first, of those what calls for attention, then by code."""
     order = list(reversed(Severity))
-    return tuple(sorted(dict.fromkeys(found), key=lambda f: (order.index(f.severity), f.code, f.text)))
+    return tuple(sorted(dict.fromkeys(found), key=lambda f: (order.index(f.severity), not f.alarm, f.code, f.text)))

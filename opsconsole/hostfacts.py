@@ -108,6 +108,15 @@ class CronFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptFact:
+    """A small script that a cron line calls: its raw text, or the reason why it wasn't read (None)."""
+
+    path: str
+    text: bytes | None = field(default=None, repr=False)
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiskFact:
     """A file system, in bytes and inodes."""
 
@@ -152,6 +161,7 @@ class HostFacts:
     disks: tuple[DiskFact, ...] = ()
     processes: tuple[ProcessFact, ...] = ()
     cron: tuple[CronFact, ...] = ()
+    scripts: tuple[ScriptFact, ...] = ()  # those that cron lines call, as far as they are scripts
     runner: FileFact | None = None
     credentials: FileFact | None = None
     state_dir: FileFact | None = None

@@ -13,10 +13,9 @@ from textual.widgets import Static
 
 from opsconsole.actions import Place
 from opsconsole.board import Board
-from opsconsole.crontable import CronRow, CronTable, cron_tables
+from opsconsole.cronview import CronRow, CronTable, cron_tables, say_fire
 from opsconsole.hostfacts import FileFact, HostFacts
 from opsconsole.policy import Policy
-from opsconsole.schedule import say_distance, say_instant
 from screens.base import ConsoleScreen, registry_bindings
 from screens.safe import safe
 from screens.widgets.rows import CAUTION, DANGER, DIM
@@ -83,8 +82,8 @@ class HostScreen(ConsoleScreen):
         facts, board = self.console.host_facts(name), self.ops.board
         tables: tuple[CronTable, ...] = ()
         if facts is not None:
-            slugs = [verdict.slug for verdict in board.verdicts]
-            tables = cron_tables(facts, self.console.host_settings(name), slugs, self.console.clock())
+            settings, now = self.console.host_settings(name), self.console.clock()
+            tables = cron_tables(facts, settings, board.verdicts, now, self.ops.local_zone)
         source = next((s for s in board.sources if s.name == name), None)
         trouble, findings = (source.trouble, source.findings) if source else ("", ())
         return Look(name, facts, self.console.connection(name), tables, trouble, findings)
@@ -201,20 +200,27 @@ def _cron(text: Text, table: CronTable, now: datetime) -> None:
     elif not table.rows:
         text.append("  no lines\n", DIM)
     for row in table.rows:
-        _cron_row(text, row, table.zone, now)
+        _cron_row(text, row, table, now)
     for warning in table.warnings:
         text.append_text(safe(f"  ! {warning}", 400, CAUTION)).append("\n")
 
 
-def _cron_row(text: Text, row: CronRow, zone: str, now: datetime) -> None:
+def _cron_row(text: Text, row: CronRow, table: CronTable, now: datetime) -> None:
     text.append(f"  {row.number:>3}  ", DIM).append_text(safe(row.words, 120, "bold"))
     if row.off:
-        text.append("  switched off", DIM)
+        text.append("  ").append_text(safe(row.off, 120, DIM))
     elif row.next_at is None:
-        text.append("  never", DIM)
-    else:
-        text.append(f"  next {say_instant(row.next_at, zone, now)}  {say_distance(row.next_at, now)}")
+        text.append(
+            "  at every restart" if row.schedule == "@reboot" and not table.ignored_because else "  never", DIM
+        )
     about = ", ".join(row.campaigns) or "no campaign that is known"
     kind = {True: "sends", False: "rehearses", None: "may send"}[row.sends]
-    text.append("\n       ").append_text(safe(f"{kind} {about}", 200, "" if row.campaigns else str(CAUTION)))
+    via = f" (by {row.via})" if row.via else ""
+    text.append("\n       ").append_text(safe(f"{kind} {about}{via}", 200, "" if row.campaigns else str(CAUTION)))
     text.append_text(safe(f"   {row.user}: {row.command}", 300, DIM)).append("\n")
+    for word, at in (("would fire" if row.off else "next", row.next_at), ("last", row.last_at)):
+        if at is not None:
+            text.append(f"       {word} ", DIM).append_text(safe(say_fire(at, table, row, now), 200)).append("\n")
+    for note in row.notes:
+        glyph, style = ("✖", DANGER) if note.alarm else ("·", DIM)
+        text.append_text(safe(f"       {glyph} {note.text}", 400, style)).append("\n")

@@ -149,7 +149,9 @@ def test_day_and_weekday_that_must_both_match_are_not_called_either():
         ("30 1 * * *", 3, ""),
         ("30 2 9 3 *", 3, ""),
         ("30 * * * *", 11, "cron starts this line twice at 01:30."),
-        ("30 1 * * *", 11, ""),
+        ("30 1 * * *", 11, "01:30 comes twice, cron starts this line the first time only."),
+        ("0,30 1 * * *", 11, "01:00, 01:30 come twice, cron starts this line the first time only."),
+        ("30 2 * * *", 11, ""),
     ],
 )
 def test_the_next_change_of_the_clocks_is_announced(schedule, month, warning):

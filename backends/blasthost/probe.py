@@ -23,6 +23,7 @@ from backends.blasthost.asking import FILE_CAP, TOTAL_CAP, Asking
 from backends.blasthost.errors import RemoteFailed
 from backends.blasthost.facts import BadAnswer, Reading, clock, host_facts
 from backends.blasthost.hashcache import HashCache, Key
+from backends.blasthost.wrappers import Wrappers
 from opsconsole.campaign import check_slug
 from opsconsole.hostfacts import FolderFacts, HostFacts
 from opsconsole.settings import BlastHost
@@ -57,6 +58,7 @@ class Probe:
         self._seen: dict[bytes, FolderFacts] = {}  # by the host's mark of everything that stat tells
         self._told: dict[str, tuple[tuple[Any, ...], FolderFacts]] = {}  # sh: by slug, with what stat told of it
         self._sections, self._owners = shlook.NOTHING, dict[str, str]()
+        self._wrappers = Wrappers(session, settings)
         self._lock = threading.Lock()
 
     def look(self, slugs: Collection[str] | None = None) -> HostFacts:
@@ -66,14 +68,17 @@ class Probe:
         """
         wanted = None if slugs is None else sorted(map(check_slug, slugs))
         with self._lock:
-            if self._python:
-                try:
-                    return self._look_python(wanted)
-                except RemoteFailed as error:
-                    if error.rc != 127:
-                        raise
-                    self._python = False  # there is none; asking again would cost each look a round trip
-            return self._look_sh(wanted)
+            return self._wrappers.add(self._look(wanted), self._now())
+
+    def _look(self, wanted: list[str] | None) -> HostFacts:
+        if self._python:
+            try:
+                return self._look_python(wanted)
+            except RemoteFailed as error:
+                if error.rc != 127:
+                    raise
+                self._python = False  # there is none; asking again would cost each look a round trip
+        return self._look_sh(wanted)
 
     # -- with python3 on the host --------------------------------------------------------------------------
     def _look_python(self, wanted: list[str] | None) -> HostFacts:

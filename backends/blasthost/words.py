@@ -13,9 +13,10 @@ from itertools import pairwise
 from typing import Any
 
 from backends.blasthost.attempts import instant, run_state, with_beat
-from backends.blasthost.crontriggers import Tables, host_zone, read_tables
+from backends.blasthost.crontriggers import Tables, read_tables
 from backends.blasthost.evidence import evidence, short_memory
 from opsconsole.campaign import DATA, FILES, METADATA, REQUIRED_FILES, Details, MetadataError, parse_metadata
+from opsconsole.crontable import host_zone
 from opsconsole.hostfacts import FolderFacts, HoldFact, HostFacts, Kind, ProcessFact, RunFact
 from opsconsole.observation import Content, Hold, Observation, Report, RunWord, Says
 from opsconsole.plan import content_digest

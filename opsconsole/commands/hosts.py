@@ -4,15 +4,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from opsconsole.commands.common import FINE, UNREACHED, Session, guarded, json_option, say, say_json
 from opsconsole.hostfacts import HostFacts
 from opsconsole.ports import Refused
-from opsconsole.schedule import say_instant
 from opsconsole.settings import BlastHost
+
+if TYPE_CHECKING:
+    from opsconsole.cronview import CronTable
 
 
 @click.group()
@@ -48,21 +50,44 @@ def show(session: Session, name: str, as_json: bool) -> None:
 @guarded
 def cron(session: Session, name: str, as_json: bool) -> None:
     """The cron lines of the host, when each fires, and which files cron ignores as a whole."""
+    from opsconsole.cronview import cron_tables, table_json
+
     with session.console() as console:
         chosen = _chosen(console.host_names(), name)
         facts, settings = console.host_facts(chosen), console.host_settings(chosen)
         if facts is None:
             raise Refused(f"{chosen} was not reached.")
-        rows = _cron_rows(facts, settings, console.clock())
+        now = console.clock()
+        tables = cron_tables(facts, settings, console.board().verdicts, now, console.local_zone)
     if as_json:
-        say_json(rows)
+        say_json([table_json(table, now) for table in tables])
         return
-    for row in rows:
-        say(f"{row['file']}  {row['ignored_because'] or 'obeyed by cron'}")
-        for line in row["lines"]:
-            say(f"  {line['line']:>3}  {line['words']:<44} next {line['next'] or 'never'}  {line['command']}")
-        for warning in row["warnings"]:
-            say(f"  !    {warning}")
+    for table in tables:
+        _print_table(table, now)
+
+
+def _print_table(table: "CronTable", now: datetime) -> None:
+    from opsconsole.cronview import say_fire
+
+    ignored = f"cron ignores all of it: {table.ignored_because}" if table.ignored_because else "obeyed by cron"
+    say(f"{table.path}  {ignored}, in {table.zone}")
+    for row in table.rows:
+        kind = {True: "sends", False: "rehearses", None: "may send"}[row.sends]
+        via = f" (by {row.via})" if row.via else ""
+        say(
+            f"  {row.number:>3}  {row.words}: {kind} {', '.join(row.campaigns) or 'no campaign that is known'}{via}"
+        )
+        say(f"       {row.user}: {row.command}")
+        if row.off:
+            say(f"       {row.off}; it would fire {say_fire(row.next_at, table, row, now)}")
+        elif not table.ignored_because:
+            say(f"       next {say_fire(row.next_at, table, row, now)}")
+            if row.last_at:
+                say(f"       last {say_fire(row.last_at, table, row, now)}")
+        for note in row.notes:
+            say(f"     {'!' if note.alarm else '·'} {note.text}")
+    for warning in table.warnings:
+        say(f"  !    {warning}")
 
 
 @host.command("trust")
@@ -114,7 +139,8 @@ def _chosen(names: tuple[str, ...], name: str) -> str:
 
 def _facts_json(facts: HostFacts) -> dict[str, Any]:
     values = asdict(facts)
-    values.pop("campaigns")
+    for unsaid in ("campaigns", "scripts"):
+        values.pop(unsaid)
     values["cron"] = [{"path": c["file"]["path"], "kind": str(c["file"]["kind"])} for c in values["cron"]]
     return values
 
@@ -142,28 +168,3 @@ def _print_facts(facts: HostFacts, connection: dict[str, Any]) -> None:
     for trouble in (*facts.troubles, facts.survives_logout):
         if trouble:
             say(f"  !        {trouble}")
-
-
-def _cron_rows(facts: HostFacts, settings: BlastHost, now: datetime) -> list[dict[str, Any]]:
-    from opsconsole.crontable import cron_tables
-
-    return [
-        {
-            "file": table.path,
-            "ignored_because": table.ignored_because,
-            "lines": [
-                {
-                    "line": row.number,
-                    "schedule": row.schedule,
-                    "words": row.words,
-                    "user": row.user,
-                    "command": row.command,
-                    "next": say_instant(row.next_at, table.zone, now) if row.next_at else None,
-                }
-                for row in table.rows
-                if not row.off
-            ],
-            "warnings": list(table.warnings),
-        }
-        for table in cron_tables(facts, settings, (), now)
-    ]
