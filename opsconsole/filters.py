@@ -29,7 +29,7 @@ SORT_WORDS = {"slug" if sort == "campaign" else sort: sort for sort in SORTS if 
 NONE = "none"
 """As the value of due, series or owner: those of which nobody knows one."""
 
-_TOKEN = re.compile(r'(?P<no>!(?=\S))?(?:(?P<key>[^\W\d_]+):)?(?:"(?P<quoted>[^"]*)"(?!\S)|(?P<plain>\S*))')
+_TOKEN = re.compile(r'(?P<no>!(?=\S))?(?:(?P<key>[^\W\d_]+):)?(?:"(?P<quoted>[^"]*)"(?!\S)|(?P<plain>"[^"]*$|\S*))')
 _OPEN = frozenset({"source", "series", "owner", "finding"})
 
 
@@ -107,27 +107,46 @@ def parse(text: str, zone: str, now: datetime) -> Query:
     """The query in `text`; its dates are read in `zone` (the operator's, IANA) at `now`. Raises FilterError."""
     query = Query()
     for token in _tokens(text):
-        wanted, key, word = not token["no"], (token["key"] or "").casefold(), token["quoted"]
-        plain = token["plain"] or ""
-        if word is None and plain.startswith('"'):
-            raise FilterError(f'The quotation mark in {plain!r} is never closed: write "two words".')
-        word = plain if word is None else word
-        if key and key not in KEYS:
-            raise _no_such_key(key)
-        if key and not word:
-            raise FilterError(f"{key}: what? {_example(key)}")
-        if not key or key == "text":
-            query = replace(query, words=(*query.words, (word.casefold(), wanted)))
-        elif key == "sort":
-            if not wanted:
-                raise FilterError("To turn an order round write sort:-due.")
-            sort, reverse = parse_sort(word)
-            query = replace(query, sort=sort, reverse=reverse)
-        else:
-            values = [word] if token["quoted"] is not None else [part for part in word.split(",") if part]
-            condition = condition_of(key, values, zone, now)
-            query = replace(query, conditions=(*query.conditions, replace(condition, wanted=wanted)))
+        query = query.also(_read(token, zone, now))
     return query
+
+
+def readable(text: str, zone: str, now: datetime) -> tuple[str, str]:
+    """`text` less what can't be read in it, and what is wrong with that: "" when nothing is.
+
+    For a filter that is still being typed: a half-typed condition then narrows nothing, and the others hold.
+    """
+    good, wrong = [], ""
+    for token in _tokens(text):
+        try:
+            _read(token, zone, now)
+            good.append(token[0])
+        except FilterError as error:
+            wrong = wrong or str(error)
+    return " ".join(good), wrong
+
+
+def _read(token: re.Match[str], zone: str, now: datetime) -> Query:
+    wanted, key, word = not token["no"], (token["key"] or "").casefold(), token["quoted"]
+    plain = token["plain"] or ""
+    if word is None and plain.startswith('"'):
+        raise FilterError(f'The quotation mark in {plain!r} is never closed: write "two words".')
+    word = plain if word is None else word
+    if key and key not in KEYS:
+        raise _no_such_key(key)
+    if key and not word:
+        raise FilterError(f"{key}: what? {_example(key)}")
+    if not key or key == "text":
+        return Query(words=((word.casefold(), wanted),))
+    if key == "sort":
+        if not wanted:
+            raise FilterError("To turn an order round write sort:-due.")
+        sort, reverse = parse_sort(word)
+        return Query(sort=sort, reverse=reverse)
+    values = [word] if token["quoted"] is not None else [part for part in word.split(",") if part]
+    if not values:
+        raise FilterError(f"{key}: what? {_example(key)}")
+    return Query(conditions=(replace(condition_of(key, values, zone, now), wanted=wanted),))
 
 
 def condition_of(key: str, values: Sequence[str], zone: str = "", now: datetime | None = None) -> Condition:

@@ -196,20 +196,16 @@ class BoardScreen(ConsoleScreen):
         found.remove()
         return True
 
-    def narrow(self, text: str) -> bool:
-        """Show only what matches `text`; a filter that can't be read changes nothing, and is told beside it."""
-        from opsconsole.filters import FilterError
+    def narrow(self, text: str) -> None:
+        """Show only what matches `text`. What can't be read in it narrows nothing, and is told beside the field."""
+        from opsconsole.filters import readable
 
-        try:
-            if text != self._narrowed.text:
-                self._narrowed.read(text, self.ops.local_zone, self.ops.now())
-                self._arrange()
-            self._wrong = ""
-        except FilterError as error:
-            self._wrong = f"{error} Still shown: {self._narrowed.text or 'everything'}"
+        good, self._wrong = readable(text, self.ops.local_zone, self.ops.now())
+        if good != self._narrowed.text:
+            self._narrowed.read(good, self.ops.local_zone, self.ops.now())
+            self._arrange()
         for note in self.query("Filter Note"):
             note.say(self._wrong)  # type: ignore[attr-defined]
-        return not self._wrong
 
     # Saved views.
 

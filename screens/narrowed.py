@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Narrowed:
-    """The group and the last good filter; `sort` and `reverse` are the filter's until a key says otherwise."""
+    """The group and the filter; `sort` and `reverse` are the filter's until a key says otherwise."""
 
     group: Group | None = None
     text: str = ""

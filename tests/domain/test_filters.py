@@ -142,6 +142,23 @@ def test_an_empty_answer_names_the_word_nobody_has(text: str, says: str) -> None
     assert query(text).unknown(BOARD.verdicts) == says
 
 
+@pytest.mark.parametrize(
+    ("typed", "good", "says"),
+    [
+        ("paul status:over", "paul", "Did you mean 'overdue'?"),
+        ("status:overdue  stauts:x !sent", "status:overdue !sent", "Did you mean 'status'?"),
+        ('due:today text:"two words sort:due', "due:today", "never closed"),
+        ("owner:,", "", "owner: what?"),
+        ("paul", "paul", ""),
+    ],
+)
+def test_what_is_half_typed_narrows_nothing_and_the_rest_holds(typed: str, good: str, says: str) -> None:
+    kept, wrong = filters.readable(typed, PACIFIC, NOW)
+    assert kept == good
+    assert says in wrong
+    assert bool(says) is bool(wrong)
+
+
 def test_a_query_carries_its_order_and_another_on_top_narrows_it_further() -> None:
     view = query("group:upcoming sort:-due")
     assert [v.slug for v in view.shown(BOARD.verdicts)][:2] == ["w2", "host-only"]
