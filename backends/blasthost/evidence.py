@@ -33,7 +33,7 @@ def short_memory(facts: HostFacts) -> tuple[Evidence, ...]:
     if used is None or used < MEMORY_SHORT:
         return ()
     swapped = f", {facts.swap_used / 2**20:,.0f} MB of it swapped out" if facts.swap_used else ""
-    text = f"{used:.0%} used of {facts.memory_total / 2**20:,.0f} MB{swapped}"
+    text = f"{used * 100:.0f} % used of {facts.memory_total / 2**20:,.0f} MB{swapped}"
     return (Evidence(letter="M", label="host memory", mark=Mark.BAD, text=text),)
 
 
