@@ -142,7 +142,10 @@ class Rest:
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         client, given_up = self._client, threading.Event()
-        request.extensions = {**request.extensions, "trace": lambda event, info: _not_late(given_up)}
+        request.extensions = {
+            **request.extensions,
+            "trace": lambda event, info: _not_late(given_up) if ".send_request_" in event else None,
+        }
         answers: SimpleQueue[tuple[httpx.Response, bytes] | Exception] = SimpleQueue()
 
         def exchange() -> None:

@@ -79,7 +79,8 @@ MAILINGS: list[dict[str, Any]] = [
 ]  # fmt: skip
 TICKETS = [
     {
-        "number": 71, "closed": True, "mailing": "client-letter-r3", "prio": {"name": "urgent"}, "comments": [{"text": "list is final"}, {"text": "ask ana"}],
+        "number": 71, "closed": True, "mailing": "client-letter-r3", "prio": {"name": "urgent"},
+        "comments": [{"text": "list is final"}, {"text": "ask ana"}],
         "summary": "Send the letter to mia@example.com",
     }
 ]  # fmt: skip
