@@ -8,13 +8,16 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from opsconsole.cron import fires, read_cron
+from backends.blasthost.cronswitch import Key, digest, switch
+from opsconsole.cron import fires, read_cron, unmarked
+from opsconsole.settings import BlastHost
+from tests.blasthost.shells import LocalShell
 from tests.test_cron_files import FILES, IGNORED, RUNS
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("cron"), pytest.mark.needs("faketime")]
@@ -100,3 +103,45 @@ def test_the_daemon_catches_up_missed_times_as_foretold(tmp_path):
         started = {name: len((out / name).read_text().split()) if (out / name).exists() else 0 for name in tables}
 
     assert started == foretold
+
+
+@pytest.mark.needs("dash")
+def test_the_daemon_stops_a_line_that_is_switched_off_and_starts_it_when_it_is_on_again(tmp_path):
+    """The console's own script switches it, beside the running daemon, which has loaded the table already."""
+    home, start = tmp_path / "home", datetime(2026, 6, 1, 12, 0, 30)
+    home.mkdir()
+    text = b"* * * * * root echo x >> @OUT@/kept\n* * * * * root echo x >> @OUT@/switched\n"
+    settings = BlastHost(
+        ssh="prod", cron_files=[str(home / "cron.d" / "blasts")], state_dir=str(tmp_path / "lib" / "runs")
+    )
+    path = home / "cron.d" / "blasts"
+
+    def switched(on):
+        now = path.read_bytes()
+        line = digest(unmarked(now.split(b"\n")[1]))
+        key = str(Key("prod", str(path), 2, line, digest(now)))
+        return switch(LocalShell(["dash"]), settings, "prod", key, on, "mara", datetime.now(UTC))
+
+    with real_cron(home, {"blasts": text}, start, "UTC") as out:
+
+        def ran(name):
+            return len((out / name).read_text().split()) if (out / name).exists() else 0
+
+        def minutes_pass(count):
+            until = minutes_passed(out) + count
+            wait_for(lambda: minutes_passed(out) >= until)
+
+        wait_for(lambda: ran("switched") >= 2)
+        assert ran("switched") >= 2
+        switched(False)
+        minutes_pass(2)  # the minute under way may have been loaded before
+        quiet, kept = ran("switched"), ran("kept")
+        minutes_pass(3)
+        assert ran("switched") == quiet
+        assert ran("kept") > kept
+
+        switched(True)
+        wait_for(lambda: ran("switched") >= quiet + 2)
+        assert ran("switched") >= quiet + 2
+        assert path.read_bytes() == text.replace(b"@OUT@", os.fsencode(out))
+        assert sorted(entry.name for entry in path.parent.iterdir()) == ["blasts", "clock"]
