@@ -152,7 +152,7 @@ def _unreconciled(case: Case, status: str) -> Iterator[Finding]:
     words = [o for o in case.observations if o.went_out]
     if any(o.run and o.run.counts for o in words if o.keeps_traces):
         return
-    ended = max((o.since for o in words if o.since), default=None)
+    ended = min((o.since for o in words if o.since), default=None)
     alarm = ended is not None and case.now - ended >= case.policy.unreconciled_after
     who = " and ".join(o.source for o in words)
     left = "nobody who carried it" if any(o.keeps_traces for o in words) else "no carrier"
