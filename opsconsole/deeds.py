@@ -1,5 +1,6 @@
 """Records and deliveries in words: what somebody did, and whether others were told. Pure; not masked here."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ if TYPE_CHECKING:  # the store's own modules are heavy
     from opsconsole.audit.records import OutboxItem, Record
 
 Said = tuple[Mark, str]
+_HEX = re.compile(r"[0-9a-f]{12,128}")
 DECIDED = frozenset(
     {"approve", "break-glass", "hold", "release", "mark", "cancel", "reschedule", "close", "settle", "send"}
     | {"send-rest", "release-claim", "run-pause", "run-resume", "run-cancel", "resolve", "adopt"}
@@ -47,6 +49,11 @@ def say_item(item: "OutboxItem", now: datetime) -> Said:
     error = f"; last: {item.last_error}" if item.last_error and item.done_utc is None else ""
     mark = Mark.YES if item.done_utc is not None else Mark.BAD if item.tries else Mark.WAITING
     return mark, f"{what}: {item.says(now)}{error}"
+
+
+def say_digest(value: object) -> str:
+    """A digest out of a record in short; what is none isn't cut, as a part of it may tell what the whole hides."""
+    return short(value) if isinstance(value, str) and _HEX.fullmatch(value) else "missing"
 
 
 def say_told(detail: Mapping[str, Any]) -> str:
@@ -125,7 +132,7 @@ def _planned(detail: Mapping[str, Any]) -> str:
     plan = detail.get("plan")
     document = plan if isinstance(plan, Mapping) else {}
     on = f" by {document['carrier']}" if document.get("carrier") else ""
-    return f"{_number(document.get('audience'))} recipients{on}, plan {short(str(detail.get('digest', '')))}"
+    return f"{_number(document.get('audience'))} recipients{on}, plan {say_digest(detail.get('digest'))}"
 
 
 def _send_rest(detail: Mapping[str, Any]) -> Said:
@@ -162,7 +169,7 @@ def _scope(detail: Mapping[str, Any]) -> str:
 
 def _approve(detail: Mapping[str, Any]) -> Said:
     people = f" for {detail['recipients']:,} recipients" if isinstance(detail.get("recipients"), int) else ""
-    return Mark.YES, f"approved: content {short(str(detail.get('digest', '')))}{people}"
+    return Mark.YES, f"approved: content {say_digest(detail.get('digest'))}{people}"
 
 
 def _reschedule(detail: Mapping[str, Any]) -> Said:

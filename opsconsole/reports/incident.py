@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from opsconsole import actions
 from opsconsole.case import STARTS, say_counts
-from opsconsole.deeds import say_item, say_record
+from opsconsole.deeds import say_digest, say_item, say_record
 from opsconsole.observation import Observation
 from opsconsole.plan import PARTS, short
 from opsconsole.reports.facts import IncidentFacts
@@ -288,7 +288,7 @@ def _content(facts: IncidentFacts) -> Section:
         expires = f", until {_stamp(planned.get('expires_at'), zone)}"
         by = person(str(planned.get("planned_by", "")))
         pairs.append(
-            ("Plan", f"{short(str(plan.get('digest', '')))} by {by}, {_rows(planned.get('audience'))}{expires}")
+            ("Plan", f"{say_digest(plan.get('digest'))} by {by}, {_rows(planned.get('audience'))}{expires}")
         )
     digests = planned.get("digests")
     of_plan = digests if isinstance(digests, Mapping) else {}
@@ -296,8 +296,8 @@ def _content(facts: IncidentFacts) -> Section:
         (
             name,
             short(there.get(name, "")),
-            short(str(rehearsed.get(name) or "")),
-            short(str(of_plan.get(part) or "")),
+            say_digest(rehearsed.get(name)),
+            say_digest(of_plan.get(part)),
         )
         for name, part in PARTS.items()
         if name in there or name in rehearsed or of_plan.get(part)

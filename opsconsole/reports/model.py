@@ -118,7 +118,7 @@ def say_clock(offset: float | None) -> str:
 def chain_pairs(seq: int, mac: str, whole: bool | None, why: str) -> tuple[tuple[str, str], ...]:
     """The audit head, so that the report is an anchor too."""
     if not seq and whole is not False:
-        return (("The chain", why if whole is None else "the store holds no record yet"),)
+        return (("The chain", f"not looked at: {why}" if whole is None else "the store holds no record yet"),)
     said = {
         True: f"whole: the seal of every record up to {seq:,} holds",
         False: f"NOT WHOLE: {why}. Keep the store as it is; don't repair it",

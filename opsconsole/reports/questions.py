@@ -31,7 +31,7 @@ def questions(facts: IncidentFacts) -> tuple[str, ...]:
         *_told(facts),
         *_held(facts),
         *_store(facts),
-        *(f"Could not be looked at: {said}. What does it say?" for said in facts.past.unread),
+        *_unread(facts),
     )
     return tuple(dict.fromkeys(found))
 
@@ -169,6 +169,12 @@ def _held(facts: IncidentFacts) -> Iterator[str]:
     for o in facts.verdict.observations:
         for h in o.holds:
             yield f"Until when is it held? {h.scope} by {person(h.by)}: {h.reason}"
+
+
+def _unread(facts: IncidentFacts) -> Iterator[str]:
+    for said in facts.past.unread:
+        if not (facts.store_trouble and facts.store_trouble in said):  # asked already
+            yield f"What does this say? It could not be looked at: {said}"
 
 
 def _store(facts: IncidentFacts) -> Iterator[str]:
