@@ -5,11 +5,12 @@ any more. It is dated to the instant it became true, not to when somebody looked
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from opsconsole.board import Board
+from opsconsole.finding import Finding, Severity
 from opsconsole.observation import Observation
 from opsconsole.policy import Policy
 from opsconsole.verdict import Group, Status, Verdict
@@ -23,18 +24,15 @@ WORST_FIRST = (
     Status.EXPIRED,
     Status.OVERDUE,
     Status.ERROR,
-    Status.CLAIMED,
-    Status.SENT,
-    Status.CANCELLED,
-    Status.UNKNOWN,
 )
-"""UNKNOWN comes last: silence makes no known trouble better or worse, and known trouble is worse than silence."""
+"""After these come the statuses that need attention for a finding alone, all alike, and then UNKNOWN: silence makes
+no known trouble better or worse, and known trouble is worse than silence."""
 
 CRITICAL = frozenset(
     {Status.CONFLICT, Status.IN_DOUBT, Status.STALLED, Status.PARTIAL, Status.EXPIRED, Status.OVERDUE}
 )
 SETTLES = timedelta(seconds=90)
-"""What may pass by itself is told when it has lasted so long: a finding on a campaign that is done, an ERROR."""
+"""What may pass by itself is told when it has lasted so long: an alarm of a finding alone, an ERROR."""
 _AT_ONCE = CRITICAL | {Status.FAILED}
 
 
@@ -60,7 +58,7 @@ class Alarm:
     why: str
     since: datetime
     noticed: datetime
-    codes: tuple[str, ...] = ()  # the findings that call for attention to what is done
+    codes: tuple[str, ...] = ()  # the findings for which alone it needs attention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +99,13 @@ def advance(
         if not _seen_since(verdict, alarm.since):
             continue  # nobody who would know of a start has looked since it became late
         if wait := _settles_after(verdict, now):
-            name = f"{verdict.slug}/{verdict.status}"
+            name = "/".join((verdict.slug, *(alarm.codes or (str(verdict.status),))))
             first = before.waiting.get(name, now)
             if now - first < wait:
                 waiting[name] = min(first, now)  # a clock put back must not lengthen the wait
                 continue
+            if alarm.codes:
+                alarm = replace(alarm, since=first)  # from when on it was so can't be told
         if told is not None:
             ended.append(_end(told, now))
         standing[verdict.slug] = alarm
@@ -119,8 +119,10 @@ def advance(
 def alarm_of(verdict: Verdict, environment: str, policy: Policy, now: datetime) -> Alarm:
     """The alarm a campaign that needs attention gives."""
     since = min(_since(verdict, policy, now), now)
-    codes = _codes(verdict)
-    key = "/".join((environment, verdict.slug, str(verdict.status), _which(verdict), *codes))
+    found = _found(verdict)
+    codes = tuple(sorted({finding.code for finding in found}))
+    critical = verdict.status in CRITICAL or any(finding.severity is Severity.BLOCK for finding in found)
+    key = "/".join((environment, verdict.slug, "+".join(codes) or str(verdict.status), _which(verdict)))
     silent = _silent(verdict, now) if verdict.status is Status.UNKNOWN else ()
     return Alarm(
         key=key,
@@ -128,8 +130,8 @@ def alarm_of(verdict: Verdict, environment: str, policy: Policy, now: datetime) 
         environment=environment,
         campaign=verdict.slug,
         status=str(verdict.status),
-        severity="critical" if verdict.status in CRITICAL else "warning",
-        why=verdict.why,
+        severity="critical" if critical else "warning",
+        why="; ".join(finding.text for finding in found) or verdict.why,
         since=since,
         noticed=now,
         codes=codes,
@@ -154,13 +156,15 @@ def _is_new(alarm: Alarm, told: Alarm) -> bool:
 
 
 def _rank(status: str) -> int:
-    return next((n for n, known in enumerate(WORST_FIRST) if known == status), len(WORST_FIRST))
+    known = [str(one) for one in WORST_FIRST]
+    return known.index(status) if status in known else len(known) + (status == Status.UNKNOWN)
 
 
-def _codes(verdict: Verdict) -> tuple[str, ...]:
-    if verdict.status in _AT_ONCE or verdict.status in (Status.UNKNOWN, Status.ERROR):
+def _found(verdict: Verdict) -> tuple[Finding, ...]:
+    """The findings for which alone it needs attention; none where its status is reason enough."""
+    if verdict.status in (*WORST_FIRST, Status.UNKNOWN):
         return ()
-    return tuple(sorted({f.code for f in verdict.findings if f.alarm}))
+    return tuple(finding for finding in verdict.findings if finding.alarm)
 
 
 def _which(verdict: Verdict) -> str:

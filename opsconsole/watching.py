@@ -142,6 +142,7 @@ class Signs:
         if self._is_due("renew", now, RENEW_EVERY_S):
             self._try("renewal", self._watcher.renew)
         if self._is_due("untold", now, SEEN_EVERY_S):
+            self._tell_once("outbox", self._watcher.trouble)
             with suppress(AuditUnavailable):
                 for destination, why in self._watcher.untold().items():
                     self._tell_once(destination, f"{destination} could not be told: {why}")

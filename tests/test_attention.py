@@ -172,10 +172,23 @@ def test_a_finding_on_what_is_done_is_told_when_it_lasts_and_each_once() -> None
     done = dashboard(Says.SENT)
     start = at(timedelta(hours=1))
     assert story.told(board(start, sent, done)) == [], "an outcome that is just being recorded looks like this too"
-    assert story.told(board(start + 2 * MINUTE, sent, done)) == [("trigger", "SENT")]
+    (change,) = story.look(board(start + 2 * MINUTE, sent, done))
+    assert (change.alarm.status, change.alarm.severity) == ("SENT", "critical")
+    assert "fires again" in change.alarm.why, "not merely that it was sent"
+    assert change.at == start, "when it was first seen"
     assert story.told(board(start + 9 * MINUTE, sent, done)) == []
     mended = host(Says.ENDED, run=ended())
     assert story.told(board(start + 10 * MINUTE, mended, done)) == [("resolve", "SENT")]
+
+
+def test_a_finding_goes_on_being_the_same_while_its_campaign_moves_on() -> None:
+    story = Story()
+    twice = (line(timedelta(hours=1)), replace(line(timedelta(hours=2)), where="/etc/cron.d/other:3"))
+    for minutes in (-30, -20):
+        story.look(board(at(minutes * MINUTE), host(triggers=twice), dashboard()))
+    assert [alarm.codes for alarm in story.known.standing.values()] == [("scheduled-twice",)]
+    assert story.told(board(at(MINUTE), host(triggers=twice), dashboard())) == [], "DUE now, and no news"
+    assert story.told(board(LATE + MINUTE, host(triggers=twice), dashboard()))[-1] == ("trigger", "OVERDUE")
 
 
 @pytest.mark.parametrize("back", [timedelta(hours=-3), timedelta(hours=3)])

@@ -111,6 +111,7 @@ def test_two_watchers_at_once_and_one_that_forgot_everything_page_once(desk: Des
     assert receiver.heard == [("trigger", "OVERDUE")]
 
 
+@pytest.mark.slow
 def test_the_end_is_told_after_the_beginning_though_the_receiver_was_away(desk: Desk, receiver: Receiver) -> None:
     receiver.away = True
     console = desk.sit()
@@ -129,6 +130,7 @@ def test_the_end_is_told_after_the_beginning_though_the_receiver_was_away(desk: 
     assert receiver.heard == [("trigger", "OVERDUE"), ("resolve", "OVERDUE")]
 
 
+@pytest.mark.slow
 def test_trouble_that_comes_again_is_told_again(desk: Desk, receiver: Receiver) -> None:
     console = desk.sit()
     one = watcher(console)
@@ -143,6 +145,7 @@ def test_trouble_that_comes_again_is_told_again(desk: Desk, receiver: Receiver) 
     assert receiver.heard == [("trigger", "OVERDUE"), ("resolve", "OVERDUE"), ("trigger", "OVERDUE")]
 
 
+@pytest.mark.slow
 def test_a_read_only_console_looks_and_notifies_nobody(desk: Desk, receiver: Receiver) -> None:
     console = desk.sit(read_only=True)
     one = watcher(console)
@@ -173,6 +176,7 @@ def test_what_could_not_be_recorded_stays_owed_and_the_dead_man_falls_silent(
     assert after.why_silent(timedelta(minutes=5)) == ""
 
 
+@pytest.mark.slow
 def test_what_stands_is_renewed_for_those_who_forget(desk: Desk, receiver: Receiver) -> None:
     one = watcher(desk.sit())
     one.turn()
@@ -181,6 +185,7 @@ def test_what_stands_is_renewed_for_those_who_forget(desk: Desk, receiver: Recei
     assert standing["alarm"]["event"] == "trigger"
 
 
+@pytest.mark.slow
 def test_a_host_out_of_reach_is_one_page_for_all_its_campaigns(desk: Desk, receiver: Receiver) -> None:
     word = desk.host.word
     console = desk.sit()
@@ -247,6 +252,7 @@ def test_a_watcher_that_stands_still_gives_no_sign(desk: Desk, monkeypatch: pyte
     assert one.why_silent(timedelta(minutes=5)) == "the watcher itself stands still"
 
 
+@pytest.mark.slow
 def test_a_signal_that_fails_is_told_once_and_when_it_works_again(desk: Desk) -> None:
     said: list[str] = []
     troubles = [OutOfReach("The dead-man signal said 503."), OutOfReach("The dead-man signal said 503.")]

@@ -159,6 +159,7 @@ async def test_a_campaign_that_comes_to_need_somebody_is_toasted_once_and_m_mute
         assert app.loud.muted
 
 
+@pytest.mark.slow
 async def test_m6_the_board_says_within_a_minute_that_nobody_is_paged_any_more(tmp_path: Path) -> None:
     from opsconsole.alive import missed
 
