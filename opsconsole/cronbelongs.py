@@ -40,7 +40,7 @@ def belongs(
     own = set(_own(line, campaigns, settings))
     strangers = {slug for slug in _CAMPAIGN.findall(line.shell) if is_slug(slug) and slug not in campaigns}
     sends, via, blind = is_send(line), "", ""
-    for path in called(line, settings):
+    for path in called(line, settings) if scripts else ():
         script = scripts.get(path)
         if script is None:
             continue

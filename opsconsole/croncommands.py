@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import pairwise
 
 from opsconsole.cronsyntax import CronLine
@@ -45,10 +46,15 @@ def is_send(line: CronLine) -> bool | None:
     return False if modes == {"dry-run"} else None
 
 
-def commands(line: CronLine) -> Iterator[list[str]]:
+@lru_cache(maxsize=4096)  # taking a line apart costs a millisecond, and several ask for it
+def commands(line: CronLine) -> tuple[tuple[str, ...], ...]:
     """The words of each simple command of a line, also of those quoted in it or piped into it."""
+    return tuple(tuple(words) for words in _commands(line))
+
+
+def _commands(line: CronLine) -> Iterator[list[str]]:
     yield from _split(line.shell, line.env, depth=3)
-    for part in (line.stdin or "").split("\n"):
+    for part in filter(None, (line.stdin or "").split("\n")):
         # standard input may be commands or bare data, so its first word counts too
         yield from (["", *words] for words in _split(part, line.env, depth=3))
 

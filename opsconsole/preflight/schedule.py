@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from opsconsole.cron import CronFile, CronLine, in_words, is_send, mentions, next_fire, previous_fire, read_cron
+from opsconsole.cron import CronFile, CronLine, in_words, next_fire, previous_fire, read_cron
+from opsconsole.cronbelongs import belongs
 from opsconsole.hostfacts import CronFact, Kind
 from opsconsole.plan import short
 from opsconsole.preflight import reading
@@ -220,7 +221,7 @@ def judge_starters(starters: Sequence[Starter], situation: Situation) -> Finding
     ]
     if not starters:
         return passed("No cron line starts it: it goes out only from here.")
-    off = f"Switch off {starters[0].where} (put # before it), then repeat the pre-flight."
+    off = f"Switch off {starters[0].where} ({_switch(starters[0], situation)}), then repeat the pre-flight."
     if len(starters) > 1:
         places = " and ".join(s.where for s in starters[:3])
         return failed(f"{len(starters)} cron lines start it.", f"Keep one of them at most: {places}.", shown(lines))
@@ -243,7 +244,7 @@ def judge_starters(starters: Sequence[Starter], situation: Situation) -> Finding
         )
     return failed(
         f"Cron starts it {say(one.next)}, but it is due {say(due.instant)}.",
-        f"Correct the time of {one.where}, or switch the line off (put # before it).",
+        f"Correct the time of {one.where}, or switch the line off ({_switch(one, situation)}).",
         lines,
         blocks=not safe,
     )
@@ -254,9 +255,15 @@ def _will_send(says: str, remedy: str, lines: Sequence[str], safe: bool) -> Find
     return Finding(outcome, says, shown(lines), remedy, blocks=not safe)
 
 
+def _switch(starter: Starter, situation: Situation) -> str:
+    return f"key F, or opsconsole trigger off {situation.slug} --line {starter.file.name}:{starter.line.number}"
+
+
 def _concerns(line: CronLine, situation: Situation) -> bool:
-    settings = situation.settings
-    return mentions(line, situation.slug, settings.runner, settings.campaigns_dir) and is_send(line) is not False
+    """Also by a script that the line calls."""
+    scripts = {script.path: script for script in situation.host.scripts}
+    about = belongs(line, (situation.slug,), scripts, situation.settings)
+    return bool(about.campaigns) and about.sends is not False
 
 
 def _zone(situation: Situation) -> ZoneInfo:
