@@ -14,6 +14,7 @@ from opsconsole.board import Board, assemble, judge_one
 from opsconsole.campaign import check_slug
 from opsconsole.clocks import Jump
 from opsconsole.hostfacts import HostFacts
+from opsconsole.outages import Outages
 from opsconsole.policy import Policy
 from opsconsole.ports import (
     AccessView,
@@ -88,6 +89,8 @@ class Looking:
         self._telling = {n: s for n, s in self._sources.items() if isinstance(s, AccessView)}
         self._also_told = dict(recorders or {})
         self.witness = witness
+        self.outages = Outages(watch.reports)
+        watch.on_change(self.outages.looked)
         self._beside: dict[str, tuple[str, ...]] = {}  # by source, what the witness found
         self._hosts, self._open_store, self._identity = hosts, store, identity
         self._store_lock = threading.Lock()

@@ -16,6 +16,7 @@ from opsconsole.deeds import say_item, say_record
 from opsconsole.hostfacts import FolderFacts
 from opsconsole.milestones import milestones
 from opsconsole.observation import Evidence, Mark, Observation, RunWord
+from opsconsole.outages import Outage
 from opsconsole.redact import mask_addresses, redact, visible
 from opsconsole.schedule import ScheduleError, load_zone
 from opsconsole.settings import Patterns
@@ -60,16 +61,6 @@ class RunLog:
     zone: str = "UTC"
     attempt: int = 0  # 0 for a log that many runs share
     whole: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outage:
-    """A source that didn't answer for a while, and came back."""
-
-    source: str
-    since: datetime
-    until: datetime
-    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,6 +90,7 @@ def shift(console: "Console", at: datetime | None = None, back: timedelta = SHIF
 def past(console: "Console", verdict: Verdict, at: datetime, *, ask: bool = True) -> Past:
     """What is known of a campaign beside its sources' words, up to `at`: records, deliveries, files and logs."""
     slug, unread = verdict.slug, list[str]()
+    named = {o.source for o in verdict.observations}
     records: tuple[Record, ...] = ()
     items: tuple[OutboxItem, ...] = ()
     try:
@@ -107,6 +108,7 @@ def past(console: "Console", verdict: Verdict, at: datetime, *, ask: bool = True
         logs=logs,
         patterns={name: console.host_settings(name).patterns for name in hosts},
         offsets={name: _offset(console, facts) for name, facts in hosts.items()},
+        outages=tuple(o for o in console.outages.over if o.source in named and o.since <= at),
         unread=tuple(unread),
     )
 

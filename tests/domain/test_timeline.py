@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from opsconsole.audit.records import OutboxItem, Phase, Record
 from opsconsole.hostfacts import FileFact, FolderFacts, Kind
 from opsconsole.milestones import milestones
-from opsconsole.observation import Hold, Mark, Says, Trigger
+from opsconsole.observation import Hold, Mark, Report, Says, Trigger
+from opsconsole.outages import Outages
 from opsconsole.timeline import Entry, Past, RunLog, entry_json, timeline
 from tests.domain.words import DUE, NOW, SLUG, console, dashboard, ended, host, running, stale, verdict
 
@@ -169,6 +170,24 @@ def test_a_lost_connection_a_lost_answer_and_a_waiting_delivery_are_in_it() -> N
     assert "dashboard is told: sent: " in said
     assert "503" in said
     assert "copy of the audit head (record 5) for blast-mail-prod" in said
+
+
+def test_a_source_that_was_out_of_reach_for_a_while_is_told_with_its_beginning_and_its_end() -> None:
+    lost = Report(source=HOST, looked_at=NOW, fresh_for=MINUTE, trouble="the line broke", out_of_reach_since=NOW)
+    heard = {HOST: lost}
+    outages = Outages(lambda: heard)
+    for _ in range(3):
+        outages.looked(HOST)
+    outages.looked("clock")
+    assert outages.over == (), "it still lasts, and is told by the source's own words"
+    heard[HOST] = Report(source=HOST, looked_at=NOW + 4 * MINUTE, fresh_for=MINUTE)
+    outages.looked(HOST)
+    outages.looked(HOST)
+
+    story = timeline(verdict(host()), Past(outages=outages.over), NOW + 5 * MINUTE)
+
+    told = [(e.at, e.text) for e in story if e.source == HOST and e.at]
+    assert told == [(NOW, "out of reach: the line broke"), (NOW + 4 * MINUTE, "answers again")]
 
 
 def test_no_secret_and_no_recipient_is_in_it_and_nothing_acts() -> None:
