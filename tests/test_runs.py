@@ -1,7 +1,7 @@
 """The life of a run in the records: intent first, every end once, nothing repeated."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,97 +12,27 @@ import pytest
 from opsconsole.audit.outbox import Outbox
 from opsconsole.audit.records import AuditUnavailable, Phase
 from opsconsole.audit.store import AuditStore
-from opsconsole.audit.words import ConsoleSource
-from opsconsole.board import assemble
-from opsconsole.decisions import Decisions, new_due
-from opsconsole.delivery import Delivery
-from opsconsole.observation import Counts, Observation, Report, RunWord, Says
+from opsconsole.observation import Counts, Says
 from opsconsole.plan import Plan
-from opsconsole.policy import Policy
-from opsconsole.ports import Followed, MaybeStarted, OutOfReach, Refused, RunState, Started, Trouble, Verb
-from opsconsole.proof import Proof
+from opsconsole.ports import MaybeStarted, OutOfReach, Refused, RunState, Trouble, Verb
 from opsconsole.rehearsal import last_dry_run
 from opsconsole.runs import Identity, Runs
-from opsconsole.schedule import Due
-from opsconsole.verdict import Status, Verdict
 from tests.domain.test_plan import plan as make_plan
-from tests.domain.words import NOW, SLUG, dashboard, host, verdict
-
-ME = Identity("mara", "s-1", "prod")
-DONE = Counts(total=2601, accepted=2601)
-NOTHING_LEFT = Proof(looks=())
-
-
-class Host:
-    """A carrier that remembers what it was asked and answers as scripted."""
-
-    name = "blast-mail-prod"
-
-    def __init__(self) -> None:
-        self.starts: list[Plan] = []
-        self.on_start: Callable[[Plan], None] = lambda plan: None
-        self.state: RunState | None = None
-        self.unreachable = False
-        self.given_up: list[tuple[str, str]] = []
-        self.late: RunState | None = None  # what has come by the time that a run is given up
-
-    def start(self, plan: Plan, by: str) -> Started:
-        self.starts.append(plan)
-        self.on_start(plan)
-        self.state = state(Says.RUNNING, plan.run_id)
-        return Started(state=self.state, fresh=True)
-
-    def run_state(self, slug: str, attempt: int | None = None) -> RunState | None:
-        if self.unreachable:
-            raise OutOfReach("no answer")
-        return self.state
-
-    def give_up(self, slug: str, run_id: str) -> RunState | None:
-        self.given_up.append((slug, run_id))
-        return self.late
-
-    def follow(self, slug, attempt, offset, on_output, stop) -> Followed:  # type: ignore[no-untyped-def]
-        on_output(b"2601 recipients processed\n")
-        return Followed(offset=offset + 26, end=self.state)
-
-    def signal(self, slug: str, attempt: int, verb: Verb) -> RunState:
-        if self.state is None:
-            raise Refused("there is no run")
-        return replace(self.state, says=Says.PAUSED)
-
-    def preflight_facts(self, slug: str):  # type: ignore[no-untyped-def]
-        raise OutOfReach("not asked here")
-
-    def dry_run(self, slug, on_output, stop):  # type: ignore[no-untyped-def]
-        raise OutOfReach("not asked here")
-
-
-def state(says: Says, run_id: str, counts: Counts | None = None) -> RunState:
-    ended = NOW if says is Says.ENDED else None
-    word = RunWord(
-        run_id=run_id, started_at=NOW - timedelta(minutes=9), ended_at=ended, rc=0 if ended else None, counts=counts
-    )
-    return RunState(slug=SLUG, run_id=run_id, attempt=1, says=says, word=word)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[AuditStore]:
-    with AuditStore(tmp_path / "audit.db", bytes(32), clock=lambda: NOW) as opened:
-        yield opened
-
-
-@pytest.fixture
-def carrier() -> Host:
-    return Host()
-
-
-@pytest.fixture
-def runs(store: AuditStore, carrier: Host) -> Runs:
-    return Runs(lambda: store, {"blast-mail-prod": carrier}, ME, lambda: NOW, ("dashboard",))
-
-
-def words(store: AuditStore) -> Observation:
-    return ConsoleSource(lambda: store, lambda: NOW, "prod").observe().observations[0]
+from tests.domain.words import NOW, SLUG
+from tests.support.scripted import (  # noqa: F401 - fixtures
+    DONE,
+    ME,
+    NOTHING_LEFT,
+    Host,
+    a_carrier,
+    a_store,
+    decided,
+    killed_before_the_claim,
+    moved,
+    some_runs,
+    state,
+    words,
+)
 
 
 def test_the_intent_is_on_disk_before_the_carrier_hears_of_it(runs: Runs, carrier: Host, store: AuditStore) -> None:
@@ -225,10 +155,6 @@ def test_an_intent_without_a_trace_on_a_host_that_answers_was_not_started(
     carrier.unreachable = False
     assert "was not started" in runs.reconcile()[0]
     assert store.unresolved() == []
-
-
-def killed_before_the_claim(plan: Plan) -> None:
-    raise KeyboardInterrupt  # the console is killed between intent and claim
 
 
 def test_what_was_never_started_is_made_impossible_before_it_is_called_so(
@@ -395,171 +321,8 @@ def test_a_signal_is_recorded_before_and_after(runs: Runs, carrier: Host, store:
     assert store.unresolved() == []
 
 
-class Dashboard:
-    """A recorder that may be down."""
-
-    name = "dashboard"
-
-    def __init__(self) -> None:
-        self.down, self.heard = False, []  # type: ignore[var-annotated]
-
-    def record(self, payload) -> None:  # type: ignore[no-untyped-def]
-        if self.down:
-            raise OutOfReach("The dashboard answered 503")
-        self.heard.append(payload["run_id"])
-
-
-def test_the_outbox_is_retried_until_acknowledged_and_sends_nothing_again(
-    runs: Runs, carrier: Host, store: AuditStore
-) -> None:
-    plan = make_plan()
-    runs.start(plan)
-    runs.close(state(Says.ENDED, plan.run_id, DONE))
-    board, now = Dashboard(), [NOW]
-    delivery = Delivery(lambda: store, {"dashboard": board}, lambda: now[0], "prod")
-    board.down = True
-    assert delivery.deliver() == (0, 1)
-    assert delivery.deliver() == (0, 0)  # not before its time
-    (item,) = delivery.waiting()
-    assert "1 try, next in" in item.says(now[0])
-    board.down = False
-    now[0] = NOW + timedelta(hours=1)
-    assert delivery.deliver() == (1, 0)
-    assert delivery.deliver() == (0, 0)
-    assert board.heard == [plan.run_id]
-    assert len(carrier.starts) == 1
-
-
-def test_a_word_that_came_late_never_undoes_the_newer_one(store: AuditStore) -> None:
-    board, now, before = Dashboard(), [NOW], verdict(dashboard(), host())
-    other = verdict(replace(dashboard(), slug="may"), replace(host(), slug="may"))
-    delivery = Delivery(lambda: store, {"dashboard": board}, lambda: now[0], "prod")
-    decisions = decided(store)
-    decisions.cancel(before, "sold out", NOTHING_LEFT)
-    board.down = True
-    assert delivery.deliver() == (0, 1)
-    board.down = False
-    decisions.reschedule(*moved(before, "2026-05-14 11:00"), "the boat is late")
-    decisions.cancel(replace(other, slug="may"), "sold out", NOTHING_LEFT)
-    assert delivery.deliver() == (1, 0), "what isn't about this campaign waits for nothing"
-    assert [key.split(":")[0] for key in board.heard] == ["may"]
-    now[0] = NOW + timedelta(hours=1)
-    assert delivery.deliver() == (2, 0)
-    assert [key.split(":")[1] for key in board.heard] == ["cancel", "cancel", "reschedule"]
-    assert delivery.waiting() == []
-
-
-def test_one_environment_never_tells_the_systems_of_another(runs: Runs, carrier: Host, store: AuditStore) -> None:
-    plan = make_plan()
-    runs.start(plan)
-    runs.close(state(Says.ENDED, plan.run_id, DONE))
-    board = Dashboard()
-    assert Delivery(lambda: store, {"dashboard": board}, lambda: NOW, "staging").deliver() == (0, 0)
-    assert board.heard == []
-    assert Delivery(lambda: store, {"dashboard": board}, lambda: NOW, "prod").deliver() == (1, 0)
-
-
-def moved(before: Verdict, local: str) -> tuple[Verdict, Due]:
-    """What rescheduling to this local time rests on."""
-    return before, new_due(before, local, NOW)
-
-
-def decided(store: AuditStore) -> Decisions:
-    return Decisions(lambda: store, ME, ("dashboard",))
-
-
-def test_decisions_are_words_of_the_console_and_reach_the_dashboard(store: AuditStore) -> None:
-    decisions = decided(store)
-    before = verdict(dashboard(), host())
-    decisions.mark(before, "the provider shows 2,601 accepted", ())
-    after = verdict(dashboard(), host(), words(store))
-    assert after.status is Status.SENT
-    assert "the provider shows 2,601 accepted" in after.why
-    decisions.cancel(before, "sold out", NOTHING_LEFT)
-    assert verdict(dashboard(), host(), words(store)).status is Status.CANCELLED
-    decisions.reschedule(*moved(before, "2026-05-14 11:00"), "the boat is late")
-    later = verdict(dashboard(), host(), words(store))
-    assert (later.status, later.details.due.text) == (Status.PENDING, "2026-05-14 11:00")  # type: ignore[union-attr]
-    assert [i.payload["decided"] for i in Outbox(store).waiting()] == ["mark", "cancel", "reschedule"]
-
-
-def test_each_dashboard_hears_of_each_decision(store: AuditStore) -> None:
-    decisions = Decisions(lambda: store, ME, ("dashboard", "ledger"))
-    before = verdict(dashboard(), host())
-    decisions.cancel(before, "sold out", NOTHING_LEFT)
-    decisions.cancel(before, "sold out, again", NOTHING_LEFT)
-    told = sorted((i.destination, str(i.payload["reason"])) for i in Outbox(store).waiting())
-    reasons = ("sold out", "sold out, again")
-    assert told == [(name, why) for name in ("dashboard", "ledger") for why in reasons]
-
-
-def test_a_hold_on_everything_binds_campaigns_the_store_never_heard_of(store: AuditStore) -> None:
-    def status() -> Status:
-        reports = {o.source: _report(o) for o in (dashboard(), host())}
-        reports["console"] = ConsoleSource(lambda: store, lambda: NOW, "prod").observe()
-        (only,) = assemble(reports, Policy(), NOW).verdicts
-        return only.status
-
-    decisions = decided(store)
-    decisions.hold("everything", "provider down")
-    assert status() is Status.HELD
-    decisions.release("everything", "provider back")
-    assert status() is Status.OVERDUE
-
-
-def _report(o: Observation) -> Report:
-    return Report(
-        source=o.source, looked_at=NOW, fresh_for=o.fresh_for, observations=(o,), keeps_traces=o.keeps_traces
-    )
-
-
-def test_a_hold_binds_until_it_is_released(store: AuditStore) -> None:
-    decisions = decided(store)
-    decisions.hold(SLUG, "wrong subject")
-    assert verdict(dashboard(), host(), words(store)).status is Status.HELD
-    decisions.release(SLUG, "mended")
-    assert verdict(dashboard(), host(), words(store)).status is Status.OVERDUE
-
-
-@pytest.mark.parametrize(
-    ("local", "says"),
-    [
-        ("2026-03-08 02:30", "doesn't exist"),
-        ("2026-11-01 01:30", "happens twice"),
-        ("2026-05-12 09:00", "has passed"),
-    ],
-)
-def test_a_due_time_that_makes_no_sense_is_refused(store: AuditStore, local: str, says: str) -> None:
-    with pytest.raises(Refused, match=says):
-        decided(store).reschedule(*moved(verdict(dashboard(), host()), local), "why not")
-    assert store.head().seq == 0
-
-
-def test_an_approval_names_the_content_it_is_for(store: AuditStore) -> None:
-    decisions = decided(store)
-    plain = dashboard(approval=None)
-    decisions.approve(verdict(plain, host()), "checked with legal", NOW + timedelta(hours=24))
-    assert verdict(plain, host(), words(store)).status is Status.OVERDUE
-    content = host().content
-    assert content is not None
-    changed = verdict(plain, host(content=replace(content, digest="c" * 64)), words(store))
-    assert changed.status is Status.UNAPPROVED
-
-
 def test_trouble_reads_as_sentences() -> None:
     assert str(Trouble("It broke", "Nothing was sent.", "Look")) == "It broke. Nothing was sent. Look."
-
-
-def test_what_was_decided_in_another_environment_counts_there_alone(
-    runs: Runs, carrier: Host, store: AuditStore
-) -> None:
-    staging = Identity("mara", "s-9", "staging")
-    elsewhere = Decisions(lambda: store, staging, ())
-    elsewhere.hold("everything", "provider down")
-    elsewhere.approve(verdict(dashboard(approval=None), host()), "only a rehearsal", NOW + timedelta(hours=24))
-    elsewhere.mark(verdict(dashboard(), host()), "sent to the testers", ())
-    report = ConsoleSource(lambda: store, lambda: NOW, "prod").observe()
-    assert (report.observations, report.holds) == ((), ())
 
 
 def test_a_send_open_in_another_environment_is_not_asked_for_here(
@@ -580,85 +343,3 @@ def test_a_dry_run_in_another_environment_is_none_here(store: AuditStore) -> Non
     store.note(there.event("dry-run", SLUG, at=NOW.isoformat(), ok=True, digests={}, audience=1))
     assert last_dry_run(store, SLUG, "prod") is None
     assert last_dry_run(store, SLUG, "staging") is not None
-
-
-def test_a_new_due_time_does_not_make_this_console_forget_that_it_sent(
-    runs: Runs, carrier: Host, store: AuditStore
-) -> None:
-    plan = make_plan()
-    runs.start(plan)
-    runs.close(state(Says.ENDED, plan.run_id, DONE))
-    before = verdict(dashboard(), host(), words(store))  # the host was put back from a copy: it knows of no run
-    assert before.status is Status.CONFLICT
-    for decide in (
-        lambda: decided(store).reschedule(*moved(before, "2026-05-12 10:55"), "once more"),
-        lambda: decided(store).cancel(before, "never mind", NOTHING_LEFT),
-        lambda: decided(store).reschedule(*moved(before, "2026-05-12 10:56"), "on second thoughts"),
-    ):
-        decide()
-        after = verdict(dashboard(), host(), words(store))
-        assert after.obstacles
-    assert after.status is Status.CONFLICT
-    assert "host-lost-records" in {f.code for f in after.findings}
-    assert after.details.due is not None
-    assert after.details.due.text == "2026-05-12 10:56"
-
-
-def test_a_new_due_time_after_a_run_that_reached_nobody_is_a_new_chance(
-    runs: Runs, carrier: Host, store: AuditStore
-) -> None:
-    plan = make_plan()
-    runs.start(plan)
-    runs.close(state(Says.ENDED, plan.run_id, Counts(total=2601)))
-    now = verdict(dashboard(), host(), words(store))
-    decided(store).reschedule(*moved(now, "2026-05-14 11:00"), "the disk was full")
-    assert verdict(dashboard(), host(), words(store)).status is Status.PENDING
-
-
-def test_a_send_without_an_end_blocks_the_next_one(runs: Runs, carrier: Host, store: AuditStore) -> None:
-    assert not verdict(dashboard(), host()).obstacles
-    carrier.on_start = killed_before_the_claim
-    with pytest.raises(KeyboardInterrupt):
-        runs.start(make_plan())
-    (why,) = verdict(dashboard(), host(), words(store)).obstacles
-    assert "no outcome was recorded" in why
-    runs.reconcile()
-    assert not verdict(dashboard(), host(), words(store)).obstacles
-
-
-def test_a_start_that_was_refused_hides_neither_an_earlier_run_nor_a_new_due_time(
-    runs: Runs, carrier: Host, store: AuditStore
-) -> None:
-    runs.start(make_plan())
-    runs.close(state(Says.ENDED, make_plan().run_id, DONE))
-    decided(store).reschedule(*moved(verdict(dashboard(), host()), "2026-05-12 10:56"), "once more")
-
-    def refuse(plan: Plan) -> None:
-        raise Refused("It is held")
-
-    carrier.on_start = refuse
-    with pytest.raises(Refused):
-        runs.start(make_plan(attempt=2))
-    after = verdict(dashboard(), host(), words(store))
-    assert after.status is Status.CONFLICT
-    assert after.details.due is not None
-    assert after.details.due.text == "2026-05-12 10:56"
-
-
-def test_news_that_nobody_can_deliver_keeps_none_behind_it(store: AuditStore) -> None:
-    board = Dashboard()
-
-    class Odd(Dashboard):
-        def record(self, payload) -> None:  # type: ignore[no-untyped-def]
-            if payload["n"] == 1:
-                raise KeyError("n")
-            board.record({"run_id": payload["n"]})
-
-    outbox = Outbox(store)
-    for number in (1, 2):
-        outbox.put("dashboard", f"k{number}", {"n": number})
-    delivery = Delivery(lambda: store, {"dashboard": Odd()}, lambda: NOW, "prod")
-    assert delivery.deliver() == (1, 1)
-    assert board.heard == [2]
-    (left,) = delivery.waiting()
-    assert "KeyError" in left.last_error

@@ -24,7 +24,7 @@ from opsconsole.runs import Identity, Runs
 from opsconsole.witness import Witness
 from tests.blasthost.local import LocalSession, Tree
 from tests.domain.test_plan import plan as make_plan
-from tests.test_runs import Host
+from tests.support.scripted import Host
 
 KEY = bytes(range(32))
 ME = Identity("mara", "s-1", "prod")
