@@ -8,9 +8,9 @@ from typing import Any
 from opsconsole.audit.records import Outgoing, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import ADOPT
-from opsconsole.foreign import began, others_runs
+from opsconsole.foreign import others_runs, to_adopt
 from opsconsole.observation import Observation, RunWord, Says
-from opsconsole.ports import Refused, RunState
+from opsconsole.ports import RunState
 from opsconsole.runs import Identity, completion, ended_detail
 from opsconsole.verdict import Verdict
 
@@ -25,7 +25,7 @@ class Adoptions:
 
     def adopt(self, verdict: Verdict, reason: str, now: datetime) -> Record:
         """Take over the run of a carrier that this store doesn't know. Raises Refused where none can be named."""
-        o, run, at = foreign_run(verdict, now)
+        o, run, at = to_adopt(verdict.observations, now)
         detail = _detail(verdict, o, run, at)
         return self._note(verdict.slug, run, reason, detail, self._identity.operator)
 
@@ -50,21 +50,6 @@ class Adoptions:
         me = self._identity
         who = {"environment": me.environment, "session": me.session, "operator": by, "note": note}
         return completion(slug, end, detail, self._destinations, **who)
-
-
-def foreign_run(verdict: Verdict, now: datetime) -> tuple[Observation, RunWord, datetime]:
-    """The run to adopt, with the source that tells it and when it began. Raises Refused where none can be named."""
-    for o, adopted in others_runs(verdict.observations, now):
-        if adopted is None:
-            at = began(o.run) if o.run else None
-            if o.run is None or (at is None and not o.run.run_id):
-                raise Refused(
-                    f"{o.source} tells of a run without an id and without an instant",
-                    "It can't be named, so it was not adopted",
-                    "Look at its log; if it went out, mark it as executed on that evidence",
-                )
-            return o, o.run, at or o.run.claimed_at or now
-    raise Refused(f"No run of {verdict.slug} is foreign to this console.", "Nothing was done.")
 
 
 def _detail(verdict: Verdict, o: Observation, run: RunWord, at: datetime) -> dict[str, Any]:

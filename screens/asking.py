@@ -150,13 +150,19 @@ def show(ops: "OpsConsoleApp", screen: "ConsoleScreen") -> None:
 
 def notice(ops: "OpsConsoleApp", title: str, error: Exception) -> None:
     """An answer that must be read: stays until it is put away, unlike a toast. Waits while a question is open."""
-    from opsconsole.audit.records import AuditUnavailable
     from screens.widgets.aside import Aside
 
     if ops.asking:  # keys that are meant for the question would put it away unread
         ops.tell(f"{title}. The rest is told once this question is answered.", "error")
         ops.after_question(lambda: notice(ops, title, error))
         return
+    ops.push_screen(Aside(say_error(title, error).append("\nesc goes back", "dim"), danger=True))
+
+
+def say_error(title: str, error: Exception) -> Text:
+    """All of a trouble, to be read: what happened, what it means, what to do next."""
+    from opsconsole.audit.records import AuditUnavailable
+
     text = safe(title, 120, "bold #ff6b60").append("\n")
     told = isinstance(error, Trouble | AuditUnavailable)  # they tell all; anything else is our fault
     parts = (
@@ -169,4 +175,4 @@ def notice(ops: "OpsConsoleApp", title: str, error: Exception) -> None:
             text.append("\n").append_text(safe(part, 2000)).append("\n")
     if not told:
         text.append_text(Text(f"\n{type(error).__name__}; please report this.\n", "dim"))
-    ops.push_screen(Aside(text.append("\nesc goes back", "dim"), danger=True))
+    return text

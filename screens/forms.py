@@ -1,4 +1,4 @@
-"""The form for a decision that can be undone: a reason, and a new time where one is asked for."""
+"""The form for a decision that can be undone: what it is about, and a reason."""
 
 from typing import ClassVar
 
@@ -9,27 +9,25 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from opsconsole.schedule import ScheduleError, resolve_due
 from screens.safe import safe
 
 
-class ReasonForm(ModalScreen[tuple[str, str] | None]):
-    """Dismissed with (the reason, the local time as typed or ""), or None. `zone` is the campaign's."""
+class ReasonForm(ModalScreen[str | None]):
+    """Dismissed with the reason, or None. `lines` are read above it, each with its label."""
 
     CSS_PATH = "forms.tcss"
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel", show=False)]
 
-    def __init__(self, title: str, *, ask_time: bool = False, zone: str = "") -> None:
+    def __init__(self, title: str, lines: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__()
-        self.form_title, self.ask_time, self.zone = title, ask_time, zone
+        self.form_title, self.lines = title, lines
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield Static(safe(self.form_title, 200, "bold"), id="title")
-            if self.ask_time:
-                yield Static(safe(f"New due time, in {self.zone or 'a zone nobody named'}:"), classes="ask")
-                yield Input(placeholder="2026-05-12 10:00", id="time", compact=True)
+            for label, text in self.lines:
+                yield Static(safe(f"{label:<12}", 20, "dim").append_text(safe(text, 300)), classes="line")
             yield Static("Why? (recorded)", classes="ask")
             yield Input(placeholder="a few words", id="reason", compact=True)
             yield Static("", id="state")
@@ -45,36 +43,12 @@ class ReasonForm(ModalScreen[tuple[str, str] | None]):
     @on(Input.Submitted)
     def next_field(self, event: Input.Submitted) -> None:
         event.stop()
-        (self.query_one("#reason") if event.input.id == "time" else self.query_one("#go")).focus()
-
-    @on(Input.Changed)
-    def judge(self) -> None:
-        self._say(self._wrong_time() if self._value("time") else "")
+        self.query_one("#go").focus()
 
     @on(Button.Pressed, "#go")
     def go(self) -> None:
-        wrong = self._wrong_time() or ("" if self._value("reason") else "Say in a few words why.")
-        if wrong:
-            self._say(wrong)
-            self.query_one("#time" if self._wrong_time() else "#reason").focus()
+        if reason := self.query_one("#reason", Input).value.strip():
+            self.dismiss(reason)
         else:
-            self.dismiss((self._value("reason"), self._value("time")))
-
-    def _wrong_time(self) -> str:
-        """Why the time can't be used: no time, or one that a change of the clocks skips or repeats."""
-        if not self.ask_time:
-            return ""
-        if not self.zone:
-            return "The campaign names no time zone, so a local time means nothing. Add timezone to its metadata."
-        try:
-            resolve_due(self._value("time"), self.zone)
-        except ScheduleError as error:
-            return str(error)
-        return ""
-
-    def _value(self, name: str) -> str:
-        fields = self.query(f"#{name}").results(Input)
-        return next((field.value.strip() for field in fields), "")
-
-    def _say(self, text: str) -> None:
-        self.query_one("#state", Static).update(safe(text, 400))
+            self.query_one("#state", Static).update("Say in a few words why.")
+            self.query_one("#reason").focus()

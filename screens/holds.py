@@ -166,11 +166,11 @@ class HoldsScreen(ConsoleScreen):
         there = "" if scope == EVERYTHING else " there"
         title = f"Release the hold on {scope}" if release else f"Hold {scope}: nobody may send anything{there}"
 
-        def answered(answer: tuple[str, str] | None) -> None:
-            if answer is not None:
+        def answered(reason: str | None) -> None:
+            if reason is not None:
                 in_thread(
                     self,
-                    lambda: self.console.hold_scope(scope, release, answer[0]),
+                    lambda: self.console.hold_scope(scope, release, reason),
                     lambda _: self.ops.tell(f"{'Released' if release else 'Held'}: {scope}. Recorded."),
                     lambda error: self.ops.tell(error, "error"),
                 )

@@ -24,6 +24,10 @@ DONE = {
     "release": "Released",
     "close": "Closed as it is",
     "release-claim": "Claim given back; a new attempt can be planned",
+    "mark": "Marked as executed",
+    "reschedule": "Rescheduled",
+    "cancel": "Called off, nothing will start it",
+    "adopt": "Adopted",
     "break-glass": "Glass broken: no second person is asked for, others were notified",
 }
 
@@ -45,9 +49,13 @@ def perform(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
         from screens.triggers import switch_off
 
         switch_off(ops, slug)
+    elif action_id in ("mark", "reschedule", "cancel", "adopt"):
+        from screens import deciding
+
+        getattr(deciding, action_id)(ops, slug)
     elif action_id in ("pause", "resume"):
         work(
-            ops, f"{action_id} {slug}", lambda: ops.ops_console.signal(slug, action_id), _said(ops, action_id, slug)
+            ops, f"{action_id} {slug}", lambda: ops.ops_console.signal(slug, action_id), said(ops, action_id, slug)
         )
     elif actions.BY_ID[action_id].danger is actions.Danger.DESTRUCTIVE:
         confirmed(ops, action_id, slug)
@@ -126,10 +134,11 @@ def confirmed(
     slug: str,
     do: Callable[[str, str], object] | None = None,
     done: Callable[[object], None] | None = None,
+    failed: Callable[[Exception], None] | None = None,
     **asked: Any,
 ) -> None:
-    """Ask twice, then `do(typed, reason)` in a thread, then `done` with what it gave back. `asked` goes to the
-    console's confirmation."""
+    """Ask twice, then `do(typed, reason)` in a thread, then `done` with what it gave back. `failed` is told
+    why it can't be asked now; `asked` goes to the console's confirmation."""
     console = ops.ops_console
     doing = do or (lambda typed, reason: _do(ops, action_id, slug, typed, reason))
 
@@ -138,11 +147,11 @@ def confirmed(
             if answer is None:
                 ops.tell(f"Nothing was done: {actions.BY_ID[action_id].label} of {slug} was not confirmed.")
                 return
-            work(ops, f"{action_id} {slug}", lambda: doing(*answer), done or _said(ops, action_id, slug))
+            work(ops, f"{action_id} {slug}", lambda: doing(*answer), done or said(ops, action_id, slug))
 
         ask(ops, found, answered)
 
-    work(ops, f"{action_id} {slug}", lambda: question(console, action_id, slug, **asked), put)
+    work(ops, f"{action_id} {slug}", lambda: question(console, action_id, slug, **asked), put, failed)
 
 
 def _do(ops: "OpsConsoleApp", action_id: str, slug: str, typed: str, reason: str) -> object:
@@ -163,19 +172,16 @@ def _with_reason(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
 
     if ops.asking:
         return
-    verdict = ops.get(slug)
-    zone = (verdict.details.zone if verdict else "") or "UTC"
 
-    def answered(answer: Answer) -> None:
-        if answer is not None:
-            reason, local = answer
-            job = lambda: ops.ops_console.decide(action_id, slug, reason, local=local)  # noqa: E731
-            work(ops, f"{action_id} {slug}", job, _said(ops, action_id, slug))
+    def answered(reason: str | None) -> None:
+        if reason is not None:
+            job = lambda: ops.ops_console.decide(action_id, slug, reason)  # noqa: E731
+            work(ops, f"{action_id} {slug}", job, said(ops, action_id, slug))
 
     title = f"{actions.BY_ID[action_id].label.capitalize()}: {slug}"
-    ops.push_screen(ReasonForm(title, ask_time=action_id == "reschedule", zone=zone), answered)
+    ops.push_screen(ReasonForm(title), answered)
 
 
-def _said(ops: "OpsConsoleApp", action_id: str, slug: str) -> Callable[[object], None]:
+def said(ops: "OpsConsoleApp", action_id: str, slug: str) -> Callable[[object], None]:
     words = DONE.get(action_id, actions.BY_ID[action_id].label.capitalize())
     return lambda _: ops.tell(f"{words}: {slug}. Recorded.")
