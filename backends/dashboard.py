@@ -15,7 +15,7 @@ from backends.dashboard_pages import Listed, Pages
 from backends.dashboard_rows import Rows, Task, Tasks, taken
 from backends.dashboard_trial import trial
 from backends.dashboard_words import DOING, MEANS, Told
-from backends.rest import NotThere, Purpose, Rest
+from backends.rest import Conflict, NotThere, Purpose, Rest
 from backends.secret import Secret
 from opsconsole.campaign import check_slug, is_slug
 from opsconsole.mapping import reader
@@ -98,10 +98,7 @@ class DashboardBackend:
             told.status = self._still_awaits(address)
         body = told.body() if told.changes else None
         if write.log:
-            there = self._rest.address(write.log)
-            logged = self._rest.write("POST", there, told.entry(), RECORDING, f"{run_id}:log")
-            if write.log_answer:
-                self._acknowledged(taken(self._log_answer, logged) == run_id)
+            self._log(told, run_id)
         if body is None:
             return
         changed = self._rest.write(write.method, address, body, RECORDING, run_id)
@@ -120,6 +117,17 @@ class DashboardBackend:
 
         rest = self._rest
         return look(lambda path, why: rest.get(rest.address(path), why), self._settings, self._clock())
+
+    def _log(self, told: Told, run_id: str) -> None:
+        """Add the entry. A log that has it already, and says so by a conflict, has it."""
+        write = self._settings.write
+        try:
+            address = self._rest.address(write.log)
+            logged = self._rest.write("POST", address, told.entry(), RECORDING, f"{run_id}:log")
+        except Conflict:
+            return
+        if write.log_answer:
+            self._acknowledged(taken(self._log_answer, logged) == run_id)
 
     def _still_awaits(self, address: str) -> str:
         """The status of one that is to be sent later: as it is there. A new due time approves nothing."""

@@ -35,6 +35,10 @@ class NotThere(Refused):
     """The service has nothing at that address."""
 
 
+class Conflict(Refused):
+    """What the service has speaks against it, such as that it has this very thing already."""
+
+
 class _Passing(OutOfReach):
     """It may work at once when tried again."""
 
@@ -225,7 +229,7 @@ class Rest:
             self._not_before = time.monotonic() + min(wait, LONGEST_WAIT)
         if status == 429 or status >= 500:
             return self._away(purpose, why, mend, again=status != 429 and not wait)
-        return self._trouble(purpose, why, mend, NotThere if status == 404 else Refused)
+        return self._trouble(purpose, why, mend, {404: NotThere, 409: Conflict}.get(status, Refused))
 
     def _away(self, purpose: Purpose, why: str, mend: str, *, again: bool = False) -> Trouble:
         return self._trouble(purpose, why, mend, _Passing if again else OutOfReach)

@@ -116,6 +116,8 @@ def policy(limits: Limits) -> Policy:
         latest_start_after=duration(limits.latest_start_after),
         early_tolerance=duration(limits.early_tolerance),
         stall_after=duration(limits.stall_after),
+        max_run=duration(limits.max_run),
+        unreconciled_after=duration(limits.unreconciled_after),
         dry_run_valid_for=duration(limits.dry_run_valid_for),
         plan_valid_for=duration(limits.plan_valid_for),
         clock_warn=limits.clock_warn,
@@ -248,8 +250,22 @@ def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
                 yield from _span(environment.dashboard, span, there)
             if not environment.dashboard.url.startswith(("http://", "https://")):
                 yield (*there, "url"), "dashboard.url must begin with https:// or http://"
+            if _seconds(environment.dashboard.timeout) > LONGEST_TIMEOUT_S:
+                says = f"dashboard.timeout can't be over {LONGEST_TIMEOUT_S} s: a write must end before others try it"
+                yield (*there, "timeout"), says
             for under, problem in mapping.problems(environment.dashboard):
                 yield (*there, *under), f"{_dotted((*there, *under))}: {problem}"
+
+
+LONGEST_TIMEOUT_S = 15  # three calls a write, within the outbox's minute
+
+
+def _seconds(text: str) -> float:
+    """0 for what is no span of time: that is told elsewhere."""
+    try:
+        return duration(text).total_seconds()
+    except ValueError:
+        return 0.0
 
 
 NEEDED = {

@@ -196,6 +196,7 @@ def test_an_answer_that_shows_another_state_is_no_acknowledgement() -> None:
         ),
         ('stopped = "cancelled"', 'stopped = "canceled"', "campaigns.statuses: "),
         (', draft = "open"', "", "write.statuses has no word for 'draft'"),
+        ("[environments.prod.dashboard]", '[environments.prod.dashboard]\ntimeout = "30 s"', "can't be over 15 s"),
         ('method = "PUT"', 'method = "DELETE"', "must be one of PATCH, PUT, POST"),
     ],
 )

@@ -12,6 +12,7 @@ from opsconsole.settings import DashboardCampaigns, DashboardTasks
 from tests.support.dashboard import TOKEN, Answer, Asked, peer, reach, seen
 
 
+@pytest.mark.slow
 def test_all_pages_are_read_and_unchanged_ones_only_asked_about(tmp_path: Path) -> None:
     many = [{"slug": f"campaign-{n}", "status": "draft"} for n in range(450)]
     with DashboardServer(DashboardState(tmp_path / "d.json", many, []), TOKEN) as server:

@@ -15,7 +15,10 @@ from opsconsole.console import Console
 from opsconsole.observation import Counts, Says
 from opsconsole.recording import recorded, recorded_json, say_recorded
 from opsconsole.settings import Dashboard, SecretFrom
+from screens.campaign import CampaignScreen
 from tests.domain.words import NOW, SLUG
+from tests.screens.stage import SLUG as HERE
+from tests.screens.stage import Stage, screen_text, until
 from tests.support.console import Clock, Desk, FakeHost, run
 from tests.support.dashboard import TOKEN
 
@@ -126,6 +129,7 @@ def test_a_dashboard_that_was_down_is_told_when_it_is_back_and_nothing_is_sent_a
     assert not [f.code for f in console.verdict(SLUG).findings if f.code == "executed-not-recorded"]
 
 
+@pytest.mark.slow
 def test_an_acknowledgement_that_was_lost_is_asked_for_again_and_changes_nothing(
     server: DashboardServer, desk: Desk
 ) -> None:
@@ -148,6 +152,7 @@ def test_an_acknowledgement_that_was_lost_is_asked_for_again_and_changes_nothing
     assert len(desk.host.asked_for("start")) == 1
 
 
+@pytest.mark.slow
 def test_another_console_tells_what_the_first_could_not(server: DashboardServer, desk: Desk) -> None:
     sent_while_down(desk, server)
     server.start()
@@ -162,6 +167,7 @@ def test_another_console_tells_what_the_first_could_not(server: DashboardServer,
     assert len(desk.host.asked_for("start")) == 1
 
 
+@pytest.mark.slow
 def test_who_only_looks_tells_nobody(server: DashboardServer, desk: Desk) -> None:
     sent_while_down(desk, server)
     server.start()
@@ -172,3 +178,14 @@ def test_who_only_looks_tells_nobody(server: DashboardServer, desk: Desk) -> Non
     (waiting,) = looker.recorded(SLUG)
     assert waiting.done_utc is None
     assert server.state.operations() == []
+
+
+async def test_the_campaign_s_screen_says_who_has_yet_to_hear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(tmp_path)
+    monkeypatch.setattr(stage.console, "recorded", lambda slug: (told(1, tries=3),))
+    async with stage.open((160, 50)) as pilot:
+        pilot.app.push_screen(CampaignScreen(HERE))
+        wanted = "dashboard: waiting (3 tries, due now): the dashboard failed by itself (503)"
+        await until(pilot, lambda: wanted in screen_text(pilot))

@@ -58,6 +58,7 @@ def test_reading_recovers_by_itself(server: DashboardServer, dashboard: Dashboar
     assert dashboard.observe().out_of_reach_since is None
 
 
+@pytest.mark.slow
 def test_a_stopped_dashboard_is_out_of_reach_and_a_slow_one_too(
     server: DashboardServer, dashboard: DashboardBackend, tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_stopped_dashboard_is_out_of_reach_and_a_slow_one_too(
     assert "See whether it is up" in trouble
 
 
+@pytest.mark.slow
 def test_an_endless_answer_is_cut_off(server: DashboardServer, dashboard: DashboardBackend) -> None:
     server.faults.raw = b" " * (33 * 1024 * 1024)
     assert "more than 32 MiB" in dashboard.observe().trouble

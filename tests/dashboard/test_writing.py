@@ -137,3 +137,14 @@ def test_a_hold_is_told_and_leaves_the_status_as_it_is(
     dashboard.record({"slug": "harbor-lights", "run_id": "hold-1", "decided": "hold", "reason": "wait"})
     assert server.state.campaign("harbor-lights") == before
     assert server.state.operations()[-1]["reason"] == "wait"
+
+
+def test_a_log_that_has_the_entry_already_may_say_so_by_a_conflict(
+    server: DashboardServer, dashboard: DashboardBackend
+) -> None:
+    server.faults.only, server.faults.status = "POST", 409
+    dashboard.record(completion())
+    assert server.state.campaign("paul-simon-may12")["status"] == "sent"
+    server.faults.only = "PATCH"
+    with pytest.raises(Refused, match="409"):
+        dashboard.record(completion())
