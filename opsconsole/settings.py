@@ -234,6 +234,8 @@ class Limits(Strict, frozen=True, kw_only=True):
     latest_start_after: str = "2 h"
     early_tolerance: str = "60 s"
     stall_after: str = "5 min"
+    max_run: str = "4 h"
+    unreconciled_after: str = "24 h"
     dry_run_valid_for: str = "30 min"
     plan_valid_for: str = "30 min"
     clock_warn: float = 10.0
