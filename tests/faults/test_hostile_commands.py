@@ -60,6 +60,8 @@ def test_no_command_and_no_json_prints_what_a_terminal_obeys(house: House) -> No
         ("audit", "anchors"), ("audit", "anchors", "--json"), ("audit", "verify"), ("audit", "verify", "--json"),
         ("hold", SLUG, "--reason", " ".join(HOSTILE)), ("audit", "search"), ("audit", "search", "--json"),
         ("doubt", SLUG), ("doubt", SLUG, "--json"), ("board", "--json"),
+        ("show", SLUG, "--timeline"), ("show", SLUG, "--timeline", "--json"), ("report", SLUG, "--output", "-"),
+        ("report", SLUG, "--html", "--output", "-"), ("report", SLUG, "--json"), ("report", "--board", "--json"),
     ]  # fmt: skip
     for args in commands:
         said = house.command(*args)
@@ -77,7 +79,7 @@ def test_a_slug_outside_the_grammar_touches_nothing(house: House) -> None:
     asked, wrong = len(house.session.execs), []
     why, meant = ("--reason", "x"), ("--confirm", "x 1")
     ways = (
-        ("show",), ("preflight",), ("dry-run",), ("attach",), ("doubt",), ("pause",), ("resume",),
+        ("show",), ("preflight",), ("dry-run",), ("attach",), ("doubt",), ("pause",), ("resume",), ("report",),
         ("hold", *why), ("release", *why), ("approve", *why), ("mark", *why, *meant), ("cancel", *why, *meant),
         ("call-off", *why, *meant), ("close", *why, *meant), ("release-claim", *why, *meant),
         ("break-glass", *why, *meant), ("settle", "--all", "--sent", *why, *meant), ("send-rest", *meant),
