@@ -35,8 +35,10 @@ class BoardScreen(ConsoleScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         *registry_bindings(Place.BOARD),
-        Binding("slash", "filter", "filter", show=False),
-        Binding("ctrl+s", "save_view", "save what is shown as a view", show=False),
+        # With priority, so that the field has the focus before the next key is looked at: over a slow link many
+        # come at once, and what is typed into a filter must never act on a campaign.
+        Binding("slash", "filter", "filter", show=False, priority=True),
+        Binding("ctrl+s", "save_view", "save what is shown as a view", show=False, priority=True),
         Binding("less_than_sign", "sort_next(-1)", "sort by the column before", show=False),
         Binding("greater_than_sign", "sort_next(1)", "sort by the column after", show=False),
         Binding("equals_sign", "sort_by('')", "the board's own order", show=False),
@@ -161,14 +163,13 @@ class BoardScreen(ConsoleScreen):
 
     # The filter.
 
-    def action_filter(self) -> None:
+    async def action_filter(self) -> None:
         from screens.widgets.filter import Field, Filter
 
         self._close("Naming")
-        if self.query(Filter):
-            self.query_one(Filter).query_one(Field).focus()
-        else:
-            self.mount(Filter(self._narrowed.text, self), before=self.query_one(Heads))
+        if not self.query(Filter):
+            await self.mount(Filter(self._narrowed.text, self), before=self.query_one(Heads))
+        self.set_focus(self.query_one(Filter).query_one(Field))  # at once: the next key is meant for it
 
     def action_back(self) -> None:
         """Escape: leave the name, else clear the filter; else put away what was found at the start."""
@@ -192,7 +193,7 @@ class BoardScreen(ConsoleScreen):
         found = self.query(fields)
         if not found:
             return False
-        self._table.focus()
+        self.set_focus(self._table)
         found.remove()
         return True
 
@@ -249,8 +250,8 @@ class BoardScreen(ConsoleScreen):
         self._narrowed, self._wrong = wanted, ""
         self._arrange()
 
-    def action_save_view(self) -> None:
-        from screens.widgets.filter import Naming
+    async def action_save_view(self) -> None:
+        from screens.widgets.filter import Field, Naming
 
         query = self._narrowed.as_text()
         if not query or self._wrong:
@@ -259,7 +260,8 @@ class BoardScreen(ConsoleScreen):
             )
         elif not self.query(Naming):
             self._close("Filter")
-            self.mount(Naming(query), before=self.query_one(Heads))
+            await self.mount(Naming(query), before=self.query_one(Heads))
+            self.set_focus(self.query_one(Naming).query_one(Field))
 
     def save_view_as(self, name: str) -> None:
         """Keep what is shown under `name`; what is wrong with that name stands under the field."""

@@ -39,16 +39,9 @@ class Note(Line):
 class Field(Input):
     """One line of typing that the board listens to."""
 
-    DEFAULT_CSS = (
-        "Field { border: none; height: 1; padding: 0 1; background: $boost; }  Field:focus { border: none; }"
-    )
-
     @property
     def listener(self) -> "BoardScreen":
         return cast("BoardScreen", self.screen)
-
-    def on_mount(self) -> None:
-        self.focus()
 
 
 class FilterField(Field):

@@ -30,6 +30,8 @@ class Tabs(Line):
             name = "All" if group is None else str(group) if width >= 100 else SHORT[group]
             count = sum(counts.values()) if group is None else counts[group]
             here = group is self.chosen
+            if self.text and width < 100 and not here and group is not Group.ATTENTION:
+                continue  # the filter needs the room
             alarm = group is Group.ATTENTION and count
             style = Style(bold=here, dim=not here and not alarm, meta={"@click": f"screen.group({number})"})
             line.append("▌" if here else " ", style)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from screens.board import BoardScreen
 from screens.widgets.filter import FilterField
@@ -59,6 +60,18 @@ async def test_a_condition_narrows_as_it_is_typed_and_a_broken_one_hides_nothing
         await pilot.press("escape")
         await until(pilot, lambda: len(slugs(app)) == len(app.board.verdicts))
         assert "stauts" not in screen_text(app)
+
+
+async def test_keys_that_come_at_once_behind_the_slash_are_typed_and_act_on_nothing(tmp_path: Path) -> None:
+    """Given a slow link that delivers `/dash rims` in one piece, no dry run starts and no word loses a letter."""
+    async with opened(believable(tmp_path)) as (app, pilot):
+        performed: list[str] = []
+        app.perform = lambda action, slug: performed.append(action)  # type: ignore[method-assign]
+        for char in "/dash rims":
+            app.post_message(events.Key("slash" if char == "/" else "space" if char == " " else char, char))
+        await until(pilot, lambda: bool(app.screen.query(FilterField)))
+        await until(pilot, lambda: app.screen.query_one(FilterField).value == "dash rims")
+        assert performed == []
 
 
 @pytest.mark.slow
