@@ -1,4 +1,4 @@
-"""The lines of evidence a host gives for one campaign: F its files, C cron, L its runs and their log, M memory. Pure."""
+"""The lines of evidence a host gives for a campaign: F its files, C cron, L its runs and log, M memory. Pure."""
 
 from datetime import datetime
 

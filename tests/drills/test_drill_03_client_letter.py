@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from opsconsole.ports import Refused
-from tests.drills.scenes import LETTER, third_round_is_queued
+from tests.drills.scenes import LETTER, only, third_round_is_queued
 from tests.support.operator import before_the_screens
 from tests.support.standins import Systems
 from tests.support.world import RealWorld
@@ -84,12 +84,10 @@ def test_a_job_that_changed_meanwhile_is_left_alone(world: RealWorld, systems: S
 
 
 async def test_a_hold_takes_two_keys_and_a_reason(world: RealWorld, systems: Systems) -> None:
+    only(world, LETTER)
     third_round_is_queued(world, systems)
     async with before_the_screens(world, (80, 24), sources=5) as operator:
-        await operator.finds(LETTER)
-        await operator.sees("CONFLICT", "provider says", "jobs has it")
-        await operator.press("h")
-        await operator.sees("Hold")
+        await operator.press("home", "h")
         await operator.reasons("did it go yesterday?")
         await operator.until((world.paths.holds / LETTER).exists)
         await operator.press("S")

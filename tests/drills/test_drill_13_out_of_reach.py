@@ -1,11 +1,13 @@
 """Drill 13: the blast host is out of reach when a campaign falls due. Being blind is not being late."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from backends.embedded.world import HOST
+from opsconsole.campaign import METADATA
 from opsconsole.ports import Refused, Trouble
 from opsconsole.verdict import Group, Status
 from tests.support.blasthost import until
@@ -59,6 +61,32 @@ def test_lost_at_the_due_time_it_says_since_when_and_refuses_a_send(world: RealW
         world.server.restart()  # found again by itself, after the pause that follows a failed try
         until(lambda: console.refresh().get(LATE).status is Status.OVERDUE)
         assert not world.sent_to()
+
+
+def test_lost_before_its_time_it_never_becomes_overdue_while_nobody_can_see_it(world: RealWorld) -> None:
+    world.policy(start_grace="1 s")
+    due = (datetime.now(UTC) + timedelta(seconds=12)).replace(microsecond=0)
+    path = world.campaign(LATE) / METADATA
+    document = {**json.loads(path.read_text()), "due_at": f"{due:%Y-%m-%d %H:%M:%S}", "timezone": "UTC"}
+    document.pop("window", None)
+    path.write_text(json.dumps(document))
+    world.dashboard.state.change(LATE, {"due_at": document["due_at"], "timezone": "UTC"})
+    told: list[Status] = []
+    with world.console() as console:
+        told.append(console.verdict(LATE).status)
+        world.server.stop()
+        until(lambda: console.refresh().get(LATE).status is Status.UNKNOWN)
+
+        def late() -> bool:
+            told.append(console.refresh().get(LATE).status)
+            return datetime.now(UTC) > due + timedelta(seconds=3)
+
+        until(late, 60)
+        assert Status.OVERDUE not in told
+        assert told[-1] is Status.UNKNOWN
+        world.server.restart()
+        until(lambda: console.refresh().get(LATE).status is Status.OVERDUE)
+    assert not world.sent_to()
 
 
 def test_lost_between_the_confirmation_and_the_start(world: RealWorld) -> None:

@@ -81,6 +81,26 @@ def test_each_trouble_is_named_and_forbids_the_send(world: RealWorld, name: str)
     assert not world.sent_to()
 
 
+def test_all_of_it_at_once_is_told_by_one_pre_flight_as_json(world: RealWorld) -> None:
+    for name in ("credentials-for-everybody", "runner-not-executable"):
+        TROUBLES[name].spoil(world)
+    world.policy(min_free_disk_mb=10**9, min_free_memory_mb=10**9)
+    with world.paths.cron.open("a") as table:
+        table.write("61 25 * * * root true\n")
+
+    checks = world.command("preflight", SLUG, "--json")
+
+    assert (checks.code, checks.json["ok"]) == (1, False)
+    bad = {row["check_id"]: row for row in checks.json["results"] if row["outcome"] in ("fail", "warn")}
+    assert {"credentials", "runner-there", "disk", "memory", "cron-file"} <= bad.keys()
+    for row in bad.values():
+        assert row["says"]
+        assert row["remedy"]
+    assert {"credentials", "runner-there", "disk", "memory"} <= {name for name, row in bad.items() if row["blocks"]}
+    assert world.command("send", SLUG, "--plan", "0" * 12, "--confirm", f"{SLUG} 377").code == 3
+    assert not world.sent_to()
+
+
 @pytest.mark.parametrize("name", ["runner-not-executable", "disk-full"])
 def test_what_goes_bad_after_the_plan_is_refused_by_the_host_itself(world: RealWorld, name: str) -> None:
     with world.console() as console:

@@ -1,5 +1,6 @@
 """An operator before the screens: looks at what is on them, and presses keys with the pace of a person."""
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from opsconsole.deliberate import REPEAT
 from opsconsole.verdict import Status
 from screens.app import OpsConsoleApp
 from screens.confirm import ConfirmScreen
+from screens.forms import ReasonForm
 from tests.screens.hands import settle, type_text
 from tests.screens.stage import screen_text
 
@@ -36,6 +38,15 @@ class Operator:
     async def sees(self, *texts: str, seconds: float = 60.0) -> None:
         """Waits until all of `texts` are on the screen at once."""
         await self.until(lambda: all(text in self.screen for text in texts), seconds)
+
+    async def sees_like(self, expression: str, seconds: float = 60.0) -> None:
+        """Waits until the screen's words, whatever line they stand on, match `expression` in any case."""
+
+        def there() -> object:
+            words = " ".join(re.sub(r"[│┃║▌▐█]", " ", self.screen).split())
+            return re.search(expression, words, re.IGNORECASE)
+
+        await self.until(there, seconds)
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
@@ -73,9 +84,10 @@ class Operator:
 
     async def reasons(self, why: str) -> None:
         """Answers the form that asks for a reason alone."""
+        await self.until(lambda: isinstance(self.app.screen, ReasonForm))
         await settle(self.pilot)
         await self.types(why)
-        await self._presses("enter", "tab", "enter")
+        await self._presses("enter", "enter")
 
     async def _presses(self, *keys: str) -> None:
         for key in keys:
