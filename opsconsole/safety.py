@@ -160,6 +160,9 @@ def check_plan(
     differences = list(compare(plan, actual, now))
     if (attempt := next_attempt(verdict, plan.carrier)) != plan.attempt:
         differences.append(Difference("attempt", str(plan.attempt), str(attempt)))
+    due = verdict.details.due.instant if verdict.details.due else None
+    if due != plan.due:
+        differences.append(Difference("due time", _instant(plan.due), _instant(due)))
     if differences:
         reasons: tuple[str, ...] = (say_stale(differences), *verdict.obstacles)
     else:
@@ -167,6 +170,10 @@ def check_plan(
     if reasons:
         raise Refused(" ".join(_sentence(reason) for reason in reasons), "Nothing was sent.")
     approval_for(verdict, plan.planned_by, policy)
+
+
+def _instant(instant: datetime | None) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC" if instant else "not known"
 
 
 def check_environment(plan: Plan, environment: str) -> None:

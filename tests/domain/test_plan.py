@@ -10,6 +10,7 @@ from opsconsole.observation import Content
 from opsconsole.plan import Actual, DryRun, Plan, compare, content_digest
 from opsconsole.ports import Refused
 from opsconsole.safety import check_plan, confirm_send, make_plan
+from opsconsole.schedule import resolve_due
 from tests.domain.words import DETAILS, NOW, POLICY, SLUG, dashboard, host, stale, verdict
 
 DIGESTS = {TEMPLATE: "1" * 64, DATA: "2" * 64, METADATA: "3" * 64}
@@ -134,3 +135,11 @@ def test_the_confirmation_says_where_to_how_many_and_when_by_every_clock() -> No
     for typed in ("", "paul-simon-may12", "paul-simon-may12 2602", "PAUL-SIMON-MAY12 2601", "yes"):
         with pytest.raises(Refused, match="Nothing was done"):
             confirmation.check(typed, "")
+
+
+def test_a_plan_made_for_another_due_time_is_stale() -> None:
+    """Somebody moved it by ten minutes since: it is still due, but that isn't what was confirmed."""
+    moved = replace(DETAILS, due=resolve_due("2026-05-12 10:10", DETAILS.zone))
+    changed = verdict(dashboard(details=moved), host(content=CONTENT, details=moved))
+    with pytest.raises(Refused, match="due time was 2026-05-12 17:00 UTC in the plan, is 2026-05-12 17:10 UTC now"):
+        check_plan(plan(), changed, REHEARSED, "machine-1", POLICY, NOW)
