@@ -186,9 +186,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = [unquote(part) for part in url.path.strip("/").split("/")]
         match self.command, parts:
             case "GET", ["api", "campaigns"]:
-                return HTTPStatus.OK, _page(state.campaigns(), parse_qs(url.query))
+                return HTTPStatus.OK, _page(state, False, parse_qs(url.query))
             case "GET", ["api", "tasks"]:
-                return HTTPStatus.OK, _page(state.tasks(), parse_qs(url.query))
+                return HTTPStatus.OK, _page(state, True, parse_qs(url.query))
             case "GET", ["api", "whoami"]:
                 return HTTPStatus.OK, self.server.dashboard.account
             case "GET", ["api", "campaigns", slug]:
@@ -230,9 +230,10 @@ def _json(body: bytes) -> Any:
         raise _Answer(HTTPStatus.BAD_REQUEST, "the body is not JSON") from error
 
 
-def _page(rows: list[dict[str, Any]], query: Mapping[str, list[str]]) -> dict[str, Any]:
+def _page(state: DashboardState, tasks: bool, query: Mapping[str, list[str]]) -> dict[str, Any]:
     page, size = _number(query, "page", 1), min(_number(query, "per_page", 100), LARGEST_PAGE)
-    return {"data": rows[(page - 1) * size : page * size], "page": page, "per_page": size, "total": len(rows)}
+    rows, total = state.page(tasks, (page - 1) * size, page * size)
+    return {"data": rows, "page": page, "per_page": size, "total": total}
 
 
 def _number(query: Mapping[str, list[str]], key: str, default: int) -> int:

@@ -52,6 +52,12 @@ class DashboardState:
         with self._lock:
             return deepcopy(self._tasks)
 
+    def page(self, tasks: bool, start: int, stop: int) -> tuple[list[dict[str, Any]], int]:
+        """Some of the campaigns, or of the tasks, and how many there are."""
+        with self._lock:
+            rows = self._tasks if tasks else [*self._campaigns.values()]
+            return deepcopy(rows[start:stop]), len(rows)
+
     def operations(self) -> list[dict[str, Any]]:
         with self._lock:
             return deepcopy([*self._operations.values()])
