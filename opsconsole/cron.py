@@ -37,6 +37,7 @@ __all__ = [
     "mentions",
     "next_fire",
     "off_mark",
+    "own_table",
     "previous_fire",
     "read_cron",
     "say_off",
@@ -95,6 +96,11 @@ def read_cron(
         tuple(reader.warnings),
         tuple(reader.disabled),
     )
+
+
+def own_table(path: str) -> bool:
+    """Whether it is the table of one user, whose lines name none."""
+    return "/spool/cron" in path
 
 
 def _outside_reason(base: str, mode: int | None, owner: str | None, expected: str, system: bool) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from opsconsole.cron import CronFile, next_fire, previous_fire, read_cron
+from opsconsole.cron import CronFile, next_fire, own_table, previous_fire, read_cron
 from opsconsole.cronbelongs import Belongs, belongs
 from opsconsole.cronsyntax import CronLine
 from opsconsole.hostfacts import CronFact, HostFacts, Kind
@@ -57,7 +57,14 @@ def _read(
     fact: CronFact, facts: HostFacts, settings: BlastHost, known: frozenset[str], there: frozenset[str]
 ) -> Table:
     text, at = fact.text or b"", fact.file
-    file = read_cron(at.path, text, mode=at.mode, owner=at.owner, expected_owner=settings.cron_owner)
+    file = read_cron(
+        at.path,
+        text,
+        mode=at.mode,
+        owner=at.owner,
+        expected_owner=settings.cron_owner,
+        has_user_column=not own_table(at.path),
+    )
     scripts = {script.path: script for script in facts.scripts}
 
     def about(line: CronLine) -> Belongs:

@@ -4,13 +4,13 @@ import base64
 import binascii
 import hashlib
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from backends.blasthost.errors import HostError
 from backends.blasthost.launcher import ASK_LIMIT, Session
 from backends.blasthost.scripts import script
-from opsconsole.cron import CronFile, disable_line, enable_line, off_mark, read_cron, unmarked
+from opsconsole.cron import CronFile, disable_line, enable_line, off_mark, own_table, read_cron, unmarked
 from opsconsole.ports import OutOfReach, Refused, Switched, Trouble
 from opsconsole.settings import BlastHost
 
@@ -61,7 +61,14 @@ class _Table:
     text: bytes
 
     def read(self, path: str, expected_owner: str) -> CronFile:
-        return read_cron(path, self.text, mode=self.mode, owner=self.owner, expected_owner=expected_owner)
+        return read_cron(
+            path,
+            self.text,
+            mode=self.mode,
+            owner=self.owner,
+            expected_owner=expected_owner,
+            has_user_column=not own_table(path),
+        )
 
 
 def switch(
@@ -116,7 +123,7 @@ def _line(text: bytes, number: int) -> tuple[bytes, bool]:
 def _check(table: _Table, new: bytes, key: Key, settings: BlastHost, source: str, on: bool) -> None:
     """Cron must go on obeying the file, and every line of it but this one."""
     before = table.read(key.path, settings.cron_owner)
-    after = read_cron(key.path, new, mode=table.mode, owner=table.owner, expected_owner=settings.cron_owner)
+    after = replace(table, text=new).read(key.path, settings.cron_owner)
     if why := before.ignored_because or after.ignored_because:
         when = "ignores" if before.ignored_because else "would then ignore"
         raise Refused(f"Cron {when} all of {key.path} on {source}: {why}.", NOTHING, "Mend the file on the host.")

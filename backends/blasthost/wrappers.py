@@ -9,7 +9,7 @@ from typing import Protocol
 from backends.blasthost.answers import Completed
 from backends.blasthost.facts import BadAnswer
 from backends.blasthost.scripts import script
-from opsconsole.cron import read_cron
+from opsconsole.cron import own_table, read_cron
 from opsconsole.cronbelongs import MOST_SCRIPTS, scripts_of
 from opsconsole.cronsyntax import CronLine
 from opsconsole.hostfacts import CronFact, HostFacts, ScriptFact
@@ -52,7 +52,8 @@ class Wrappers:
 
 def _lines(tables: tuple[CronFact, ...]) -> Iterator[CronLine]:
     for fact in tables:
-        file = read_cron(fact.file.path, fact.text or b"")
+        path = fact.file.path
+        file = read_cron(path, fact.text or b"", has_user_column=not own_table(path))
         yield from (*file.lines, *file.disabled)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from opsconsole.cron import CronFile, CronLine, in_words, next_fire, previous_fire, read_cron
+from opsconsole.cron import CronFile, CronLine, in_words, next_fire, own_table, previous_fire, read_cron
 from opsconsole.cronbelongs import belongs
 from opsconsole.hostfacts import CronFact, Kind
 from opsconsole.plan import short
@@ -133,14 +133,13 @@ def cron_tables(situation: Situation) -> tuple[CronTable, ...]:
 def _read(fact: CronFact, situation: Situation) -> CronFile | None:
     if fact.text is None:
         return None
-    own_table = "/spool/cron" in fact.file.path
     return read_cron(
         fact.file.path,
         fact.text,
         mode=fact.file.mode or None,
         owner=fact.file.owner or None,
         expected_owner=situation.settings.cron_owner,
-        has_user_column=not own_table,
+        has_user_column=not own_table(fact.file.path),
     )
 
 

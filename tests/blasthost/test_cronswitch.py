@@ -92,6 +92,7 @@ def test_the_same_again_changes_nothing(tree: BlastTree, shell: list[str]) -> No
     assert b"by=mara" in path.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2], ids=["first line", "last line"])
 def test_the_first_and_the_last_line_too(tree: BlastTree, shell: list[str], number: int) -> None:
     session, path = LocalShell(shell), table_of(tree, OTHER + b"\n" + JOB + b"\n")
@@ -137,6 +138,7 @@ def test_a_change_in_the_very_moment_is_seen_by_the_host(tree: BlastTree, shell:
     assert beside(path) == {"cron"}
 
 
+@pytest.mark.slow
 def test_what_is_no_plain_file_of_its_own_is_refused_with_what_it_is(tree: BlastTree, shell: list[str]) -> None:
     session, path = LocalShell(shell), table_of(tree)
     handle = key(path)
@@ -184,6 +186,7 @@ def test_what_is_no_key_of_this_host_names_nothing(tree: BlastTree, handle: str)
         switched(LocalShell(["sh"]), tree, False, handle.format(path=path))
 
 
+@pytest.mark.slow
 def test_without_the_right_to_write_there_the_command_for_an_admin_is_told_and_does_the_same(
     tree: BlastTree, tmp_path: Path, shell: list[str]
 ) -> None:
@@ -205,6 +208,7 @@ def test_without_the_right_to_write_there_the_command_for_an_admin_is_told_and_d
         assert "so already" in switched(session, tree, on, key(path)).proof
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "body", "match"),
     [
@@ -256,6 +260,7 @@ def test_a_lost_answer_is_told_as_one_and_asking_again_settles_it(tree: BlastTre
     assert "so already" in switched(LocalShell(["sh"]), tree, False, handle).proof
 
 
+@pytest.mark.slow
 def test_cron_can_tell_the_new_table_from_one_written_in_the_same_second(tree: BlastTree, shell: list[str]) -> None:
     """Cron compares whole seconds: a table that came back within one would be missed."""
     path = table_of(tree)

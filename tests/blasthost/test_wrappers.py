@@ -101,6 +101,7 @@ def test_an_answer_about_other_scripts_is_none(tree: Tree, tmp_path: Path) -> No
         Wrappers(Odd(["sh"]), tree.settings()).add(called(tree, tmp_path / "x.sh"), 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", ["python3", "no-such-python"], ids=["with python", "with sh alone"])
 def test_a_line_that_calls_a_script_is_a_trigger_of_the_campaign_in_it(
     tree: Tree, tmp_path: Path, python: str

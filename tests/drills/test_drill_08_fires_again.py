@@ -125,7 +125,8 @@ async def test_three_keys_from_a_cold_start_show_it_and_ask(world: RealWorld, si
     before, number = world.paths.cron.read_text(), line_number(world)
     async with before_the_screens(world, size) as operator:
         await operator.finds(SLUG)
-        await operator.sees("SENT", "fires again", "[F] switch")
+        # A path as long as a test's has no room on a small screen; there the step alone says it.
+        await operator.sees("SENT", "[F]", *(("fires again",) if size[0] > 80 else ()))
         await operator.press("F")
         await operator.sees("Switch trigger off", f":{number}", "a copy is kept")
         await operator.confirms(phrase(world), WHY)
