@@ -66,7 +66,7 @@ async def test_keys_that_come_at_once_behind_the_slash_are_typed_and_act_on_noth
     """Given a slow link that delivers `/dash rims` in one piece, no dry run starts and no word loses a letter."""
     async with opened(believable(tmp_path)) as (app, pilot):
         performed: list[str] = []
-        app.perform = lambda action, slug: performed.append(action)  # type: ignore[method-assign]
+        app.perform = lambda action_id, slug: performed.append(action_id)  # type: ignore[method-assign]
         for char in "/dash rims":
             app.post_message(events.Key("slash" if char == "/" else "space" if char == " " else char, char))
         await until(pilot, lambda: bool(app.screen.query(FilterField)))
