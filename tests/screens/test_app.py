@@ -18,6 +18,7 @@ from screens.board import BoardScreen
 from screens.leave import LeaveScreen
 from screens.widgets.aside import Aside
 from screens.work import in_thread
+from tests.screens.hands import past_the_evidence
 from tests.screens.night import Night, believable
 from tests.screens.pty_app import CANARY, Terminal
 from tests.screens.test_board import opened, screen_text, toasts, until
@@ -206,7 +207,7 @@ async def test_a_destructive_key_asks_first_and_escape_does_nothing(tmp_path: Pa
     night = believable(tmp_path)
     async with opened(night) as (app, pilot):
         await pilot.press("m")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await past_the_evidence(pilot)
         await pilot.press("ctrl+q", "ctrl+p")
         await pilot.pause()
         assert isinstance(app.screen, ConfirmScreen)
@@ -223,7 +224,7 @@ async def test_a_hold_is_asked_a_reason_for_and_is_on_the_board_a_moment_later(t
     async with opened(night) as (app, pilot):
         await pilot.press("h")
         await until(pilot, lambda: isinstance(app.screen, ReasonForm))
-        app.screen.dismiss(("wait for ana", ""))
+        app.screen.dismiss("wait for ana")
         await until(pilot, lambda: any("Recorded" in t for t in toasts(app)))
         [record] = night.consoles[0].store().search(action="hold")
         assert record.campaign == "client-letter-r3"

@@ -94,7 +94,7 @@ async def test_a_host_is_held_from_the_holds_screen_and_it_is_said_while_it_has_
         await pilot.pause()
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, ReasonForm))
-        app.screen.dismiss(("the disk is being changed", ""))
+        app.screen.dismiss("the disk is being changed")
         await until(pilot, lambda: "host:blast-mail-prod" in screen_text(app))
         await until(pilot, lambda: "hasn't been told" in " ".join(screen_text(app).split()))
         assert "the disk is being changed" in " ".join(screen_text(app).split())

@@ -18,7 +18,7 @@ from screens.confirm import ConfirmScreen
 from screens.messages import BoardChanged
 from screens.whereabouts import Whereabouts, whereabouts
 from screens.widgets.aside import Aside
-from tests.screens.hands import key_at, settle, type_text
+from tests.screens.hands import key_at, past_the_evidence, settle, type_text
 from tests.screens.night import believable
 from tests.screens.test_board import opened, screen_text, until
 from tests.screens.test_confirm import PHRASE, confirmation
@@ -113,7 +113,7 @@ async def test_a_refused_paste_is_in_the_audit_store(tmp_path: Path) -> None:
     night = believable(tmp_path)
     async with opened(night) as (app, pilot):
         await pilot.press("m")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await past_the_evidence(pilot)
         await to_step_two(pilot)
         app.post_message(events.Paste("client-letter-r3 830"))
         await until(pilot, lambda: night.consoles[0].store().search(action="refused-paste"))
@@ -186,7 +186,7 @@ async def test_every_other_key_of_the_console_is_dead_while_it_is_open(tmp_path:
     async with opened(night) as (app, pilot):
         performed: list[str] = []
         await pilot.press("m")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await past_the_evidence(pilot)
         app.perform = lambda action, slug: performed.append(action)  # type: ignore[method-assign]
         for step in (1, 2):
             for key in dead:
@@ -204,7 +204,7 @@ async def test_neither_a_new_size_nor_news_take_the_focus_or_what_was_typed(tmp_
     night = believable(tmp_path)
     async with opened(night, (160, 50)) as (app, pilot):
         await pilot.press("m")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await past_the_evidence(pilot)
         await to_step_two(pilot)
         await type_text(pilot, "client-letter")
         focused = app.focused
