@@ -11,14 +11,14 @@ from opsconsole.timeline import Entry
 from screens.safe import safe, say
 from screens.widgets.rows import CAUTION, DIM, MARKS, PLAIN
 
-NARROW, WIDE = 15, 20  # cells of the column that names the source
+WIDEST = 22  # cells of the column that names the source
 ROOM = 6  # cells for what a frame and a scrollbar take
 
 
 def say_story(entries: Sequence[Entry], zone: str, at: datetime, width: int, unread: Sequence[str] = ()) -> Text:
     """The dated entries in the campaign's zone, with a line where `at` lies between them; `width` in cells."""
     local = ZoneInfo(zone or "UTC")
-    column = WIDE if width >= 110 else NARROW
+    column = min(max((len(e.source) for e in entries), default=0) + 1, WIDEST)
     room = max(width - ROOM - 11 - column, 24)
     text, day, passed = Text(), "", False
     for e in (e for e in entries if e.at is not None):
@@ -26,7 +26,7 @@ def say_story(entries: Sequence[Entry], zone: str, at: datetime, width: int, unr
         when = e.at.astimezone(local)
         if not passed and e.at > at:
             passed = True
-            text.append_text(_now(at, local))
+            text.append_text(_now(at, local, "; what follows is to come"))
         if (today := f"{when:%a} {when:%b} {when.day}, {when.year}") != day:
             day = today
             text.append(f"{day}  {when:%Z}\n", "bold")
@@ -38,8 +38,8 @@ def say_story(entries: Sequence[Entry], zone: str, at: datetime, width: int, unr
     return text
 
 
-def _now(at: datetime, local: ZoneInfo) -> Text:
-    return Text(f"{at.astimezone(local):%H:%M:%S} ◆ seen at this instant; what comes below is to come\n", "bold")
+def _now(at: datetime, local: ZoneInfo, more: str = "") -> Text:
+    return Text(f"{at.astimezone(local):%H:%M:%S} ◆ seen at this instant{more}\n", "bold")
 
 
 def _line(e: Entry, when: datetime, column: int, room: int) -> Text:

@@ -25,7 +25,7 @@ from opsconsole.reports.questions import questions
 from opsconsole.runlog import say_duration
 from opsconsole.schedule import say_clocks, say_distance
 from opsconsole.timeline import CONSOLE, Entry, timeline
-from opsconsole.verdict import Group
+from opsconsole.verdict import Group, Status, Verdict
 
 BY_ITSELF = frozenset({"send-started", "report"})
 """Records that tell of no deed of their own."""
@@ -96,8 +96,12 @@ def reached(facts: IncidentFacts) -> str:
     if counts is not None:
         left = max((counts.total or audience or 0) - counts.settled, 0)
         more = [f"{n:,} {w}" for n, w in ((counts.failed, "failed"), (counts.unknown, "may or may not have")) if n]
-        rest = [f"{left:,} were not handed over"] if left else []
-        return "; ".join((f"{counts.accepted:,}{of} were accepted by the mail server", *more, *rest)) + "."
+        rest, least = [f"{left:,} {_of_the_rest(verdict)}"] if left else [], ""
+        if (
+            verdict.status is Status.IN_DOUBT
+        ):  # a log lags behind: it proves who was mailed, and of nobody the contrary
+            least = "At least "
+        return least + "; ".join((f"{counts.accepted:,}{of} were accepted by the mail server", *more, *rest)) + "."
     words = [o for o in verdict.observations if o.says in STARTS]
     if not words:
         blind = [o.source for o in verdict.observations if o.keeps_traces and not o.is_fresh(at)]
@@ -107,6 +111,15 @@ def reached(facts: IncidentFacts) -> str:
     if all(o.decided or o.records for o in words):
         return f"Not proven: a person says that it went out{f' to {audience:,}' if audience is not None else ''}."
     return "Not counted: a run is known, and nobody told how many it reached."
+
+
+def _of_the_rest(verdict: Verdict) -> str:
+    """What is known of those whom the counts don't tell of."""
+    if verdict.group is Group.IN_FLIGHT or verdict.status is Status.STALLED:
+        return "are still to come"
+    if verdict.status is Status.IN_DOUBT:
+        return "more nobody knows of: see who got it"
+    return "were not handed over"
 
 
 def _distance(facts: IncidentFacts) -> str:
@@ -134,7 +147,7 @@ def _open(facts: IncidentFacts) -> Section:
 def _findings(facts: IncidentFacts) -> Section:
     """What is wrong. That something sent is not to be sent again is no news of it."""
     weights = {"block": "forbids a send", "warn": "warning", "info": "to know"}
-    over = facts.verdict.group is Group.DONE
+    over = facts.verdict.status is Status.SENT
     rows = tuple(
         (f.code, weights.get(str(f.severity), str(f.severity)), "; ".join((f.text, *f.evidence)))
         for f in facts.verdict.findings
