@@ -45,8 +45,6 @@ if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
     from opsconsole.witness import Witness
 
 TIDY_EVERY_S = 5.0
-CLOCK_STEP = "clock-step"
-"""The action of the note that this machine's clock was set, by how many seconds."""
 
 
 def utc_now() -> datetime:
@@ -87,7 +85,7 @@ class Looking:
         self._keepers = {n: s for n, s in self._carriers.items() if isinstance(s, HoldKeeper)}
         self._switchers = {n: s for n, s in self._sources.items() if isinstance(s, TriggerKeeper)}
         self._telling = {n: s for n, s in self._sources.items() if isinstance(s, AccessView)}
-        self._also_told = dict(recorders or {})
+        self.also_told = dict(recorders or {})
         self.witness = witness
         self.outages = Outages(watch.reports)
         watch.on_change(self.outages.looked)
@@ -279,12 +277,7 @@ class Looking:
     @property
     def notified(self) -> tuple[str, ...]:
         """The destinations that hear of what others must know at once, such as broken glass."""
-        return tuple(name for name in self._also_told if name.startswith("notify:"))
-
-    @property
-    def also_told(self) -> Mapping[str, Recorder]:
-        """By outbox destination, who is told besides the sources that want to be."""
-        return self._also_told
+        return tuple(name for name in self.also_told if name.startswith("notify:"))
 
     def untold_holds(self) -> tuple[str, ...]:
         """A sentence for each host that doesn't know yet of a hold, or of its release, that is recorded here."""
@@ -337,13 +330,10 @@ class Looking:
 
     def _after_jump(self, kind: Jump, seconds: float) -> None:
         """The connections are old: nobody waits to try them again. A clock that was set is on record."""
-        from opsconsole.audit.records import AuditUnavailable
-
         for machine in self._machines.values():
             machine.retry_now()
         if kind is Jump.STEPPED and not self.read_only:
-            with suppress(AuditUnavailable):
-                self.store().note(self.identity.event(CLOCK_STEP, seconds=round(seconds, 1)))
+            self.store().note(self.identity.event("clock-step", seconds=round(seconds, 1)))
 
     def close(self) -> None:
         self._closing.set()
@@ -404,6 +394,6 @@ class Looking:
 
         here = self.identity.environment
         marks = hold_marks(self._keepers, self.store, here)
-        recorders = {**self._recorders, **self._also_told, **marks}
+        recorders = {**self._recorders, **self.also_told, **marks}
         told = {name: recorders[name] for name in (recorders if only is None else only)}
         return Delivery(self.store, told, self.clock, here)
