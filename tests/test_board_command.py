@@ -125,6 +125,21 @@ def test_a_word_that_is_none_never_reads_as_nobody_in_trouble(
     assert says in told
 
 
+def test_an_empty_answer_names_the_word_nobody_has_for_machines_too(place: Path) -> None:
+    asked = ("--series", "welcom")
+    said = "No campaign here has the series 'welcom'. Did you mean 'welcome'?"
+    assert f"No such campaign. {said}" in board(place, *asked).stdout
+    told = board(place, *asked, "--json")
+    assert json.loads(told.stdout)["campaigns"] == []
+    assert said in told.stderr
+
+
+def test_the_shell_completes_the_languages_own_words() -> None:
+    env = {"_OPSCONSOLE_COMPLETE": "bash_complete", "COMP_WORDS": "opsconsole board --status ov", "COMP_CWORD": "3"}
+    said = CliRunner().invoke(main, prog_name="opsconsole", env=env).stdout
+    assert said.split() == ["plain,overdue"]
+
+
 def test_a_view_is_saved_listed_used_and_forgotten(place: Path) -> None:
     assert call(place, "views", "--save", "mine", "owner:ana").exit_code == 0
     assert slugs(place, "--view", "mine") == ["late"]

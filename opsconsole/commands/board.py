@@ -41,17 +41,36 @@ A filter is words that must all occur, and conditions:
 """
 
 
+def _words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """What the shell completes the language's own words with; those of the board it would have to ask for."""
+    return [word for word in filters.vocabulary(param.name or "", ()) if word.startswith(incomplete)]
+
+
 @click.command(epilog=EPILOG)
 @click.option("--filter", "text", default="", help="Only what this filter holds for; see below.")
 @click.option("--view", "view", default="", help="Only what this saved view shows.")
-@click.option("--status", multiple=True, help="Only this status (repeatable), such as overdue.")
-@click.option("--group", multiple=True, help="Only this group: attention, in-flight, upcoming, done.")
+@click.option(
+    "--status", multiple=True, shell_complete=_words, help="Only this status (repeatable), such as overdue."
+)
+@click.option(
+    "--group", multiple=True, shell_complete=_words, help="Only this group: attention, in-flight, upcoming, done."
+)
 @click.option("--source", multiple=True, help="Only campaigns that this source knows.")
 @click.option("--series", multiple=True, help="Only the rounds of this series.")
 @click.option("--owner", multiple=True, help="Only campaigns of this owner.")
 @click.option("--finding", multiple=True, help="Only campaigns with this finding, such as fires-again.")
-@click.option("--due", multiple=True, help="Only what is due then: today, '<2h', '>tomorrow'; see below.")
-@click.option("--sort", default="", help="By status, slug, due, audience, moved or series; -due turns it round.")
+@click.option(
+    "--due",
+    multiple=True,
+    shell_complete=_words,
+    help="Only what is due then: today, '<2h', '>tomorrow'; see below.",
+)
+@click.option(
+    "--sort",
+    default="",
+    shell_complete=_words,
+    help="By status, slug, due, audience, moved or series; -due turns it round.",
+)
 @click.option("--last-known", is_flag=True, help="From the last known state: asks nobody.")
 @json_option
 @click.pass_obj
@@ -74,6 +93,7 @@ def board(
         query = _query(session, known.at, text, view, sort, options)
         shown = replace(known, verdicts=query.shown(known.verdicts))
         _print_board(shown, query, as_json)
+        _say_left_out(known, shown, query, as_json)
         sys.exit(ATTENTION if shown.group(Group.ATTENTION) else FINE)
     from opsconsole.wiring import utc_now
 
@@ -87,7 +107,7 @@ def board(
         if not as_json:
             for trouble in troubles:
                 click.echo(visible(trouble), err=True)
-            _say_left_out(known, shown, query)
+        _say_left_out(known, shown, query, as_json)
         check_attention(console, len(shown.group(Group.ATTENTION)))
 
 
@@ -135,10 +155,15 @@ def _troubles(console: "Console") -> list[str]:
     return [" ".join(trouble.split()) for trouble in found if trouble]
 
 
-def _say_left_out(board: Board, shown: Board, query: Query) -> None:
+def _say_left_out(board: Board, shown: Board, query: Query, as_json: bool) -> None:
     """An empty answer tells that it is one, and what a blind source keeps from being judged."""
+    unknown = query.unknown(board.verdicts) if not shown.verdicts else ""
+    if as_json:
+        if unknown:
+            click.echo(visible(unknown), err=True)
+        return
     if not shown.verdicts:
-        say(f"No such campaign. {query.unknown(board.verdicts)}".rstrip())
+        say(f"No such campaign. {unknown}".rstrip())
     seen = {v.slug for v in shown.verdicts}
     judged = query.without("status", "group", "finding").of(board.verdicts)
     blind = sum(v.status is Status.UNKNOWN and v.slug not in seen for v in judged)
