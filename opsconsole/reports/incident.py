@@ -96,11 +96,9 @@ def reached(facts: IncidentFacts) -> str:
     if counts is not None:
         left = max((counts.total or audience or 0) - counts.settled, 0)
         more = [f"{n:,} {w}" for n, w in ((counts.failed, "failed"), (counts.unknown, "may or may not have")) if n]
-        rest, least = [f"{left:,} {_of_the_rest(verdict)}"] if left else [], ""
-        if (
-            verdict.status is Status.IN_DOUBT
-        ):  # a log lags behind: it proves who was mailed, and of nobody the contrary
-            least = "At least "
+        rest = [f"{left:,} {_of_the_rest(verdict)}"] if left else []
+        # The log of a run that broke off lags behind: it proves who was mailed, and of nobody the contrary.
+        least = "" if _ended(verdict) or _live(verdict) else "At least "
         return least + "; ".join((f"{counts.accepted:,}{of} were accepted by the mail server", *more, *rest)) + "."
     words = [o for o in verdict.observations if o.says in STARTS]
     if not words:
@@ -115,11 +113,17 @@ def reached(facts: IncidentFacts) -> str:
 
 def _of_the_rest(verdict: Verdict) -> str:
     """What is known of those whom the counts don't tell of."""
-    if verdict.group is Group.IN_FLIGHT or verdict.status is Status.STALLED:
+    if _live(verdict):
         return "are still to come"
-    if verdict.status is Status.IN_DOUBT:
-        return "more nobody knows of: see who got it"
-    return "were not handed over"
+    return "were not handed over" if _ended(verdict) else "more nobody knows of: see who got it"
+
+
+def _live(verdict: Verdict) -> bool:
+    return verdict.group is Group.IN_FLIGHT or verdict.status is Status.STALLED
+
+
+def _ended(verdict: Verdict) -> bool:
+    return verdict.status is not Status.IN_DOUBT and verdict.run is not None and verdict.run.ended_at is not None
 
 
 def _distance(facts: IncidentFacts) -> str:
