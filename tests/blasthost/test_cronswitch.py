@@ -177,6 +177,19 @@ def test_two_jobs_on_what_cron_counts_as_one_line_are_left_to_a_person(tree: Bla
     assert path.read_bytes() == JOB + b"\0" + OTHER + b"\n"
 
 
+@pytest.mark.slow
+def test_a_users_own_table_too_whose_lines_name_no_user(tree: BlastTree, shell: list[str]) -> None:
+    path = tree.root / "spool" / "cron" / "crontabs" / ME
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"@daily true\n0 15 4 7 * mail-blast-runner --campaign x --mode send\n")
+    path.chmod(0o600)
+    settings = tree.settings_with(cron_files=[str(path)])
+    switch(LocalShell(shell), settings, "blast", key(path, 2), False, "mara", NOW)
+    told = read_cron(str(path), path.read_bytes(), mode=0o600, has_user_column=False)
+    assert (told.ignored_because, len(told.lines), len(told.disabled)) == ("", 1, 1)
+    assert path.stat().st_mode & 0o7777 == 0o600
+
+
 @pytest.mark.parametrize(
     "handle", ["", "x", "a:b:1:blast:/etc/shadow", "a:b:1:other:{path}", "a:b:-1:blast:{path}"]
 )
