@@ -212,7 +212,8 @@ def completed(text: str, verdicts: Iterable[Verdict]) -> str:
         choices, begun = tuple(f"{name}:" for name in KEYS), key.casefold()
         return _grown(text, begun, choices) if len(begun) > 1 else ""
     begun = value.rpartition(",")[2].casefold().removeprefix("-" if key == "sort" else "")
-    plain = tuple(word for word in vocabulary(key.casefold(), verdicts) if not re.search(r'[\s,"]', word))
+    known = vocabulary(key.casefold(), verdicts)  # from outside: nothing that a terminal obeys may get into a field
+    plain = tuple(word for word in known if word.isprintable() and not re.search(r'[\s,"]', word))
     return _grown(text, begun, plain) if begun else ""
 
 

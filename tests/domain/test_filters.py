@@ -187,6 +187,12 @@ def test_the_word_being_typed_is_completed_from_the_language_and_the_board(typed
     assert filters.completed(typed, BOARD.verdicts) == grown
 
 
+@pytest.mark.parametrize("series", ["we\x1b[2J", "we\u202elcome", "we lcome"])
+def test_what_a_terminal_would_obey_is_never_put_into_the_field(series: str) -> None:
+    board = told(campaign("x", series=series))
+    assert filters.completed("series:we", board.verdicts) == ""
+
+
 def test_words_are_read_in_the_operators_zone() -> None:
     """Given 17:52 UTC, in Tokyo it is the next day already."""
     assert parse_due("today", "Asia/Tokyo", NOW).first == datetime(2026, 5, 12, 15, tzinfo=UTC)
