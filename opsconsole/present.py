@@ -75,6 +75,8 @@ def source_json(o: Observation) -> dict[str, Any]:
                 "next_fire": _iso(t.next_fire),
                 "previous_fire": _iso(t.previous_fire),
                 "ignored_because": t.ignored_because,
+                "live": t.live,
+                "off": t.off,
             }
             for t in o.triggers
         ],

@@ -80,9 +80,12 @@ def _cron(triggers: tuple[Trigger, ...], unread: str, zone: str, now: datetime) 
             f"{fires} {say_instant(coming[0].next_fire, zone, now)}: {first.text}{more}",
             first.next_fire,
         )
-    ignored = next((t for t in triggers if t.ignored_because), None)
-    if ignored:
+    if boot := next((t for t in triggers if t.live), None):
+        return line(Mark.WAITING, f"fires at every restart: {boot.text}{more}")
+    if ignored := next((t for t in triggers if t.ignored_because and not t.off), None):
         return line(Mark.BAD, f"ignored by cron: {ignored.ignored_because}{more}")
+    if off := next((t for t in triggers if t.off), None):
+        return line(Mark.NO, f"{off.ignored_because}: {off.text}{more}")
     return line(Mark.NO, f"never fires: {triggers[0].text}{more}")
 
 
