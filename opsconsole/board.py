@@ -78,8 +78,11 @@ def judge_one(
 def _with_its_series(reports: Mapping[str, Report], slug: str) -> dict[str, dict[str, Observation]]:
     """What is said of `slug` and of every campaign that may be another round of it: no more is judged for it."""
     words = [(r.source, o) for r in reports.values() for o in r.observations]
-    series = {name_of(o.details.series) for _, o in words if o.slug == slug} - {""}
-    slugs = {o.slug for _, o in words if name_of(o.details.series) in series} | {slug} if series else {slug}
+    names = {name_of(o.details.series) for _, o in words if o.slug == slug} - {""}
+    slugs = {slug}
+    if names:
+        spelled = {text for text in {o.details.series for _, o in words} if name_of(text) in names}
+        slugs |= {o.slug for _, o in words if o.details.series in spelled}
     by_slug: dict[str, dict[str, Observation]] = {}
     for source, o in words:
         if o.slug in slugs:
