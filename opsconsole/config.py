@@ -251,7 +251,7 @@ def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
             if not environment.dashboard.url.startswith(("http://", "https://")):
                 yield (*there, "url"), "dashboard.url must begin with https:// or http://"
             if _seconds(environment.dashboard.timeout) > LONGEST_TIMEOUT_S:
-                says = f"dashboard.timeout can't be over {LONGEST_TIMEOUT_S} s: a write must end before others try it"
+                says = f"dashboard.timeout can't be over {LONGEST_TIMEOUT_S} s, or others try a write meanwhile"
                 yield (*there, "timeout"), says
             for under, problem in mapping.problems(environment.dashboard):
                 yield (*there, *under), f"{_dotted((*there, *under))}: {problem}"

@@ -25,7 +25,6 @@ from opsconsole.ports import (
     Recorder,
     Refused,
     Source,
-    Tried,
     TriggerKeeper,
     Trouble,
 )
@@ -263,16 +262,9 @@ class Looking:
         told = Outbox(self.store()).about(check_slug(slug), (), self.identity.environment)
         return recorded(told, self._recorders)
 
-    def try_mappings(self) -> "dict[str, tuple[Tried, ...] | Trouble]":
-        """By source that is read by a mapping, how each field of it fares on what the source has now."""
-        tried: dict[str, tuple[Tried, ...] | Trouble] = {}
-        for name, source in self._sources.items():
-            if isinstance(source, Mapped):
-                try:
-                    tried[name] = source.try_mapping()
-                except Trouble as trouble:
-                    tried[name] = trouble
-        return tried
+    def mapped(self) -> dict[str, Mapped]:
+        """The sources that are read by a mapping of the configuration."""
+        return {name: source for name, source in self._sources.items() if isinstance(source, Mapped)}
 
     @property
     def notified(self) -> tuple[str, ...]:

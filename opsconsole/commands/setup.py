@@ -13,7 +13,7 @@ from opsconsole.commands.common import ATTENTION, FINE, USAGE, Session, guarded,
 from opsconsole.config import EXAMPLE, Loaded, default_path
 
 if TYPE_CHECKING:
-    from opsconsole.ports import Tried, Trouble
+    from opsconsole.ports import Tried
 
 ROOM_MB = 20  # free space at the audit store below which doctor warns
 
@@ -104,8 +104,9 @@ def doctor(session: Session, as_json: bool) -> None:
             latency = f"{source.latency_ms:.0f} ms" if source.latency_ms is not None else "answers"
             lines.append({"what": source.name, "ok": source.fresh, "says": source.trouble or latency})
             lines += [{"what": source.name, "ok": False, "says": finding} for finding in source.findings]
-        for name, tried in console.try_mappings().items():
-            lines += _mapping(name, tried)
+        for name, mapped in console.mapped().items():
+            with suppress(Trouble):  # out of reach: its own line says so
+                lines += _mapping(name, mapped.try_mapping())
         for name in console.host_names():
             facts = console.host_facts(name)
             if facts and facts.survives_logout:
@@ -119,11 +120,8 @@ def doctor(session: Session, as_json: bool) -> None:
     sys.exit(FINE if all(line["ok"] for line in lines) else ATTENTION)
 
 
-def _mapping(name: str, tried: "tuple[Tried, ...] | Trouble") -> list[dict[str, Any]]:
-    """One line for each list of the source, and one for each field that is never found or can't be used. The
-    source's own line tells when it is out of reach."""
-    if isinstance(tried, Exception):
-        return []
+def _mapping(name: str, tried: "tuple[Tried, ...]") -> list[dict[str, Any]]:
+    """One line for each list of the source, and one for each field that is never found or can't be used."""
     lines: list[dict[str, Any]] = []
     for table in dict.fromkeys(one.table for one in tried):
         fields = [one for one in tried if one.table == table]
