@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opsconsole.board import STATUSES
+from opsconsole.rounds import series_of
 from opsconsole.verdict import Verdict
 
 SORTS = ("", "status", "campaign", "due", "audience", "moved", "series")
@@ -36,7 +37,7 @@ def _key(verdict: Verdict, sort: str) -> Any:
         case "audience":
             return -verdict.audience if verdict.audience is not None else None
         case "series":
-            return (details.series.casefold(), *_place(verdict)) if details.series else None
+            return (series_of(verdict), *_place(verdict)) if series_of(verdict) else None
         case _:
             return _LAST - verdict.moved if verdict.moved else None
 
@@ -50,10 +51,10 @@ def _place(verdict: Verdict) -> tuple[float, datetime, str]:
 
 def siblings(verdicts: Iterable[Verdict], verdict: Verdict) -> tuple[Verdict, ...]:
     """The other campaigns of its series, in the order of their rounds."""
-    series = verdict.details.series.casefold()
+    series = series_of(verdict)
     if not series:
         return ()
-    others = (v for v in verdicts if v.details.series.casefold() == series and v.slug != verdict.slug)
+    others = (v for v in verdicts if series_of(v) == series and v.slug != verdict.slug)
     return tuple(sorted(others, key=_place))
 
 
