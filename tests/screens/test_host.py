@@ -73,3 +73,18 @@ async def test_a_host_never_reached_is_told_in_lines_not_in_escapes(stage: Stage
         app.push_screen(HostScreen())
         await until(pilot, lambda: "The host was not read yet." in screen_text(pilot))
         assert "\\n" not in screen_text(pilot)
+
+
+async def test_a_line_says_its_clocks_who_switched_it_off_and_what_is_wrong_with_it(stage: Stage) -> None:
+    stage.host.cron = (
+        f"#opsconsole-disabled by=mara at=2026-05-12T15:30:00Z# 0 9 12 5 * root {RUNNER} --campaign {SLUG} --mode send\n"
+        f"0 9 12 5 * root {RUNNER} --campaign pirate-night-2019 --mode send\n"
+    ).encode()
+    async with stage.open((160, 50)) as pilot:
+        pilot.app.push_screen(HostScreen())
+        await until(pilot, lambda: "switched off by mara" in screen_text(pilot))
+        text = screen_text(pilot)
+        assert "would fire" in text
+        assert "pirate-night-2019 is no campaign on this host" in text
+        assert "cron knows no year" in text
+        assert "(host" in text
