@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from opsconsole.verdict import Status
-from tests.drills.test_drill_01_paul_simon import check_all_of_it_went_out_once
 from tests.drills.scenes import only
+from tests.drills.test_drill_01_paul_simon import check_all_of_it_went_out_once
 from tests.support.blasthost import until
 from tests.support.operator import before_the_screens
 from tests.support.world import RealWorld, rehearse
