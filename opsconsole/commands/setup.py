@@ -69,8 +69,8 @@ def doctor(session: Session, as_json: bool) -> None:
 
     from opsconsole import __version__
     from opsconsole.audit.records import AuditUnavailable
-    from opsconsole.ports import Trouble
     from opsconsole.commands.watch import notify_lines
+    from opsconsole.ports import Trouble
 
     loaded = session.loaded()
     lines: list[dict[str, Any]] = [
