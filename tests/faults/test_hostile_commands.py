@@ -56,7 +56,8 @@ def test_no_command_and_no_json_prints_what_a_terminal_obeys(house: House) -> No
     wrong, shown = [], 0
     commands = [
         ("board",), ("board", "--json"), ("show", SLUG), ("show", SLUG, "--json"), ("preflight", SLUG),
-        ("preflight", SLUG, "--json"), ("host", "show"), ("host", "cron"), ("doctor",), ("doctor", "--json"),
+        ("preflight", SLUG, "--json"), ("host", "show"), ("host", "cron"), ("host", "cron", "--json"),
+        ("trigger", "show", SLUG), ("trigger", "show", SLUG, "--json"), ("doctor",), ("doctor", "--json"),
         ("audit", "anchors"), ("audit", "anchors", "--json"), ("audit", "verify"), ("audit", "verify", "--json"),
         ("hold", SLUG, "--reason", " ".join(HOSTILE)), ("audit", "search"), ("audit", "search", "--json"),
         ("doubt", SLUG), ("doubt", SLUG, "--json"), ("board", "--json"),
