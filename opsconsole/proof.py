@@ -39,7 +39,7 @@ class Unproven(Refused):
 
     def __init__(self, blind: tuple[str, ...]) -> None:
         super().__init__(
-            _capital("; ".join(blind)),
+            "; ".join(blind),
             "That nothing will start it can't be proven, so it was not called off",
             "Hold it instead (key h), and call it off once every source answers",
         )

@@ -55,8 +55,53 @@ def test_marked_as_executed_with_a_reason_typed_twice_and_written_back(world: Re
     assert world.campaign_on_dashboard(SLUG)["status"] == "sent"
     operation = world.dashboard_state()["operations"][-1]
     assert "ben sent it by hand" in str(operation)
+    assert operation["evidence"] == marked.json["evidence"] == []  # no source tells of any start
+    assert "[]" not in marked.json["why"]
     refused = world.command("dry-run", SLUG, "--json").json
     assert refused["plan"] is None
+
+
+@pytest.mark.slow
+def test_what_somebody_saw_elsewhere_is_named_as_evidence_and_told_everywhere(world: RealWorld) -> None:
+    saw = "the provider's page shows 1,204 accepted"
+    told = ("mark", SLUG, "--reason", "ben sent it", "--confirm", PHRASE, "--json")
+    for evidence, says in ((("--source", "dashboard"), "doesn't say"), (("--source", "post"), "No source 'post'")):
+        refused = world.command(*told, *evidence)
+        assert (refused.code != 0, says in refused.err) == (True, True)
+
+    marked = world.command(*told, "--evidence", saw)
+
+    (line,) = marked.json["evidence"]
+    assert (line["label"], line["text"]) == ("own word", saw)
+    assert saw in marked.json["why"]
+    assert saw in str(world.spoken(SLUG)["sources"])  # and so on the timeline
+    assert saw in str(world.dashboard_state()["operations"][-1]["evidence"])
+
+
+@pytest.mark.slow
+def test_it_is_called_off_only_once_nothing_can_start_it(world: RealWorld) -> None:
+    off = ("call-off", SLUG, "--reason", "the party is over", "--confirm", PHRASE, "--json")
+    table = world.paths.cron.read_text()
+    world.paths.cron.write_text(f"{table}0 10 11 5 * root {world.paths.runner} --campaign {SLUG} --mode send\n")
+    refused = world.command(*off)
+    assert refused.code == 3
+    for words in ("can still start it", "mail-blasts:", f"trigger off {SLUG}", "key h"):
+        assert words in refused.err
+
+    switched = world.command("trigger", "off", SLUG, "--reason", "called off", "--confirm", PHRASE)
+    assert switched.code == 0
+    world.dashboard.stop()
+    blind = world.command(*off)
+    assert (blind.code, "dashboard was not heard just now" in blind.err) == (3, True)
+    assert "Hold it instead" in blind.err
+    world.dashboard.start()
+
+    told = world.command(*off)
+
+    assert (told.code, told.json["status"]) == (0, "CANCELLED")
+    left = [line for look in told.json["proof"]["looks"] for line in look["left"]]
+    assert [line for line in left if "can't fire: switched off" in line]
+    assert world.dashboard_state()["operations"][-1]["proof"] == told.json["proof"]
 
 
 @pytest.mark.slow
@@ -75,7 +120,16 @@ def test_rescheduled_it_waits_for_its_new_time(world: RealWorld) -> None:
 
     past = world.command("reschedule", SLUG, "2020-01-01 10:00", "--reason", "again")
     assert (past.code, "has passed" in past.err) == (3, True)
+    gap = world.command("reschedule", SLUG, "2030-03-10 02:30", "--reason", "again")
+    assert (gap.code, "Choose 2030-03-10 01:30 or 2030-03-10 03:30" in gap.err) == (3, True)
+    twice = ("reschedule", SLUG, "2030-11-03 01:30", "--reason", "again")
+    assert "happens twice" in world.command(*twice).err
+    for which, utc in (("--first", "08:30"), ("--second", "09:30")):
+        shown = world.command(*twice, which).out
+        assert shown.startswith("New due time: Nov 3 01:30 P")
+        assert f"{utc} UTC, in " in shown
     told = world.command("reschedule", SLUG, f"{day} 10:00", "--reason", "next weekend", "--json")
+    assert (told.json["zone"], told.json["fold"], bool(told.json["tzdata"])) == (str(zone), None, True)
 
     assert (told.code, told.json["status"]) == (0, "PENDING")
     assert world.campaign_on_dashboard(SLUG)["due_at"].startswith(day)

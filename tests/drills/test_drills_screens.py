@@ -54,7 +54,9 @@ async def test_2_marked_as_executed_by_typing_it_and_the_reason(world: RealWorld
     async with before_the_screens(world) as operator:
         await operator.finds(slug)
         await operator.press("m")
-        await operator.sees("Mark executed", "record that it went out, on your word")
+        await operator.sees("Mark executed", "No source has any evidence that it went out")
+        await operator.press("tab", "tab", "tab", "enter")  # past the list and one's own words, to the button
+        await operator.sees("nothing but your word", "rests on your word alone")
         await operator.confirms(f"{slug} 1204", "ben sent it by hand")
         await operator.is_told(slug, Status.SENT)
     assert world.campaign_on_dashboard(slug)["status"] == "sent"
