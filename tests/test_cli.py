@@ -98,8 +98,10 @@ def test_preflight_names_every_check(world: World) -> None:
     assert any(r["blocks"] and r["remedy"] for r in late["results"])
 
 
+@pytest.mark.slow
 def test_a_send_names_its_plan_and_without_a_terminal_means_it_in_words(world: World) -> None:
     """Given a rehearsal, when a script sends: without plan, terminal or the right phrase, nothing is sent."""
+    assert call(world, "preflight", SLUG).exit_code == 0
     rehearsed = called(world, "dry-run", SLUG)
     plan, count = rehearsed["plan"], rehearsed["audience"]
     assert count == 2601
