@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from opsconsole.grounds import say_recorded
 from opsconsole.observation import Mark
 from opsconsole.plan import short
 
@@ -173,7 +174,7 @@ def _approve(detail: Mapping[str, Any]) -> Said:
 
 
 def _reschedule(detail: Mapping[str, Any]) -> Said:
-    return Mark.WAITING, f"rescheduled to {detail.get('local')} {detail.get('zone')}"
+    return Mark.WAITING, f"rescheduled to {detail.get('local')} {detail.get('zone')} ({detail.get('due')})"
 
 
 def _close(detail: Mapping[str, Any]) -> Said:
@@ -183,11 +184,33 @@ def _close(detail: Mapping[str, Any]) -> Said:
 
 
 def _mark(detail: Mapping[str, Any]) -> Said:
-    return Mark.YES, f"marked as executed{_was(detail)}; nothing was sent by that"
+    evidence = say_recorded(detail.get("evidence")) or "on the operator's word alone"
+    return Mark.YES, f"marked as executed{_was(detail)}, {evidence}; nothing was sent by that"
 
 
 def _cancel(detail: Mapping[str, Any]) -> Said:
-    return Mark.NO, f"called off{_was(detail)}"
+    proof = detail.get("proof")
+    looks = proof.get("looks") if isinstance(proof, Mapping) else None
+    names = (
+        [str(look.get("source")) for look in looks if isinstance(look, Mapping)] if isinstance(looks, list) else []
+    )
+    proven = f"; nothing was left to start it, by a look at {', '.join(names)}" if names else ""
+    return Mark.NO, f"called off{_was(detail)}{proven}"
+
+
+def _adopt(detail: Mapping[str, Any]) -> Said:
+    by = f" by {detail['run_by']}" if detail.get("run_by") else ""
+    run = f"the run {detail.get('run_id') or 'without an id'} on {detail.get('source')}{by}"
+    if detail.get("adopted_by"):
+        return (
+            Mark.YES,
+            f"{run}, adopted by {detail['adopted_by']}, has ended: {detail.get('status')}{_counts(detail)}",
+        )
+    return Mark.YES, f"adopted: {run}{_counts(detail)}"
+
+
+def _counts(detail: Mapping[str, Any]) -> str:
+    return f", {counts}" if (counts := say_told(detail)) else ""
 
 
 def _was(detail: Mapping[str, Any]) -> str:
@@ -213,6 +236,7 @@ _NOTES: dict[str, Callable[[Mapping[str, Any]], Said]] = {
     "break-glass": _plain(Mark.BAD, "glass broken: no second person for this content, for a short time"),
     "mark": _mark,
     "cancel": _cancel,
+    "adopt": _adopt,
     "reschedule": _reschedule,
     "close": _close,
     "release-claim": _plain(Mark.MOVING, "giving the claim back"),

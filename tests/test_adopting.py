@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from opsconsole.audit.store import AuditStore
+from opsconsole.deeds import say_record
 from opsconsole.observation import Counts, RunWord, Says
 from opsconsole.ports import Refused
 from opsconsole.verdict import Status, Verdict
@@ -45,6 +46,8 @@ def test_an_ended_run_is_known_from_then_on_and_told_like_one_of_ours(desk: Desk
 
     assert (record.run, record.detail["source"], record.detail["run_by"]) == (run_id, HOST, "ben")
     assert record.detail["content"] == desk.host.word.content.digest  # type: ignore[union-attr]
+    said = f"adopted: the run {run_id or 'without an id'} on {HOST} by ben, 2,601 accepted of 2,601"
+    assert say_record(record)[1] == said
     verdict = mara.verdict(SLUG)
     assert (verdict.status, codes(verdict) & {"foreign-run", "adopted-run"}) == (Status.SENT, {"adopted-run"})
     assert any("adopted by mara" in finding.text for finding in verdict.findings)

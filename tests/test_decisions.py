@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from opsconsole.audit.records import Record
 from opsconsole.audit.store import AuditStore
+from opsconsole.deeds import say_record
 from opsconsole.grounds import OWN_WORD, named
 from opsconsole.observation import Counts, Evidence, Mark, Observation, RunWord, Says
 from opsconsole.ports import NotThere, Refused
@@ -51,6 +53,12 @@ def heard(desk: Desk) -> list[Any]:
     return desk.board.heard
 
 
+def said_of(record: Record) -> str:
+    """The record as a line of the timeline; its sources in the order of their names."""
+    head, by, names = say_record(record)[1].partition(" by a look at ")
+    return head + by + ", ".join(sorted(names.split(", ")))
+
+
 def told_in(asked: Confirmation, label: str) -> list[str]:
     return [text for head, text in asked.lines if head == label]
 
@@ -78,6 +86,7 @@ def test_a_mark_rests_on_the_most_telling_evidence_and_says_so_everywhere(desk: 
     at = (NOW - timedelta(minutes=1)).isoformat()
     told = [{"source": HOST, "label": "host log", "text": "ends in the middle", "at": at}]
     assert record.detail["evidence"] == told
+    assert f"on the word of {HOST} (host log: ends in the middle)" in said_of(record)
     verdict = mara.verdict(SLUG)
     assert verdict.status is Status.SENT
     assert f"ben did it (on the word of {HOST} (host log: ends in the middle))" in verdict.why
@@ -137,6 +146,7 @@ def test_a_cancel_holds_the_proof_that_nothing_starts_it(desk: Desk) -> None:
     assert proof["live_triggers"] == 0
     assert {look["source"] for look in proof["looks"]} >= {HOST, "dashboard"}
     assert heard(desk)[-1]["proof"] == proof
+    assert f"nothing was left to start it, by a look at {HOST}, console, dashboard" in said_of(record)
     assert mara.verdict(SLUG).status is Status.CANCELLED
 
 
