@@ -112,6 +112,8 @@ def judge(slug: str, observations: Iterable[Observation], policy: Policy, now: d
         steps = ("trigger-off", "host", *steps) if switchable else ("host", *steps)
     if "unreconciled" in codes:
         steps = (*steps, "mark")
+    if "foreign-run" in codes:
+        steps = (*steps, "adopt")
     return Verdict(
         slug=slug,
         status=status,

@@ -41,6 +41,7 @@ def test_an_ended_run_is_known_from_then_on_and_told_like_one_of_ours(desk: Desk
     somebody_ran_it(desk, Says.ENDED, run_id, rc=0)
     mara = desk.sit()
     assert "foreign-run" in codes(mara.verdict(SLUG))
+    assert "adopt" in mara.verdict(SLUG).next_steps
 
     record = mara.decide("adopt", SLUG, "ben ran it while the link was down")
 
@@ -49,6 +50,7 @@ def test_an_ended_run_is_known_from_then_on_and_told_like_one_of_ours(desk: Desk
     said = f"adopted: the run {run_id or 'without an id'} on {HOST} by ben, 2,601 accepted of 2,601"
     assert say_record(record)[1] == said
     verdict = mara.verdict(SLUG)
+    assert "adopt" not in verdict.next_steps
     assert (verdict.status, codes(verdict) & {"foreign-run", "adopted-run"}) == (Status.SENT, {"adopted-run"})
     assert any("adopted by mara" in finding.text for finding in verdict.findings)
     own = next(o for o in verdict.observations if o.source == "console")
