@@ -77,7 +77,8 @@ async def test_a_host_never_reached_is_told_in_lines_not_in_escapes(stage: Stage
 
 async def test_a_line_says_its_clocks_who_switched_it_off_and_what_is_wrong_with_it(stage: Stage) -> None:
     stage.host.cron = (
-        f"#opsconsole-disabled by=mara at=2026-05-12T15:30:00Z# 0 9 12 5 * root {RUNNER} --campaign {SLUG} --mode send\n"
+        "#opsconsole-disabled by=mara at=2026-05-12T15:30:00Z# "
+        f"0 9 12 5 * root {RUNNER} --campaign {SLUG} --mode send\n"
         f"0 9 12 5 * root {RUNNER} --campaign pirate-night-2019 --mode send\n"
     ).encode()
     async with stage.open((160, 50)) as pilot:
