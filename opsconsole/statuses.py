@@ -224,14 +224,14 @@ def _overdue(case: Case) -> str | None:
     if case.moment is not Moment.LATE or case.approval_trouble or case.details.due is None:
         return None
     due = case.say(case.details.due.instant)
-    return f"{case.approved_words}, due {due}, never started{_witness(case)}{_starter(case)}"
+    return f"{case.approved_words}, never started{_witness(case)}; due {due}{_starter(case)}"
 
 
 def _due(case: Case) -> str | None:
     if case.moment is not Moment.DUE or case.approval_trouble or case.details.due is None:
         return None
     since = case.say(case.details.due.instant)
-    return f"{case.approved_words}, due now (since {since}), not started{_witness(case)}{_starter(case)}"
+    return f"{case.approved_words}, due now, not started{_witness(case)}; due since {since}{_starter(case)}"
 
 
 def _pending(case: Case) -> str | None:

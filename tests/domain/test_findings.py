@@ -305,8 +305,8 @@ def test_a_conflict_says_how_long_is_left_until_it_fires() -> None:
         (
             (dashboard(), host(triggers=(line(HOUR),))),
             NOW,
-            "approved by ana May 9 10:00 PDT (t-9a8cae17), due today 10:00 PDT, never started by the word of "
-            "blast-mail-prod; /etc/cron.d/mail-blasts:7 starts it today 11:52 PDT, in 1 h",
+            "approved by ana May 9 10:00 PDT (t-9a8cae17), never started by the word of blast-mail-prod; "
+            "due today 10:00 PDT; /etc/cron.d/mail-blasts:7 starts it today 11:52 PDT, in 1 h",
         ),
         (
             (dashboard(), host()),
