@@ -72,7 +72,7 @@ def look(
     try:
         told = _Told(done.check("tell who may act on it").stdout.decode("ascii"), settings, host)
         entries = tuple(told.entries(key()))
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError, OSError) as error:  # an absurd time is the latter two
         raise Trouble(
             f"{host} answered who may act on it in a way that can't be read ({type(error).__name__}).",
             "Nothing of it is shown.",

@@ -1,7 +1,6 @@
 """The scripts that cron lines call, read so that what they start can be told; bounded in number and size."""
 
 import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
@@ -62,11 +61,12 @@ def _facts(answer: bytes, paths: tuple[str, ...]) -> Iterator[ScriptFact]:
     if len(lines) != len(paths):
         raise BadAnswer("it tells of other scripts than were asked for")
     for path, line in zip(paths, lines, strict=True):
-        _, word, *text = line.split(" ")
+        _, _, told = line.partition(" ")
+        word, _, text = told.partition(" ")
         if word == "TEXT":
             try:
-                yield ScriptFact(path=path, text=base64.b64decode(text[0] if text else "", validate=True))
-            except binascii.Error as error:
+                yield ScriptFact(path=path, text=base64.b64decode(text, validate=True))
+            except ValueError as error:
                 raise BadAnswer("a script in it can't be read") from error
         elif word in _TROUBLES:
             yield ScriptFact(path=path, trouble=_TROUBLES[word])

@@ -7,6 +7,7 @@ import random
 import re
 import time
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +33,7 @@ FRESH = timedelta(seconds=90)
 
 @dataclass
 class Recorded:
-    """One exec: the nonce that was in its order, and the answer to it."""
+    """One exec: the nonce that was in its order ("" for none), and the answer to it."""
 
     nonce: bytes
     done: Completed
@@ -40,18 +41,18 @@ class Recorded:
 
 @dataclass
 class Parrot:
-    """A session that answers with `recorded`, under the nonce of the day; `spoil` changes each answer first."""
+    """A session that answers each order with what is recorded of it, under the nonce of the day, spoiled first."""
 
-    recorded: list[Recorded] = field(default_factory=list)
+    recorded: dict[str | bytes, list[Recorded]] = field(default_factory=dict)
     session: LocalSession | None = None
     spoil: "Spoiler | None" = None
-    at: int = 0
+    asked: Counter[str | bytes] = field(default_factory=Counter)
 
     def run(self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = 0) -> Completed:
-        nonce = next(arg for arg in args if re.fullmatch("[0-9a-f]{32}", arg)).encode()
+        nonce = next((arg for arg in args if re.fullmatch("[0-9a-f]{32}", arg)), "").encode()
         if self.session is not None:
-            return self._keep(nonce, self.session.run(script, *args))
-        return self._answer(nonce)
+            return self._keep(script, nonce, self.session.run(script, *args))
+        return self._answer(script, nonce)
 
     def run_python(
         self, source: str | bytes, stdin_json: object = None, *, timeout: float | None = None, max_bytes: int = 0
@@ -59,18 +60,20 @@ class Parrot:
         assert isinstance(stdin_json, dict)
         nonce = str(stdin_json["nonce"]).encode()
         if self.session is not None:
-            return self._keep(nonce, self.session.run_python(source, stdin_json))
-        return self._answer(nonce)
+            return self._keep(source, nonce, self.session.run_python(source, stdin_json))
+        return self._answer(source, nonce)
 
-    def _keep(self, nonce: bytes, done: Completed) -> Completed:
-        self.recorded.append(Recorded(nonce, done))
+    def _keep(self, order: str | bytes, nonce: bytes, done: Completed) -> Completed:
+        self.recorded.setdefault(order, []).append(Recorded(nonce, done))
         return done
 
-    def _answer(self, nonce: bytes) -> Completed:
-        kept = self.recorded[self.at % len(self.recorded)]
-        self.at += 1
+    def _answer(self, order: str | bytes, nonce: bytes) -> Completed:
+        known = self.recorded[order]
+        kept = known[self.asked[order] % len(known)]
+        self.asked[order] += 1
         assert self.spoil is not None
-        body = self.spoil(kept.done.stdout, kept.nonce).replace(kept.nonce, nonce)
+        body = self.spoil(kept.done.stdout, kept.nonce)
+        body = body.replace(kept.nonce, nonce) if kept.nonce else body
         return Completed(body, b"", 0, 0.01)
 
 
@@ -82,7 +85,7 @@ class Spoiler:
 
     def __call__(self, answer: bytes, nonce: bytes) -> bytes:
         mark = b"\0" + nonce
-        _, found, rest = answer.partition(mark + b" ANSWER ")
+        _, found, rest = answer.partition(mark + b" ANSWER ") if nonce else (b"", b"", b"")
         if not found:
             return next(spoiled(self._chance, [answer], 1))
         head, _, packed = rest.partition(b"\n")
@@ -121,7 +124,9 @@ def _judged(facts: HostFacts, tree: Tree) -> None:
 @pytest.mark.timeout(1200)
 def test_a_host_that_talks_nonsense_harms_nobody(tree: Tree, way: str) -> None:
     honest = Parrot(session=LocalSession())
+    began = time.process_time()
     _judged(Probe(honest, tree.settings(python=way), HashCache()).look(), tree)
+    usual = time.process_time() - began
     chance, cases, refused, troubled = random.Random(seed()), size(150, 10_000), 0, 0
     for _ in range(cases):
         parrot = Parrot(recorded=honest.recorded, spoil=Spoiler(chance))
@@ -133,7 +138,7 @@ def test_a_host_that_talks_nonsense_harms_nobody(tree: Tree, way: str) -> None:
             continue
         _judged(facts, tree)
         troubled += any(folder.trouble for folder in facts.campaigns.values())
-        assert time.process_time() - began < 5.0
+        assert time.process_time() - began < 300 * usual
     assert refused, "not one answer was spoiled enough to be refused"
     assert troubled or way == "never"
     report(f"hostile host, {way}", cases, refused + troubled, 0)
