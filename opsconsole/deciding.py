@@ -19,6 +19,7 @@ from opsconsole.safety import (
     Confirmation,
     approval_for,
     check_releaser,
+    check_undecided,
     confirm_decision,
     confirm_send,
     rests_on,
@@ -121,6 +122,11 @@ class Deciding(Looking):
             self.confirmation(action_id, slug, evidence=evidence).check(typed, reason)
             self.watch.refresh()
             self._require(action_id, slug)
+        elif action_id == "reschedule":  # it would take back what somebody decided meanwhile
+            before = self.verdict(slug)
+            self.watch.refresh()
+            self._require(action_id, slug)
+            check_undecided(before, self.verdict(slug))
         if action_id == "approve":
             self._refuse_own_plan(slug)
         left = self._left(slug) if action_id == "close" else None

@@ -112,6 +112,18 @@ def check_releaser(operator: str, claimers: Collection[str], verdict: Verdict) -
     )
 
 
+def check_undecided(before: Verdict, after: Verdict) -> None:
+    """Raises Refused when somebody took a decision between the two looks."""
+    known = [(o.source, o.says, o.since) for o in before.observations if o.decided]
+    for o in after.observations:
+        if o.decided and (o.source, o.says, o.since) not in known:
+            raise Refused(
+                f"Somebody decided on it meanwhile: it is {after.status}: {after.why}",
+                "Nothing was recorded",
+                "Look at it again, then decide anew",
+            )
+
+
 def make_plan(
     verdict: Verdict,
     dry_run: DryRun | None,

@@ -88,8 +88,11 @@ class Outbox:
         return True
 
     def due(self, now: datetime) -> list[OutboxItem]:
-        """What should be tried now, oldest first."""
-        return self._items(O.next_try_utc <= utc_text(now))
+        """What should be tried now, oldest first: also what a clock that was ahead put off further than anything
+        is ever put off."""
+        return self._items(
+            or_(O.next_try_utc <= utc_text(now), O.next_try_utc > utc_text(now + LONGEST_WAIT + LEASE))
+        )
 
     def claim(self, item: OutboxItem, now: datetime) -> bool:
         """Take what `due` gave, so that no other console tries it for LEASE. False: one has it, or it is done."""

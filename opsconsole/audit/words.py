@@ -68,7 +68,7 @@ class ConsoleSource:
         last = store.last_by_campaign((SEND,), here)
         runs = {slug: _last_run(store, record, here, released) for slug, record in last.items()}
         sends = {slug: record for slug, record in runs.items() if record is not None}
-        adopted = store.last_by_campaign((ADOPT,), here)
+        adopted = {slug: _adoptions(store, slug, here, released) for slug in store.last_by_campaign((ADOPT,), here)}
         unresolved: dict[str, list[Record]] = {}
         for intent in store.unresolved(here):
             unresolved.setdefault(intent.campaign, []).append(intent)
@@ -84,7 +84,7 @@ class ConsoleSource:
                 alone=alone.get(slug),
                 holds=tuple(h for h in (hold_of(held.get(slug), slug),) if h),
                 send=sends.get(slug),
-                adopted=None if _is_released(adopted.get(slug), released) else adopted.get(slug),
+                adopted=adopted.get(slug, ()),
                 open_intents=tuple(unresolved.get(slug, ())),
             )
             for slug in sorted(slugs)
@@ -104,15 +104,17 @@ def observation(
     alone: Record | None = None,
     holds: tuple[Hold, ...] = (),
     send: Record | None = None,
-    adopted: Record | None = None,
+    adopted: tuple[Record, ...] = (),
     open_intents: tuple[Record, ...] = (),
 ) -> Observation:
-    """The store's word on one campaign, from the newest record of each kind."""
+    """The store's word on one campaign, from the newest record of each kind; `adopted` are all, newest first."""
     says, decided, since, run, note, closed = Says.NOTHING, False, None, None, "", False
     details = Details()
     own = (send.run,) if send is not None else ()
-    if adopted is not None and (send is None or send.seq < adopted.seq):
-        send = adopted  # what is known of the newest run, whoever started it
+    if adopted and (send is None or send.seq < adopted[0].seq):
+        # What is known of the newest run, whoever started it; one that reached nobody takes back no mail.
+        known = (*adopted, *((send,) if send else ()))
+        send = next((record for record in known if _went_out(record)), adopted[0])
     if send is not None:
         run = _run(send)
         since = run.ended_at or run.started_at
@@ -154,7 +156,7 @@ def observation(
         holds=holds,
         note=note,
         own_runs=own,
-        adopted=tuple(_adopted(record) for record in (adopted,) if record is not None),
+        adopted=tuple(_adopted(record) for record in adopted),
         open_intents=tuple(_say_intent(record) for record in open_intents),
         evidence=_evidence(decision, approval, alone, send, holds),
     )
@@ -168,6 +170,12 @@ def _because(decision: Record) -> str:
 
 def _ended(send: Record) -> bool:
     return send.detail.get("result") == "ended" and (send.phase is Phase.OUTCOME or send.action == ADOPT)
+
+
+def _went_out(send: Record) -> bool:
+    """Whether a run is known to have ended with mail accepted: by its counts, else by its exit code."""
+    run = _run(send)
+    return _ended(send) and (_reached(run) if run.counts else run.rc in (0, None))
 
 
 def _reached(run: RunWord | None) -> bool:
@@ -250,8 +258,9 @@ def _adopted(record: Record) -> Adopted:
     )
 
 
-def _is_released(record: Record | None, released: frozenset[str]) -> bool:
-    return record is not None and bool(record.run) and record.run in released
+def _adoptions(store: AuditStore, slug: str, environment: str, released: frozenset[str]) -> tuple[Record, ...]:
+    found = store.search(campaign=slug, action=ADOPT, environment=environment)
+    return tuple(record for record in found if not record.run or record.run not in released)
 
 
 def _approval(record: Record | None) -> Approval | None:

@@ -1,0 +1,63 @@
+"""Promises that more than one part keeps: what was decided a moment ago binds, and nothing is lost on the way."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from opsconsole.audit.outbox import LONGEST_WAIT, Outbox
+from opsconsole.audit.store import AuditStore
+from opsconsole.observation import Counts, RunWord, Says
+from opsconsole.ports import Refused
+from opsconsole.verdict import Status
+from tests.domain.words import NOW, SLUG
+from tests.support.console import PHRASE, Clock, Desk, FakeDashboard, FakeHost
+
+NOBODY = Counts(total=2601, failed=2601)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    clock = Clock()
+    with AuditStore(tmp_path / "audit.db", bytes(32), clock=clock) as store:
+        yield Desk(store, FakeHost(clock), FakeDashboard(clock), clock)
+
+
+@pytest.mark.parametrize("action", ["mark", "cancel"])
+def test_a_new_due_time_rests_on_what_others_decided_while_it_was_thought_over(desk: Desk, action: str) -> None:
+    mara = desk.sit()
+    mara.new_due(SLUG, "2026-05-14 10:00")
+    desk.sit("ana").decide(action, SLUG, "the provider has it", typed=PHRASE)
+    with pytest.raises(Refused, match="already started" if action == "mark" else "decided on it meanwhile"):
+        mara.decide("reschedule", SLUG, "the boat is late", local="2026-05-14 10:00")
+    assert mara.verdict(SLUG).status is (Status.SENT if action == "mark" else Status.CANCELLED)
+
+
+def a_run(desk: Desk, run_id: str, counts: Counts, minutes: int) -> None:
+    began = NOW - timedelta(minutes=minutes)
+    run = RunWord(
+        run_id=run_id, by="ben", started_at=began, ended_at=began + timedelta(minutes=4), rc=0, counts=counts
+    )
+    desk.host.word = replace(desk.host.word, says=Says.ENDED, run=run, since=run.ended_at)
+
+
+def test_adopting_a_run_that_reached_nobody_takes_back_no_mail_of_one_adopted_before(desk: Desk) -> None:
+    mara = desk.sit()
+    a_run(desk, "r-1", Counts(total=2601, accepted=2601), 40)
+    mara.refresh()
+    mara.decide("adopt", SLUG, "ben ran it")
+    a_run(desk, "r-2", NOBODY, 20)
+    mara.refresh()
+    assert mara.verdict(SLUG).status is Status.CONFLICT
+    mara.decide("adopt", SLUG, "ben tried again")
+    assert mara.verdict(SLUG).status is Status.CONFLICT
+    assert mara.disabled_reason("release-claim", SLUG)
+
+
+def test_a_clock_that_was_ahead_keeps_no_page_back(desk: Desk) -> None:
+    desk.clock.pass_(timedelta(days=1))
+    Outbox(desk.store).put("notify:ops", "k", {"a": 1})
+    desk.clock.pass_(-timedelta(days=1))
+    assert Outbox(desk.store).due(desk.clock())
