@@ -137,9 +137,9 @@ def _text(value: Any) -> str:
 def _instant(value: Any) -> datetime | None:
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return instant.astimezone(UTC) if instant and instant.tzinfo else None
+    except (ValueError, OverflowError):  # the latter beside the calendar's first and last day
         return None
-    return instant.astimezone(UTC) if instant and instant.tzinfo else None
 
 
 def _address(url: str) -> str:

@@ -237,11 +237,16 @@ def _word(value: Any) -> str:
 
 def _note(value: Any) -> str:
     """A text, or several, for people: in one line, without secrets and addresses."""
-    if isinstance(value, list):
-        value = "; ".join(filter(None, map(_note, value[:20])))
-    elif value is not None and not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False)
-    return mask_addresses(redact(" ".join((value or "").split())))[:LONGEST_NOTE]
+    texts = map(_said, value[:20]) if isinstance(value, list) else (_said(value),)
+    return mask_addresses(redact(" ".join("; ".join(filter(None, texts)).split())))[:LONGEST_NOTE]
+
+
+def _said(value: Any) -> str:
+    """A text as it is, all else as it is written in JSON; "" for nothing, and for what is nested beyond reading."""
+    try:
+        return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
 
 
 def _count(value: Any) -> int:

@@ -70,7 +70,10 @@ class Rest:
 
     def beside(self, address: str, link: str, purpose: Purpose) -> str:
         """The address a link on `address` leads to. Raises Trouble when that is another service's."""
-        there = urljoin(address, link)
+        try:
+            there = urljoin(address, link)
+        except ValueError:
+            raise self._trouble(purpose, "sends us to an address that is none", "Ask whoever runs it") from None
         if _origin(there) != _origin(self._url):
             why = f"sends us elsewhere, to {_origin(there)}, where our token has no business"
             raise self._trouble(purpose, why, "Put the address it moved to in the config")

@@ -140,7 +140,10 @@ def duration(text: str) -> timedelta:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text)
     if match is None or match[2] not in _UNITS:
         raise ValueError(f"{text!r} is not a span of time. Write it as 45 s, 30 min, 2 h or 1 d.")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    except OverflowError:
+        raise ValueError(f"{text[:40]!r} is longer than any calendar.") from None
 
 
 def data_dir(settings: Settings) -> Path:

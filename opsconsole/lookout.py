@@ -1,7 +1,8 @@
 """Keeps in mind, over restarts, what was told, and gives what changed with each look at a console."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,13 @@ class _Saved(msgspec.Struct):
     environment: str
     attention: Attention
     owed: tuple[Transition, ...]
+
+
+def _instants(saved: _Saved) -> Iterator[datetime]:
+    for alarm in (*saved.attention.standing.values(), *(change.alarm for change in saved.owed)):
+        yield from (alarm.since, alarm.noticed)
+    yield from saved.attention.waiting.values()
+    yield from (change.at for change in saved.owed)
 
 
 class Lookout:
@@ -66,7 +74,8 @@ class Lookout:
         if self._path is not None:
             with suppress(OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError):
                 saved = msgspec.json.decode(self._path.read_bytes(), type=_Saved)
-                if (saved.version, saved.environment) == (VERSION, self._environment):
+                usable = all(instant.tzinfo for instant in _instants(saved))
+                if usable and (saved.version, saved.environment) == (VERSION, self._environment):
                     return saved.attention, saved.owed
         return Attention(), ()
 

@@ -158,6 +158,12 @@ class _Told:
         keys = (key for word, _, text in self._texts if word == "HOSTKEY" for key in read_keys(text))
         return any(not isinstance(key, int) and key.fingerprint == fingerprint for key in keys)
 
+    def _at(self, label: str, path: str) -> Found:
+        for found in self._found:
+            if (found.label, found.path) == (label, path):
+                return found
+        raise ValueError(f"{label} without its file")
+
     def _account(self) -> Access:
         root = "; it is root: nothing on the host is closed to it" if self._uid == 0 else ""
         scope = f"the console logs in as it; groups {', '.join(self._groups.split())}{root}"
@@ -180,7 +186,7 @@ class _Told:
         return Access(kind="role", name="sudo", where=self._host, scope=scope, trouble=trouble)
 
     def _authorized(self, path: str, text: str) -> Iterator[Access]:
-        found = next(f for f in self._found if f.label == "authorized" and f.path == path)
+        found = self._at("authorized", path)
         keys = list(read_keys(text))
         trouble = ""
         if found.mode & 0o022:
@@ -227,7 +233,7 @@ class _Told:
         )
 
     def _host_key(self, path: str, text: str, fingerprint: str) -> Iterator[Access]:
-        private = next(f for f in self._found if f.label == "hostkey" and path == f"{f.path}.pub")
+        private = self._at("hostkey", path.removesuffix(".pub"))
         for key in read_keys(text):
             if not isinstance(key, int):
                 bad = private.mode & 0o077 & ~(0o040 if private.group == "ssh_keys" else 0)

@@ -39,7 +39,7 @@ class Key:
 def read_key(text: str) -> Key:
     """Raises Refused for what is no key."""
     parts = text.split(":", 4)
-    if len(parts) != 5 or not parts[2].isdecimal():
+    if len(parts) != 5 or not parts[2].isdecimal() or len(parts[2]) > 9:
         raise Refused("That isn't the key of a cron line.", NOTHING, LOOK)
     line, table, number, source, path = parts
     return Key(source, path, int(number), line, table)

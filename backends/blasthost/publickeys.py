@@ -145,7 +145,8 @@ def _limit(name: str, value: str | None) -> str:
     if name == "command":
         return f"only {redact((value.split() or ['nothing'])[0])[:80]} (command)"
     if name == "environment":
-        return f"sets {value.partition('=')[0][:40]}"
+        variable, equals, _ = value.partition("=")
+        return f"sets {variable[:40]}" if equals else "sets what is no variable"  # it may be the value alone
     return f"{name} {redact(value)[:80]}" if name in _REPEATED else name
 
 

@@ -71,13 +71,14 @@ def test_an_option_that_sshd_doesnt_know_is_told(options: str) -> None:
         f'command="/bin/sync --password {CANARY}" {KEY}',
         f'command="TOKEN={CANARY} /bin/sync" {KEY}',
         f'environment="API={CANARY}" {KEY}',
+        f'environment="{CANARY}" {KEY}',
         f"{CANARY} {KEY}",
         f"{KEY} password={CANARY}",
         f"{CANARY}",
         f"-----BEGIN OPENSSH PRIVATE KEY----- {CANARY}",
         f"ssh-ed25519 {CANARY}",
     ],
-    ids=range(8),  # the key is a new one in every process
+    ids=range(9),  # the key is a new one in every process
 )
 def test_no_line_tells_a_secret_that_stands_in_it(line: str) -> None:
     assert CANARY not in repr(list(read_keys(line)))

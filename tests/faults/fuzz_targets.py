@@ -45,6 +45,7 @@ class Target:
     read: Callable[[bytes], object]
     samples: Sequence[bytes]
     refuses: tuple[type[Exception], ...] = ()
+    share: int = 1  # one in so many of the cases, where each takes long
 
 
 def _text(data: bytes) -> str:
