@@ -1,7 +1,8 @@
 """From alarms to what others are told of them, once for a whole team; with words for people and for machines."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from opsconsole.attention import Alarm, Event, Transition, still_standing
 from opsconsole.audit import tidings
@@ -31,6 +32,38 @@ def page(
             if heard and outbox.put_turn(ear.destination, thread, begins, payload):
                 told.append(ear.destination)
     return tuple(dict.fromkeys(told))
+
+
+def end_forgotten(store: AuditStore, environment: str, threads: Collection[str], now: datetime) -> None:
+    """End whatever was told and isn't among `threads`, those of all alarms there are now: who watched then is gone
+    with its memory, and an end that nobody tells would swallow the next beginning. Raises AuditUnavailable."""
+    outbox, anchor = Outbox(store), store.head()
+    for ear in store.rules.told.get(environment, ()):
+        for item in outbox.begun(ear.destination):
+            told, thread = item.payload, str(item.payload.get("thread", ""))
+            if told.get("environment") == environment and thread and thread not in threads:
+                outbox.put_turn(
+                    ear.destination, thread, False, {**_ended(told, now), **tidings.head(anchor.seq, anchor.mac)}
+                )
+
+
+def _ended(told: Mapping[str, Any], now: datetime) -> dict[str, JSON]:
+    """The end of what was told so, in words that hold whatever became of it."""
+    facts = told.get("fields") or {}
+    about, status = str(facts.get("campaign", "")), str(facts.get("status", ""))
+    said = tidings.message(
+        str(told.get("severity", tidings.WARNING)),
+        f"no longer {status}",
+        campaign=about,
+        environment=str(told.get("environment", "")),
+    )
+    return {
+        **said,
+        "text": f"{said['text']}, seen {_say(now)} by a watcher that was started since",
+        "thread": told["thread"],
+        "fields": facts,
+        "alarm": {**(told.get("alarm") or {}), "event": str(Event.RESOLVE), "until": now.isoformat()},
+    }
 
 
 def message(changes: Sequence[Transition]) -> dict[str, JSON]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from opsconsole.alive import leave_mark
-from opsconsole.attention import Transition
+from opsconsole.attention import Transition, alarm_of
 from opsconsole.audit.records import AuditUnavailable
 from opsconsole.console import Console
 from opsconsole.lookout import Lookout
-from opsconsole.paging import page, standing_messages
+from opsconsole.paging import end_forgotten, page, standing_messages
 from opsconsole.ports import Trouble
 from opsconsole.schedule import say_span
+from opsconsole.verdict import Group
 
 AT_LEAST_EVERY_S = 5.0
 """Time alone changes a board: what was due becomes late."""
@@ -37,6 +38,7 @@ class Watcher:
     def __init__(self, console: Console, lookout: Lookout) -> None:
         self._console, self._lookout = console, lookout
         self._changed, self._stopped = threading.Event(), threading.Event()
+        self._put_right = False
         self.trouble = ""  # why others can't be told now
         self.turned = time.monotonic()
         console.watch.on_change(lambda name: self._changed.set())
@@ -55,8 +57,23 @@ class Watcher:
             else:
                 self.trouble = ""
                 self._lookout.settle()
+        if not (self._console.read_only or self._put_right):
+            self._put_right = self._end_forgotten()
         self.turned = time.monotonic()
         return changes
+
+    def _end_forgotten(self) -> bool:
+        """Once, when every source is seen: end what an earlier watcher told of and nobody keeps in mind."""
+        board, unheard = self._console.board(), self._console.watch.heard()[1]
+        if unheard or not self._console.watch.looked_anew or not all(source.fresh for source in board.sources):
+            return False
+        environment, policy = self._console.identity.environment, self._console.policy
+        now = (alarm_of(verdict, environment, policy, board.at) for verdict in board.group(Group.ATTENTION))
+        threads = {alarm.thread for alarm in (*self._lookout.standing.values(), *now)}
+        with suppress(AuditUnavailable):
+            end_forgotten(self._console.store(), environment, threads, board.at)
+            return True
+        return False
 
     def run(self, each: Callable[[Transition], None]) -> None:
         """Turn until `stop` is called, from a signal or another thread."""

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from opsconsole.audit.outbox import LONGEST_WAIT, Outbox
+from opsconsole.audit.outbox import Outbox
+from opsconsole.audit.rules import StoreRules
 from opsconsole.audit.store import AuditStore
+from opsconsole.audit.tidings import Ear
+from opsconsole.console import Console
 from opsconsole.observation import Counts, RunWord, Says
 from opsconsole.ports import Refused
 from opsconsole.verdict import Status
-from tests.domain.words import NOW, SLUG
+from opsconsole.watching import Watcher
+from tests.domain.words import DUE, NOW, SLUG
 from tests.support.console import PHRASE, Clock, Desk, FakeDashboard, FakeHost
+from tests.test_watcher import HOOK, Receiver, watcher
 
 NOBODY = Counts(total=2601, failed=2601)
 
@@ -61,3 +66,38 @@ def test_a_clock_that_was_ahead_keeps_no_page_back(desk: Desk) -> None:
     Outbox(desk.store).put("notify:ops", "k", {"a": 1})
     desk.clock.pass_(-timedelta(days=1))
     assert Outbox(desk.store).due(desk.clock())
+
+
+def outage(desk: Desk, console: Console, one: Watcher) -> None:
+    """The host is out of reach for four minutes, and back."""
+    sees = desk.host.observe
+    lost = desk.clock()
+    gone = replace(sees(), observations=(), trouble="gone", out_of_reach_since=lost)
+    desk.host.observe = lambda: replace(gone, looked_at=desk.clock())  # type: ignore[method-assign]
+    for _ in range(4):
+        desk.clock.pass_(timedelta(minutes=1))
+        console.refresh()
+        one.turn()
+    desk.host.observe = sees  # type: ignore[method-assign]
+
+
+def test_a_watcher_without_memory_ends_what_an_earlier_one_told_or_the_next_outage_would_page_nobody(
+    tmp_path: Path,
+) -> None:
+    clock, receiver = Clock(DUE.instant - timedelta(hours=5)), Receiver()
+    rules = StoreRules(told={"prod": (Ear("ops"),)})
+    with AuditStore(tmp_path / "audit.db", bytes(32), clock=clock, rules=rules) as store:
+        desk = Desk(store, FakeHost(clock), FakeDashboard(clock), clock, told={HOOK: receiver})
+        console = desk.sit()
+        outage(desk, console, watcher(console, tmp_path / "told.json"))  # and this machine is never seen again
+        ana = desk.sit("ana")
+        other = watcher(ana, tmp_path / "elsewhere.json")
+        other.turn()
+        outage(desk, ana, other)
+        ana.refresh()
+        other.turn()
+        for _ in range(4):
+            ana.tidy()
+    unknown = ("trigger", "UNKNOWN"), ("resolve", "UNKNOWN")
+    assert receiver.heard == [*unknown, *unknown]
+    assert "no longer UNKNOWN" in receiver.got[1]["title"]

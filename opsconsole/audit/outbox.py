@@ -87,6 +87,14 @@ class Outbox:
             put_items(connection, [Outgoing(destination, key, payload)], self._store.now(), self._store.redactor)
         return True
 
+    def begun(self, destination: str) -> list[OutboxItem]:
+        """The newest word of each thread for this destination, where that is that something began."""
+        told = (O.destination == destination, or_(O.key.endswith(":begun"), O.key.endswith(":ended")))
+        with self._store.reading() as connection:
+            rows = connection.execute(select(OUTBOX).where(*told).order_by(O.id)).all()
+        newest = {row.key.rpartition("#")[0]: row for row in rows}
+        return [_item(row) for row in newest.values() if row.key.endswith(":begun")]
+
     def due(self, now: datetime) -> list[OutboxItem]:
         """What should be tried now, oldest first: also what a clock that was ahead put off further than anything
         is ever put off."""
