@@ -15,7 +15,7 @@ def status(*allowed: Status) -> Callable[[Verdict], str]:
 
 
 def rehearsable(verdict: Verdict) -> str:
-    if verdict.group is Group.IN_FLIGHT:
+    if verdict.group is Group.IN_FLIGHT or verdict.status is Status.STALLED:  # a stalled run is still alive
         return f"It is {verdict.status}: wait until the run has ended."
     return ""
 

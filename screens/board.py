@@ -99,7 +99,7 @@ class BoardScreen(ConsoleScreen):
     def _show(self, found: tuple[Verdict, ...], unknown: str) -> None:
         tabs, heads, before = self.query_one(Tabs), self.query_one(Heads), self.slug
         group, text = self._narrowed.group, self._narrowed.text
-        same = (tabs.chosen, tabs.text) == (group, text)
+        same = self._table.used and (tabs.chosen, tabs.text) == (group, text)
         tabs.chosen, tabs.text, tabs.found = group, text, len(found)
         heads.sort, heads.reverse = self._narrowed.sort, self._narrowed.reverse
         self._unknown = unknown
@@ -162,6 +162,12 @@ class BoardScreen(ConsoleScreen):
         self._arrange()
 
     # The filter.
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Within a field a slash is a letter."""
+        if action == "filter" and self.focused is not None and self.focused is not self._table:
+            return False
+        return super().check_action(action, parameters)
 
     async def action_filter(self) -> None:
         from screens.widgets.filter import Field, Filter

@@ -13,6 +13,7 @@ from screens.safe import safe
 from screens.widgets.line import Line
 from screens.widgets.rows import CAUTION, DANGER, DIM, MARKS, PLAIN, distance, status_words
 
+HANG = 3  # cells in front of each line of a sentence
 SEVERITY = {Severity.BLOCK: ("✖", DANGER), Severity.WARN: ("!", CAUTION), Severity.INFO: ("·", DIM)}
 
 
@@ -129,5 +130,8 @@ def _age(age: timedelta) -> str:
 
 
 def _wrapped(text: Text, width: int, owner: Line) -> list[Text]:
-    lines = list(text.wrap(owner.app.console, width))
-    return [lines[0], *(Text("   ").append_text(more) for more in lines[1:])] if lines else []
+    """The lines of a sentence, hanging under its first word. A path too long for a line is broken where it ends."""
+    mark = len(text.plain) - len(text.plain.lstrip(" ✖!·"))
+    head, sentence = text.divide([mark]) if mark else (Text(), text)
+    lines = list(sentence.wrap(owner.app.console, width - HANG))
+    return [(Text("   ") if number else head).append_text(more) for number, more in enumerate(lines)]

@@ -25,7 +25,10 @@ CURSOR = Style.parse("on #2d4a66")
 
 
 class CampaignTable(ScrollView, can_focus=True):
-    """Lines of campaigns with a cursor that stays on its campaign whatever comes or goes around it."""
+    """Lines of campaigns with a cursor that stays on its campaign whatever comes or goes around it.
+
+    Until it was used for the first time it stands on the first line: what that is, is known once all have answered.
+    """
 
     DEFAULT_CSS = """
     CampaignTable { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; }
@@ -55,6 +58,7 @@ class CampaignTable(ScrollView, can_focus=True):
         self.cursor = 0
         self.layout_columns: tuple[Column, ...] = ()
         self.empty = ""
+        self.used = False
         self._now: datetime | None = None
         self._longest = 0
         self._strips: dict[int, Strip] = {}
@@ -68,7 +72,7 @@ class CampaignTable(ScrollView, can_focus=True):
 
         Posts no Moved: who calls this looks at `slug` afterwards.
         """
-        before = self.slug
+        before = self.slug if self.used else ""
         self.verdicts, self._now, self.empty = verdicts, now, empty
         self._longest = max(map(campaign_width, verdicts), default=0)
         index = next((i for i, v in enumerate(verdicts) if v.slug == before), None) if before else 0
@@ -97,6 +101,9 @@ class CampaignTable(ScrollView, can_focus=True):
         self._strips.clear()
         self._keep_in_sight()
 
+    def on_key(self) -> None:
+        self.used = True
+
     def on_focus(self) -> None:
         self._again(self.cursor)
 
@@ -104,6 +111,7 @@ class CampaignTable(ScrollView, can_focus=True):
         self._again(self.cursor)
 
     def on_click(self, event: events.Click) -> None:
+        self.used = True
         row = self.scroll_offset.y + event.y
         if row == self.cursor and event.chain == 2:
             self.post_message(self.Opened())

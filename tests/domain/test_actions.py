@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from opsconsole.actions import ACTIONS, BY_ID, Context, Danger, Place, authorize
 from opsconsole.cli import COMMANDS
 from opsconsole.observation import RunWord, Says
 from opsconsole.settings import Role
+from opsconsole.verdict import Status
 from tests.domain.words import HOLD, NOW, dashboard, host, verdict
 
 ACTING = [action for action in ACTIONS if action.danger is not Danger.LOOK]
@@ -67,6 +69,14 @@ def test_what_was_closed_is_not_taken_up_again() -> None:
     for action in ("settle", "send-rest", "close"):
         context = Context(role="admin", read_only=False, verdict=replace(broken, closed=True))
         assert "closed" in BY_ID[action].disabled_reason(context)
+
+
+@pytest.mark.parametrize("moved", [timedelta(seconds=5), timedelta(hours=2)], ids=["sending", "stalled"])
+def test_nothing_is_rehearsed_beside_a_living_run_even_one_that_stands_still(moved: timedelta) -> None:
+    going = verdict(host(Says.RUNNING, run=RunWord(started_at=NOW - moved, progress_at=NOW - moved)))
+    reason = BY_ID["dry-run"].disabled_reason(Context(role="admin", read_only=False, verdict=going))
+    assert reason == f"It is {going.status}: wait until the run has ended."
+    assert going.status is (Status.STALLED if moved > timedelta(minutes=30) else Status.SENDING)
 
 
 @pytest.mark.parametrize(
