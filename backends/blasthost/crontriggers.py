@@ -18,11 +18,13 @@ from opsconsole.settings import BlastHost
 
 @dataclass(frozen=True)
 class Tables:
-    """What all tables of a host say: triggers by slug, troubles of whole files, and why any went unread."""
+    """What all tables of a host say: triggers by slug, troubles of whole files, why any went unread, and which line
+    may start campaigns that can't be told, and why."""
 
     triggers: dict[str, tuple[Trigger, ...]]
     findings: tuple[str, ...]
     unread: str = ""
+    blind: str = ""
 
 
 def read_tables(facts: HostFacts, settings: BlastHost, now: datetime, source: str) -> Tables:
@@ -31,7 +33,7 @@ def read_tables(facts: HostFacts, settings: BlastHost, now: datetime, source: st
     zone = host_zone(facts)
     found: dict[str, list[Trigger]] = {}
     findings: list[str] = []
-    unread = ""
+    unread = blind = ""
     for fact in facts.cron:
         if fact.text is None:
             if fact.file.kind is not Kind.MISSING:
@@ -49,7 +51,9 @@ def read_tables(facts: HostFacts, settings: BlastHost, now: datetime, source: st
             for slug in each.about.campaigns:
                 found.setdefault(slug, []).append(trigger)
             findings.extend(_orphans(each.about, trigger, facts, now))
-    return Tables({slug: tuple(triggers) for slug, triggers in found.items()}, tuple(findings), unread)
+            if each.about.blind and trigger.live:
+                blind = blind or f"{trigger.where} may start any campaign: {each.about.blind}"
+    return Tables({slug: tuple(triggers) for slug, triggers in found.items()}, tuple(findings), unread, blind)
 
 
 class _Keys:

@@ -142,7 +142,7 @@ class _Saying:
             approval=told.details.approval,
             content=_content(folder),
             triggers=triggers,
-            triggers_unread=self.tables.unread,
+            triggers_unread=self.tables.unread or self.tables.blind,
             holds=tuple(self._holds(folder.slug)),
             evidence=(
                 *evidence(folder, told.details, says, word, triggers, self.tables.unread, trouble, zone, self.now),

@@ -7,10 +7,13 @@ import pytest
 from backends.blasthost.cronswitch import digest, read_key
 from backends.blasthost.words import report
 from opsconsole.config import duration
-from opsconsole.hostfacts import CronFact, FileFact, FolderFacts, HostFacts, Kind
+from opsconsole.hostfacts import CronFact, FileFact, FolderFacts, HostFacts, Kind, ScriptFact
 from opsconsole.observation import Evidence, Mark, Observation
 from opsconsole.policy import Policy
+from opsconsole.ports import Refused
+from opsconsole.proof import prove_no_trigger
 from opsconsole.settings import BlastHost
+from opsconsole.verdict import judge
 
 NOW = datetime(2026, 5, 12, 17, 52, tzinfo=UTC)
 PATH = "/etc/cron.d/mail-blasts"
@@ -19,12 +22,13 @@ SEND = "root /usr/local/bin/mail-blast-runner --campaign c --mode send"
 OFF = "#opsconsole-disabled by=mara at=2026-05-12T15:30:00Z# "
 
 
-def said(text: str, mode: int = 0o644) -> Observation:
+def said(text: str, mode: int = 0o644, *scripts: ScriptFact) -> Observation:
     stat = FileFact(path=PATH, kind=Kind.FILE, mode=mode, owner="root")
     facts = HostFacts(
         host="prod",
         cron=(CronFact(file=stat, text=text.encode()),),
         campaigns={"c": FolderFacts(slug="c", folder=Kind.MISSING)},
+        scripts=scripts,
     )
     fresh_for = duration(SETTINGS.fresh_for)
     (word,) = report(facts, SETTINGS, source="prod", now=NOW, fresh_for=fresh_for, policy=Policy()).observations
@@ -67,3 +71,14 @@ def test_a_line_at_every_restart_is_live_though_it_has_no_time() -> None:
     assert (trigger.next_fire, trigger.live) == (None, True)
     assert cron_of(word).mark is Mark.WAITING
     assert "at every restart" in cron_of(word).text
+
+
+def test_a_line_that_may_start_any_campaign_leaves_no_proof_that_nothing_starts_one() -> None:
+    every = ScriptFact(path="/opt/all.sh", text=b'for x in *; do mail-blast-runner --campaign "$x"; done\n')
+    word = said("0 14 12 5 * root /opt/all.sh\n", 0o644, every)
+    assert word.triggers == ()
+    with pytest.raises(Refused, match=r"mail-blasts:1 may start any campaign: it calls /opt/all.sh"):
+        prove_no_trigger(judge("c", [word], Policy(), NOW), NOW)
+    assert prove_no_trigger(
+        judge("c", [said(f"{OFF}0 14 12 5 * root /opt/all.sh\n", 0o644, every)], Policy(), NOW), NOW
+    )
