@@ -122,7 +122,7 @@ class Console(Deciding):
         action_id = TRIGGER_ON if on else TRIGGER_OFF
         self.confirmation(action_id, slug, key=key).check(typed, reason)
         self.watch.refresh()
-        self._require(action_id, slug)
+        self.confirmation(action_id, slug, key=key)  # as it is now
         source, trigger = by_key(self.verdict(slug), key, on=on)
 
         def look() -> Verdict:

@@ -19,6 +19,7 @@ from opsconsole.safety import (
     Confirmation,
     approval_for,
     check_releaser,
+    check_switched_on,
     check_undecided,
     confirm_decision,
     confirm_send,
@@ -26,7 +27,7 @@ from opsconsole.safety import (
     same_person,
 )
 from opsconsole.schedule import Due
-from opsconsole.triggers import TRIGGER_OFF, TRIGGER_ON, say_switch
+from opsconsole.triggers import TRIGGER_OFF, TRIGGER_ON, say_switch, starts_by
 from opsconsole.verdict import Verdict
 
 if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
@@ -77,6 +78,9 @@ class Deciding(Looking):
         lines, warnings = rests_on(action_id, verdict, evidence, self.clock())
         if action_id in (TRIGGER_OFF, TRIGGER_ON):
             lines, warnings = say_switch(verdict, key, on=action_id == TRIGGER_ON)
+            others = [v for v in self.board().verdicts if v.slug != slug and starts_by(v, key)]
+            self._check_switch(action_id, (verdict, *others))
+            warnings += tuple(f"The same line is about {v.slug} as well, which is {v.status}." for v in others)
         return confirm_decision(
             action_id,
             f"{action.label.capitalize()}: {slug}",
@@ -89,6 +93,13 @@ class Deciding(Looking):
             lines=lines,
             warnings=warnings,
         )
+
+    def _check_switch(self, action_id: str, concerned: Sequence[Verdict]) -> None:
+        """What a line starts by itself is bound by all that binds a send, for each campaign that it starts."""
+        for verdict in concerned if action_id == TRIGGER_ON else ():
+            if refusal := actions.authorize(actions.BY_ID[TRIGGER_ON], self.context(verdict.slug)):
+                raise Refused(f"{verdict.slug}: {refusal}", "Nothing was changed.")
+            check_switched_on(verdict, self.identity.operator, self.policy)
 
     def note_refused_paste(self, slug: str, action_id: str, where: str) -> None:
         """Record that a phrase was pasted instead of typed; `where` is the screen or the terminal's question."""

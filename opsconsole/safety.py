@@ -101,6 +101,17 @@ def same_person(one: str, other: str) -> bool:
     return one.strip().casefold() == other.strip().casefold()
 
 
+def check_switched_on(verdict: Verdict, operator: str, policy: Policy) -> None:
+    """Raises Refused where four eyes are asked for and nobody else approved what a line would send by itself."""
+    if policy.four_eyes and not verdict.approvals:
+        raise Refused(
+            "Switched on, it would be sent without an approval, and four eyes are asked for here",
+            "Nothing was changed",
+            "Somebody else must approve it first",
+        )
+    approval_for(verdict, operator, policy)
+
+
 def check_releaser(operator: str, claimers: Collection[str], verdict: Verdict) -> None:
     """Raises Refused unless another than the `claimers` gives the claim back, or glass was broken for it."""
     if not any(same_person(operator, name) for name in claimers) or any(a.alone for a in verdict.approvals):

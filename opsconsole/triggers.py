@@ -67,6 +67,11 @@ def by_key(verdict: Verdict, key: str, *, on: bool) -> tuple[Observation, Trigge
     return found
 
 
+def starts_by(verdict: Verdict, key: str) -> bool:
+    """Whether the trigger that `key` names is one of this campaign, too."""
+    return any(trigger.key == key for o in verdict.observations for trigger in o.triggers)
+
+
 def seen_at(word: Observation, where: str, key: str) -> Trigger | None:
     """The trigger at `where` in what a source says now, if it is the one that `key` named: what it says is the
     first part of a key, and stays when it is switched."""

@@ -10,7 +10,8 @@ import pytest
 from opsconsole.audit.records import Phase, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.console import Console
-from opsconsole.observation import Counts, Hold, Says, Trigger
+from opsconsole.observation import Counts, Hold, Observation, Report, Says, Trigger
+from opsconsole.policy import Policy
 from opsconsole.ports import OutOfReach, Refused, Switched, Trouble
 from opsconsole.runs import STARTING_FOR
 from opsconsole.settings import Role
@@ -192,3 +193,51 @@ def test_a_line_that_is_gone_by_then_is_unclear_and_a_silent_host_closes_nothing
     desk.host.word = replace(word, triggers=())
     mara.refresh()
     assert records(desk)[-1].detail["result"] == "unclear"
+
+
+def off_and_approved(desk: Desk, by: str) -> str:
+    """The line is off, and `by` approved the content in the console."""
+    desk.host.word = host(Says.NOTHING, content=CONTENT, triggers=(line(off=True),))
+    desk.board.word = dashboard()
+    if by:
+        desk.sit(by, "approver").decide("approve", SLUG, "looks right")
+    return line(off=True).key
+
+
+@pytest.mark.parametrize(("by", "said"), [("", "without an approval"), ("mara", "four eyes"), ("ana", "")])
+def test_under_four_eyes_nobody_switches_on_what_nobody_else_approved(desk: Desk, by: str, said: str) -> None:
+    desk.policy = Policy(four_eyes=True)
+    key = off_and_approved(desk, by)
+    mara = desk.sit()
+    if said:
+        with pytest.raises(Refused, match=said):
+            mara.switch_trigger(SLUG, key, True, PHRASE, "as planned")
+    else:
+        mara.switch_trigger(SLUG, key, True, PHRASE, "as planned")
+    assert len(the_host(desk).switched) == (not said)
+
+
+def test_a_hold_that_was_recorded_after_the_last_look_binds_a_line_as_well(desk: Desk) -> None:
+    ana, mara = desk.sit("ana"), desk.sit()
+    event = mara.identity.event("trigger-on", SLUG, "", "as planned", source=desk.host.name, where=WHERE)
+    ana.hold_scope(f"host:{desk.host.name}", False, "wait")
+    with pytest.raises(Refused, match="on hold"):
+        desk.store.intent(event)
+
+
+def test_a_line_of_two_campaigns_names_the_other_and_a_hold_on_either_binds_it(desk: Desk) -> None:
+    key = off_and_approved(desk, "")
+    look, second = desk.host.observe, replace(desk.host.word, slug="spring-sail")
+    desk.host.observe = lambda: with_also(look(), second)  # type: ignore[method-assign]
+    mara = desk.sit()
+    asked = mara.confirmation("trigger-on", SLUG, key=key)
+    assert any("spring-sail" in warning for warning in asked.warnings)
+    desk.sit("ana").decide("hold", "spring-sail", "wait")
+    with pytest.raises(Refused, match=r"spring-sail: .*on hold"):
+        mara.switch_trigger(SLUG, key, True, PHRASE, "as planned")
+    assert the_host(desk).switched == []
+
+
+def with_also(report: Report, word: Observation) -> Report:
+    also = replace(word, source=report.source, observed_at=report.looked_at)
+    return replace(report, observations=(*report.observations, also))

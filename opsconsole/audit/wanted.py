@@ -16,7 +16,8 @@ from opsconsole.audit.scopes import EVERYTHING, GLOBAL, HOST
 from opsconsole.audit.tables import AUDIT
 from opsconsole.ports import Refused
 
-MAILING = frozenset({"send", "send-rest", "run-resume"})
+DECIDED = frozenset({"send", "send-rest"})
+MAILING = DECIDED | {"run-resume", "trigger-on"}
 HOLDS = ("hold", "release")
 DECISIONS = ("mark", "cancel", "close", "reschedule")
 NOTHING_SENT = "Nothing was sent."
@@ -26,7 +27,8 @@ def check_wanted(connection: Connection, event: Event) -> None:
     """Raises Refused when a hold binds this intent, or a decision ended the campaign or moved it elsewhere."""
     if event.action not in MAILING:
         return
-    for key in (event.campaign, f"{HOST}{event.detail.get('carrier', '')}", GLOBAL):
+    carrier = event.detail.get("carrier") or event.detail.get("source", "")
+    for key in (event.campaign, f"{HOST}{carrier}", GLOBAL):
         hold = _newest(connection, event, key, HOLDS)
         if hold is not None and hold.action == "hold":
             scope = EVERYTHING if key == GLOBAL else key
@@ -35,7 +37,7 @@ def check_wanted(connection: Connection, event: Event) -> None:
                 NOTHING_SENT,
                 "Ask them, or release the hold.",
             )
-    decision = _newest(connection, event, event.campaign, DECISIONS) if event.action != "run-resume" else None
+    decision = _newest(connection, event, event.campaign, DECISIONS) if event.action in DECIDED else None
     if decision is not None and (why := _against(decision, event)):
         raise Refused(f"{why} by {decision.operator} (record {decision.seq}).", NOTHING_SENT, "Look at it again.")
 
