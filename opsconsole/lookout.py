@@ -41,6 +41,7 @@ class Lookout:
 
     def __init__(self, environment: str, path: Path | None) -> None:
         self._environment, self._path = environment, path
+        self.forgets = ""  # why what is known now won't outlive this
         self._attention, self.owed = self._load()
 
     @property
@@ -83,5 +84,9 @@ class Lookout:
         if self._path is None:
             return
         plain = msgspec.to_builtins(_Saved(VERSION, self._environment, self._attention, self.owed))
-        with suppress(OSError):  # a full disk costs the memory, and then the outbox still tells nobody twice
+        try:  # a full disk costs the memory, and then the outbox still tells nobody twice
             write_whole(self._path, msgspec.json.encode(DEFAULT.clean(plain, mask=False)))
+        except OSError as error:
+            self.forgets = f"{self._path} can't be written: {error.strerror or error}"
+        else:
+            self.forgets = ""

@@ -98,6 +98,12 @@ def test_the_exit_code_speaks_of_what_is_shown(place: Path) -> None:
     assert board(place, "--group", "upcoming").exit_code == 0
 
 
+def test_what_a_filter_hides_of_those_in_need_is_counted(place: Path) -> None:
+    assert "2 more need attention, left out by the filter." in board(place, "--group", "upcoming").stdout
+    assert "1 more needs attention" in board(place, "--status", "overdue").stdout
+    assert "left out" not in board(place, "--view", "night").stdout
+
+
 def test_the_rounds_of_a_series_stand_under_one_another(place: Path) -> None:
     assert slugs(place, "--sort", "series")[:2] == ["w1", "a-w2"]
     assert slugs(place, "--sort", "-due")[0] == "a-w2"

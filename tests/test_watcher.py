@@ -176,6 +176,15 @@ def test_what_could_not_be_recorded_stays_owed_and_the_dead_man_falls_silent(
     assert after.why_silent(timedelta(minutes=5)) == ""
 
 
+def test_a_memory_that_cannot_be_kept_is_told(desk: Desk, tmp_path: Path) -> None:
+    kept, lost = (Lookout("prod", tmp_path / name) for name in ("told.json", "nowhere/told.json"))
+    console = desk.sit()
+    for lookout in (kept, lost):
+        Watcher(console, lookout).turn()
+    assert kept.forgets == ""
+    assert "told.json can't be written: No such file" in lost.forgets
+
+
 @pytest.mark.slow
 def test_what_stands_is_renewed_for_those_who_forget(desk: Desk, receiver: Receiver) -> None:
     one = watcher(desk.sit())

@@ -156,7 +156,7 @@ def _troubles(console: "Console") -> list[str]:
 
 
 def _say_left_out(board: Board, shown: Board, query: Query, as_json: bool) -> None:
-    """An empty answer tells that it is one, and what a blind source keeps from being judged."""
+    """An empty answer tells that it is one, who needs somebody all the same, and what can't be judged now."""
     unknown = query.unknown(board.verdicts) if not shown.verdicts else ""
     if as_json:
         if unknown:
@@ -165,6 +165,9 @@ def _say_left_out(board: Board, shown: Board, query: Query, as_json: bool) -> No
     if not shown.verdicts:
         say(f"No such campaign. {unknown}".rstrip())
     seen = {v.slug for v in shown.verdicts}
+    hidden = sum(v.group is Group.ATTENTION and v.slug not in seen for v in board.verdicts)
+    if hidden:
+        say(f"{hidden} more {'need' if hidden > 1 else 'needs'} attention, left out by the filter.")
     judged = query.without("status", "group", "finding").of(board.verdicts)
     blind = sum(v.status is Status.UNKNOWN and v.slug not in seen for v in judged)
     if blind:

@@ -50,7 +50,8 @@ def watch(session: Session, once: bool, test: str, as_json: bool) -> None:
     with session.console(look=once) as console:
         # What a read-only console has seen says nothing of who was told.
         path = None if console.read_only else attention_path(loaded)
-        watcher = Watcher(console, Lookout(loaded.name, path))
+        lookout = Lookout(loaded.name, path)
+        watcher = Watcher(console, lookout)
         if console.read_only:
             _complain("This console is read-only: nobody is notified.")
         if once:
@@ -58,6 +59,8 @@ def watch(session: Session, once: bool, test: str, as_json: bool) -> None:
                 _print(change, as_json)
             if watcher.trouble:
                 _complain(watcher.trouble)
+            if lookout.forgets:
+                _complain(f"{lookout.forgets}. What must last before it is told is then never told.")
             console.tidy()
             for destination, why in watcher.untold().items() if not console.read_only else ():
                 _complain(f"{destination} could not be told: {why}")
