@@ -22,6 +22,8 @@ from screens.whereabouts import Whereabouts
 
 PASTED = "Pasted text is not taken, and that it was tried is recorded. Type it, key by key."
 ONE_PASTE = 1.0  # seconds within which refused pieces are one paste
+SMALL = 20  # lines of a terminal
+AROUND = 12  # lines above and below what is read
 LOUD, CALM = "bold white on #b3261e", "bold black on #7fb3d5"
 
 Ends = Sequence[tuple[str, datetime]]
@@ -73,11 +75,17 @@ class ConfirmScreen(ModalScreen[tuple[str, str] | None]):
                 yield from self._typing()
 
     def on_mount(self) -> None:
+        self.app.clear_notifications()  # they lie where the buttons are
         self._show(1)
         self._tick()
         self.set_interval(0.5, self._tick)
         self.app.app_resume_signal.subscribe(self, lambda _: self._look_again(), immediate=True)
         self.watch(self.app, "app_focus", lambda focused: self._look_again() if focused else None, init=False)
+
+    def on_resize(self) -> None:
+        """On the smallest terminal the buttons stay in sight; what is read above them scrolls."""
+        self.set_class(self.app.size.height < SMALL, "small")
+        self.query_one("#lines").styles.max_height = max(self.app.size.height - AROUND, 2)
 
     def _show(self, step: int) -> None:
         self.step = step

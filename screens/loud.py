@@ -6,6 +6,7 @@ text passes `say`, so nothing in it ends a sequence or begins one.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opsconsole.attention import Event, Transition
@@ -106,7 +107,9 @@ class Loud:
         text = say_begun(begun)
         if "toast" in self._chosen:
             critical = any(change.alarm.severity == "critical" for change in begun)
-            app.tell(text, "error" if critical else "warning", timeout=20.0)
+            toast = partial(app.tell, text, "error" if critical else "warning", timeout=20.0)
+            # Over an open question it would hide the buttons.
+            app.after_question(toast) if app.asking else toast()
         if "bell" in self._chosen:
             write(app, BELL)
         if self._desktop is not None:

@@ -71,7 +71,7 @@ async def test_reading_and_typing_it_gets_through(size: tuple[int, int]) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [*SIZES, (60, 15)])
 async def test_everything_asked_is_in_sight(size: tuple[int, int]) -> None:
     lines = tuple((f"part {n}", f"value {n}") for n in range(11))
     app = Desk(confirmation(lines=lines, warnings=("one thing to know",)))
@@ -85,6 +85,19 @@ async def test_everything_asked_is_in_sight(size: tuple[int, int]) -> None:
             region = asking(pilot).query_one(name).region
             assert region.area
             assert region in pilot.app.screen.region
+
+
+async def test_what_was_told_before_does_not_lie_over_the_buttons() -> None:
+    app = Desk(confirmation())
+    async with app.run_test(notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("escape")
+        app.notify("a toast where the buttons will be", timeout=3600)
+        await pilot.pause()
+        assert len(app._notifications)
+        app.push_screen(ConfirmScreen(app.asked))
+        await pilot.pause()
+        assert not len(app._notifications)
 
 
 async def test_the_focus_begins_on_cancel_and_enter_there_does_nothing_but_leave() -> None:

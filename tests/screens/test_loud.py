@@ -1,7 +1,7 @@
 """Going loud: once for each transition, only by means the terminal knows, and with no text that acts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,9 +37,10 @@ ALARM = Alarm(
 class Ears:
     """Stands in for the app: what was said, and what was written to the terminal."""
 
-    environment, is_headless = "PROD", False
+    environment, is_headless, asking = "PROD", False, False
 
     def __init__(self) -> None:
+        self.later: list[Callable[[], object]] = []
         self.told: list[tuple[str, str]] = []
         self.written: list[str] = []
         self._driver = self
@@ -49,6 +50,9 @@ class Ears:
 
     def tell(self, text: str, severity: str, timeout: float) -> None:
         self.told.append((text, severity))
+
+    def after_question(self, then: Callable[[], object]) -> None:
+        self.later.append(then)
 
 
 def begun(*names: str) -> list[Transition]:
@@ -82,6 +86,17 @@ def test_the_linux_console_gets_no_title() -> None:
     assert takes_title({"TERM": "xterm-256color"})
     assert not takes_title({"TERM": "linux"})
     assert not takes_title({})
+
+
+def test_over_an_open_question_it_rings_at_once_and_shows_its_words_after_the_answer() -> None:
+    ears: Any = Ears()
+    ears.asking = True
+    Loud(EVERYTHING, {}).ring(ears, begun("paul-simon-may12"))
+    assert "\a" in ears.written
+    assert not ears.told
+    (answered,) = ears.later
+    answered()
+    assert ears.told[0][0].startswith("paul-simon-may12 is OVERDUE")
 
 
 @pytest.mark.parametrize("term", ["xterm-kitty", "foot", "xterm-ghostty"])
