@@ -27,7 +27,7 @@ LOOK = 3  # times the limit of a call: so long may a look at everything take
 
 LOOKING = Purpose("Reading the dashboard", "Approvals and due times are as old as its last answer.")
 RECORDING = Purpose(DOING, MEANS)
-AWAITS = ("draft", "scheduled", "approved")
+REOPENED = ("failed", "cancelled")
 
 
 class DashboardBackend:
@@ -130,9 +130,10 @@ class DashboardBackend:
             self._acknowledged(taken(self._log_answer, logged) == run_id)
 
     def _still_awaits(self, address: str) -> str:
-        """The status of one that is to be sent later: as it is there. A new due time approves nothing."""
+        """The status of one that is to be sent later: as it is there. A new due time approves nothing, and takes
+        back no word that it went out: somebody may have said so there since the decision."""
         status = self._rows.status(taken(self._answer, self._rest.get(address, RECORDING)))
-        return status if self._rows.meaning(status) in AWAITS else self._settings.write.statuses["draft"]
+        return self._settings.write.statuses["draft"] if self._rows.meaning(status) in REOPENED else status
 
     def _acknowledged(self, done: bool) -> None:
         if not done:

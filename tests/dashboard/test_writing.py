@@ -98,6 +98,17 @@ def test_a_new_due_time_is_written_and_approves_nothing(
     assert [operation["reason"] for operation in server.state.operations()] == ["the band is late"]
 
 
+def test_a_new_due_time_that_comes_late_takes_back_no_word_that_it_was_sent_meanwhile(
+    server: DashboardServer, dashboard: DashboardBackend
+) -> None:
+    slug = "paul-simon-may12"
+    by_hand = {"slug": slug, "run_id": "by hand", "status": "sent", "counts": {"total": 2601, "accepted": 2601}}
+    dashboard.record(by_hand)
+    due = {"due": "2026-05-13T17:00:00+00:00", "zone": "America/Los_Angeles"}
+    dashboard.record({"slug": slug, "run_id": "r:9", "status": "approved", "decided": "reschedule", **due})
+    assert (server.state.campaign(slug)["status"], seen(dashboard)[slug].says) == ("sent", Says.SENT)
+
+
 def test_half_an_acknowledgement_is_none(server: DashboardServer, dashboard: DashboardBackend) -> None:
     server.faults.only, server.faults.status = "PATCH", 503
     with pytest.raises(OutOfReach):
