@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from opsconsole.alive import leave_mark
 from opsconsole.attention import Transition, alarm_of
+from opsconsole.audit.outbox import told
 from opsconsole.audit.records import AuditUnavailable
 from opsconsole.console import Console
 from opsconsole.lookout import Lookout
@@ -107,11 +108,12 @@ class Watcher:
         """Tell those who forget what still stands. Raises Trouble when one of them can't be told."""
         if self._console.read_only:
             return
-        ears = self._console.store().rules.told.get(self._console.identity.environment, ())
-        for ear in ears:
+        store = self._console.store()
+        for ear in store.rules.told.get(self._console.identity.environment, ()):
             receiver: object = self._console.also_told.get(ear.destination)
             if isinstance(receiver, Renews):
-                receiver.renew(standing_messages(tuple(self._lookout.standing.values()), ear))
+                messages = standing_messages(tuple(self._lookout.standing.values()), ear)
+                receiver.renew([told(message, store.redactor) for message in messages])  # as through the outbox
 
     def untold(self) -> dict[str, str]:
         """By destination, why it could not be told when it was last tried."""

@@ -16,7 +16,7 @@ from opsconsole.observation import Counts, RunWord, Says
 from opsconsole.ports import Refused
 from opsconsole.verdict import Status
 from opsconsole.watching import Watcher
-from tests.domain.words import DUE, NOW, SLUG
+from tests.domain.words import DUE, NOW, SLUG, dashboard
 from tests.support.console import PHRASE, Clock, Desk, FakeDashboard, FakeHost
 from tests.test_watcher import HOOK, Receiver, watcher
 
@@ -101,3 +101,28 @@ def test_a_watcher_without_memory_ends_what_an_earlier_one_told_or_the_next_outa
     unknown = ("trigger", "UNKNOWN"), ("resolve", "UNKNOWN")
     assert receiver.heard == [*unknown, *unknown]
     assert "no longer UNKNOWN" in receiver.got[1]["title"]
+
+
+def test_what_is_renewed_past_the_outbox_holds_no_more_than_what_went_through_it(tmp_path: Path) -> None:
+    clock, receiver = Clock(), Receiver()
+    rules = StoreRules(told={"prod": (Ear("ops"),)})
+    with AuditStore(tmp_path / "audit.db", bytes(32), clock=clock, rules=rules) as store:
+        host = FakeHost(clock)
+        says = dashboard(note="waiting for jane.doe@example.com, password=hunter2hunter2")
+        desk = Desk(store, host, FakeDashboard(clock, says), clock, told={HOOK: receiver})
+        console = desk.sit()
+        run = RunWord(run_id="r-1", started_at=clock(), ended_at=clock(), rc=0, counts=Counts(accepted=5))
+        host.word = replace(host.word, says=Says.ENDED, run=run, since=clock())
+        console.refresh()
+        one = watcher(console)
+        one.turn()
+        clock.pass_(timedelta(minutes=2))
+        console.refresh()
+        one.turn()
+        one.renew()
+        console.tidy()
+    through, (past,) = receiver.got[-1], receiver.renewed[-1]
+    for message in (through, past):
+        assert "jane.doe@example.com" not in str(message)
+        assert "hunter2" not in str(message)
+    assert (through["alarm"], through["title"]) == (past["alarm"], past["title"])

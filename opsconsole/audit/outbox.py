@@ -29,10 +29,16 @@ def wait_after(tries: int) -> timedelta:
     return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(max(tries - 1, 0), 20)))
 
 
+def told(payload: Mapping[str, JSON], redactor: Redactor) -> dict[str, JSON]:
+    """A payload as others may have it: without secrets, and with addresses masked."""
+    clean = redactor.clean(payload, keep=NAMES_KEPT)
+    return clean if isinstance(clean, dict) else {}
+
+
 def put_items(connection: Connection, items: Iterable[Outgoing], now: datetime, redactor: Redactor) -> None:
     """Within the caller's transaction. A key that is already there, delivered or not, is left as it is."""
     for item in items:
-        payload = redactor.clean(item.payload, keep=NAMES_KEPT)
+        payload = told(item.payload, redactor)
         key = redactor.redact(item.key)
         if connection.execute(select(O.id).where(O.key == key)).first() is not None:
             continue  # writers take turns, so nobody puts it in between
@@ -40,7 +46,7 @@ def put_items(connection: Connection, items: Iterable[Outgoing], now: datetime, 
             "created_utc": utc_text(now),
             "destination": redactor.redact(item.destination),
             "key": key,
-            "payload": canonical(payload if isinstance(payload, dict) else {}),
+            "payload": canonical(payload),
             "tries": 0,
             "next_try_utc": utc_text(now),
             "last_error": "",
@@ -89,9 +95,9 @@ class Outbox:
 
     def begun(self, destination: str) -> list[OutboxItem]:
         """The newest word of each thread for this destination, where that is that something began."""
-        told = (O.destination == destination, or_(O.key.endswith(":begun"), O.key.endswith(":ended")))
+        words = (O.destination == destination, or_(O.key.endswith(":begun"), O.key.endswith(":ended")))
         with self._store.reading() as connection:
-            rows = connection.execute(select(OUTBOX).where(*told).order_by(O.id)).all()
+            rows = connection.execute(select(OUTBOX).where(*words).order_by(O.id)).all()
         newest = {row.key.rpartition("#")[0]: row for row in rows}
         return [_item(row) for row in newest.values() if row.key.endswith(":begun")]
 
