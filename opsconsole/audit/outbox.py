@@ -55,12 +55,16 @@ def put_items(connection: Connection, items: Iterable[Outgoing], now: datetime, 
 
 
 def purge(store: "AuditStore", before: datetime) -> int:
-    """Remove what was acknowledged before that, but the newest of each destination. How many."""
+    """Remove what was acknowledged before that, but the newest of each destination, and what began and hasn't
+    ended: its end could not be told without it. How many."""
     newest = select(func.max(O.id)).where(O.done_utc.is_not(None)).group_by(O.destination)
     old = (O.done_utc < utc_text(before), O.id.not_in(newest))
     with store.reading() as connection:
-        if connection.execute(select(O.id).where(*old).limit(1)).first() is None:
-            return 0  # the usual case costs no write
+        found = connection.execute(select(O.destination).where(*old).distinct()).scalars().all()
+    if not found:
+        return 0  # the usual case costs no write
+    begun = [item.id for destination in found for item in Outbox(store).begun(destination)]
+    old = (*old, O.id.not_in(begun))
     with store.writing() as connection:
         return connection.execute(OUTBOX.delete().where(*old)).rowcount
 

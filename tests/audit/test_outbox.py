@@ -128,3 +128,16 @@ def test_a_payload_masks_recipients_as_records_do(store: AuditStore, outbox: Out
         "text": "j•••@example.com bounced",
         "token": "[redacted]",
     }
+
+
+def test_what_stands_for_longer_than_acknowledged_words_are_kept_can_still_end(
+    store: AuditStore, outbox: Outbox
+) -> None:
+    for thread in ("t", "other"):
+        assert outbox.put_turn("notify:ops", thread, True, {"thread": thread})
+    for item in outbox.waiting():
+        outbox.done(item.id, START)
+    keep = timedelta(days=90)
+    assert store.purge_outbox(START + 2 * keep, keep) == 0
+    assert not outbox.put_turn("notify:ops", "t", True, {"thread": "t"}), "it is told already"
+    assert outbox.put_turn("notify:ops", "t", False, {"thread": "t"})
