@@ -220,6 +220,9 @@ class DoubtScreen(ConsoleScreen):
             for fate, word in ((Fate.SENT, "sent already"), (Fate.RESEND, "send again"))
             if counts[fate]
         )
+        seen = {one.row for one in self.seen.doubt.unknown if one.maillog}
+        if twice := [row for row in marked if row in seen and marked[row] is Fate.RESEND]:
+            lines += (("! mail log", f"has a word of {words.say_rows(twice)}: sent again, they may get it twice"),)
 
         def decided(left: object) -> None:
             self.ops.tell(f"{number:,} settled: {self.slug}. Recorded.")

@@ -276,8 +276,8 @@ def _troubles(raw: Mapping[str, Any], settings: BlastHost) -> tuple[str, ...]:
         found.append(
             f"{settings.state_dir} can't be listed ({raw['state_trouble']}): runs recorded there may be unseen."
         )
-    if len(raw["foreign"]):
-        found.append(
-            f"{len(raw['foreign'])} entries of {settings.campaigns_dir} are no campaigns: their names don't fit."
-        )
+    if count := len(raw["foreign"]):
+        one = "1 entry of it is no campaign: its name doesn't fit"
+        what = one if count == 1 else f"{count} entries of it are no campaigns: their names don't fit"
+        found.append(f"{settings.campaigns_dir}: {what}.")
     return tuple(found)

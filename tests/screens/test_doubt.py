@@ -114,6 +114,7 @@ async def test_marked_rows_are_settled_after_a_typed_phrase_and_the_view_is_read
         assert screen.fates == {4013: Fate.SENT, 4014: Fate.RESEND}
         assert "2 of 3 marked: 1 sent, 1 send again" in screen_text(app)
         await pilot.press("V")
+        await until(pilot, lambda: "row 4,014: sent again, they may get it twice" in screen_text(app))
         await confirm(app, pilot, f"{SLUG} 2", "the provider shows one of them")
         await until(pilot, lambda: night.host.decided == [{4013: Fate.SENT, 4014: Fate.RESEND}])
         await until(pilot, lambda: "5,106 never handed over" in screen_text(app))
