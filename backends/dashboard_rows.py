@@ -1,7 +1,6 @@
 """One row of the dashboard, read into an observation. What has the wrong shape is named and left out, no more."""
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ from opsconsole.campaign import Approval, Details
 from opsconsole.mapping import MappingError, Reader, fields, reader
 from opsconsole.observation import Counts, Evidence, Mark, Observation, RunWord, Says
 from opsconsole.redact import mask_addresses, redact
-from opsconsole.schedule import Due, ScheduleError, load_zone, resolve_due
+from opsconsole.schedule import Due, ScheduleError, is_plausible, load_zone, resolve_due
 from opsconsole.settings import Dashboard
 
 T = TypeVar("T")
@@ -26,6 +25,7 @@ SAYS: Final = {
 }
 MARKS: Final = {"draft": Mark.NO, "scheduled": Mark.WAITING, "cancelled": Mark.NO, "failed": Mark.BAD}
 LONGEST_NOTE: Final = 400
+LONGEST_RUN: Final = 1_000_000_000  # seconds; a number that isn't less is none of a run
 MILLISECONDS: Final = 100_000_000_000  # as seconds the year 5138: a number from here on counts milliseconds
 
 
@@ -258,7 +258,7 @@ def _count(value: Any) -> int:
 
 
 def _seconds(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not (0 <= value < math.inf):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not (0 <= value < LONGEST_RUN):
         raise TypeError
     return float(value)
 
@@ -266,10 +266,11 @@ def _seconds(value: Any) -> float:
 def _stamp(value: Any) -> datetime:
     """ISO 8601 with an offset, or seconds or milliseconds since 1970."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value / 1000 if value >= MILLISECONDS else value, UTC)
-    instant = datetime.fromisoformat(_text(value))
-    if instant.tzinfo is None:
-        raise ValueError("no offset")
+        instant = datetime.fromtimestamp(value / 1000 if value >= MILLISECONDS else value, UTC)
+    else:
+        instant = datetime.fromisoformat(_text(value))
+    if instant.tzinfo is None or not is_plausible(instant):
+        raise ValueError("no offset, or no time anybody meant")
     return instant.astimezone(UTC)
 
 

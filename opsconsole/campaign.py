@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from opsconsole.schedule import Due, ScheduleError, Window, load_zone, parse_window, resolve_due
+from opsconsole.schedule import Due, ScheduleError, Window, is_plausible, load_zone, parse_window, resolve_due
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -222,7 +222,7 @@ def _stamp(text: Any) -> datetime | None:
     if text is None:
         return None
     instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
+    if instant.tzinfo is None or not is_plausible(instant):
         raise ValueError("an instant needs its offset")
     return instant
 

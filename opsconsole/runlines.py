@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from opsconsole.observation import Counts
+from opsconsole.schedule import is_plausible
 from opsconsole.settings import Patterns
 
 LINE_CAP = 64 * 1024  # bytes of one line that are kept; the rest of it is dropped
@@ -276,9 +277,10 @@ def _aware_stamp(text: str) -> datetime | None:
 
 def _stamp(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text.replace(",", ".").replace(" Z", "Z"))
+        stamp = datetime.fromisoformat(text.replace(",", ".").replace(" Z", "Z"))
     except ValueError:
         return None
+    return stamp if is_plausible(stamp) else None
 
 
 class Counted(Protocol):

@@ -67,6 +67,12 @@ def load_zone(name: str) -> ZoneInfo:
         ) from error
 
 
+def is_plausible(instant: datetime) -> bool:
+    """Whether somebody can have meant it. At the ends of the calendar nothing can be added, nor any zone be told;
+    programs write the first instant of year 1 for none."""
+    return 1970 <= instant.year < 2500
+
+
 def resolve_due(text: str, zone: str, fold: int | None = None) -> Due:
     """The instant of a local time such as `2026-05-12 10:00` in `zone`.
 
@@ -82,7 +88,7 @@ def resolve_due(text: str, zone: str, fold: int | None = None) -> Due:
     plain = " ".join(words)
     try:
         local = datetime.fromisoformat(plain)
-        if not 1970 <= local.year < 2500:  # at the ends of the calendar nothing can be added any more
+        if not is_plausible(local):
             raise ValueError("out of range")
     except ValueError as error:
         raise ScheduleError(

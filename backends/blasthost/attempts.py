@@ -12,7 +12,7 @@ from opsconsole.hostfacts import RunFact
 from opsconsole.observation import Counts, RunWord, Says
 from opsconsole.ports import RunState, Verb
 from opsconsole.runlog import Progress, Reader
-from opsconsole.schedule import say_span
+from opsconsole.schedule import is_plausible, say_span
 from opsconsole.settings import Patterns
 
 SILENT_AFTER = timedelta(seconds=60)  # twelve signs of life missed
@@ -152,7 +152,7 @@ def instant(text: str) -> datetime | None:
         value = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return value.astimezone(UTC) if value.tzinfo else None
+    return value.astimezone(UTC) if value.tzinfo and is_plausible(value) else None
 
 
 def _says(fact: RunFact, progress: Progress) -> Says:

@@ -228,6 +228,14 @@ def _pages(data: bytes) -> None:
     pages.all()
 
 
+def _row(data: bytes) -> None:
+    """What was read of a row can be judged and told."""
+    rows = Rows("dashboard", Dashboard(url="http://127.0.0.1"), FRESH)
+    seen = verdict(rows.read(SLUG, json.loads(data), Tasks(), NOW), host())
+    for zone in (ZONE, "Asia/Tokyo", "America/Los_Angeles"):
+        json.dumps([entry_json(entry, zone) for entry in timeline(seen, now=NOW)])
+
+
 def _headers(data: bytes) -> None:
     """Each line is what an answer says in one header."""
     names = (b"Location", b"Retry-After", b"Date", b"ETag", b"Content-Type", b"Content-Length")
@@ -381,6 +389,7 @@ LOOKS = (
     Target("what was told before", _attention, (STOOD,)),
     Target("expression of a mapping", _expression, EXPRESSIONS, (mapping.MappingError,)),
     Target("dashboard in pages", _pages, (LIST, DEEP, NEXT), (Trouble,), share=2),
+    Target("dashboard row, shown", _row, (ROW,), JUNK),
     Target("headers of an answer", _headers, (HEADERS,), (Trouble,), share=5),
     Target("who we are there", _whoami, (WHOAMI,), (Trouble, *JUNK)),
     Target("story of a run", _story, (LOG,), share=5),

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from tests.faults.fuzz_looks import AUTHORIZED, LOOKS, STOOD
-from tests.faults.fuzz_targets import CONFIG, TARGETS, Target
+from tests.faults.fuzz_targets import CONFIG, ROW, TARGETS, Target
 from tests.faults.mutations import spoiled
 from tests.faults.support import report, seed, size
 
@@ -26,6 +26,13 @@ FOUND = [
     ("dashboard row", b'{"token": "t", "status": "s", "notes": %s}' % (b"[" * 700 + b"1" + b"]" * 700)),
     ("dashboard in pages", b'{"data": [], "links": {"next": "http://["}}'),
     ("headers of an answer", b"http://[\n\n\n\n"),
+    (
+        "dashboard row, shown",
+        ROW.replace(b"2026-05-12T10:09:00Z", b"0001-01-01T00:00:00Z"),
+    ),  # for none
+    ("dashboard row, shown", ROW.replace(b"552.1", b"1e300")),
+    ("run state", b"RUN 1 dead 1\nFILE started %s\n" % base64.b64encode(b"0001-01-01T00:00:00+14:00")),
+    ("story of a run", b"9999-12-31 23:59:59Z send started: run 1, attempt 1, 12 of 12 recipients to send\n"),
     ("key of a line", b"a:b:" + b"9" * 5000 + b":h:/x"),
     ("configuration", CONFIG.replace(b"90 s", b"9" * 40 + b" s")),
     ("what was told before", STOOD.replace(b'Z"', b'"')),
