@@ -9,6 +9,7 @@ import binascii
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -97,6 +98,9 @@ def _basic(match: re.Match[str]) -> str:
     return f"Basic {GONE}" if b":" in decoded else match[0]
 
 
+_SHORT_TEXT, _MOST_HARMLESS = 400, 50_000
+
+
 class Redactor:
     """Takes secrets out of text: known values registered with `add_secret`, and everything that looks like one.
 
@@ -106,6 +110,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: frozenset[str] = frozenset()
         self._known: re.Pattern[str] | None = None
+        self._harmless: set[str] = set()  # short texts without a secret: most come again with every look
         for secret in secrets:
             self.add_secret(secret)
 
@@ -129,9 +134,21 @@ class Redactor:
             for s in sorted(self._secrets, key=lambda s: (-len(s), s))
         )
         self._known = re.compile("|".join(parts))
+        self._harmless = set()
 
     def redact(self, text: str) -> str:
         """`text` with every secret replaced by "[redacted]". Redacting twice changes nothing."""
+        harmless = self._harmless  # read before what is known: so an old set never gets what a new secret forbids
+        if text in harmless:
+            return text
+        cleaned = self._without(text)
+        if cleaned == text and len(text) <= _SHORT_TEXT:
+            if len(harmless) >= _MOST_HARMLESS:
+                harmless.clear()
+            harmless.add(text)
+        return cleaned
+
+    def _without(self, text: str) -> str:
         if self._known is not None:
             text = self._known.sub(GONE, text)
         if not _HINT.search(text):
@@ -148,6 +165,8 @@ class Redactor:
         """
         if isinstance(value, str):
             return mask_addresses(self.redact(value)) if mask else self.redact(value)
+        if value is None or isinstance(value, int | float):
+            return value
         if isinstance(value, Mapping):
             cleaned: dict[str, JSON] = {}
             for key, item in value.items():
@@ -162,8 +181,13 @@ class Redactor:
         return value
 
 
+@lru_cache(maxsize=4096)
+def _is_secret_name(key: str) -> bool:
+    return _SECRET_NAME.search(key) is not None
+
+
 def _names_secret(key: str, item: JSON) -> bool:
-    if item is None or isinstance(item, bool) or not _SECRET_NAME.search(key):
+    if item is None or isinstance(item, bool) or not _is_secret_name(key):
         return False
     return not (isinstance(item, str) and re.fullmatch(_HARMLESS, item, re.IGNORECASE))
 

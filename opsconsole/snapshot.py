@@ -21,13 +21,20 @@ class _Saved(msgspec.Struct):
 
 
 def save(path: Path, reports: Iterable[Report]) -> None:
-    """Write whole or not at all, for this user's eyes only. A full disk costs the snapshot, nothing else.
+    """Write whole or not at all, for this user's eyes only. A full disk costs the snapshot, nothing else."""
+    save_encoded(path, map(encoded, reports))
+
+
+def encoded(report: Report) -> bytes:
+    """A report as it is saved. Takes a while for thousands of campaigns, so do it once a report.
 
     Secrets are taken out: a campaign's metadata may hold some, and nobody thinks of this file when one is changed.
     """
-    plain = msgspec.to_builtins(_Saved(VERSION, list(reports)), enc_hook=_plain)
-    data = msgspec.json.encode(DEFAULT.clean(plain, mask=False))
-    write_whole(path, data)
+    return msgspec.json.encode(DEFAULT.clean(msgspec.to_builtins(report, enc_hook=_plain), mask=False))
+
+
+def save_encoded(path: Path, reports: Iterable[bytes]) -> None:
+    write_whole(path, b'{"version":%d,"reports":[%s]}' % (VERSION, b",".join(reports)))
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -60,6 +60,7 @@ class Watch:
         self._anew_since = time.monotonic()
         self._before = dict.fromkeys(self._watched, 0)  # as many when it had to be asked anew
         self._reports = self._remembered()
+        self._saved: dict[str, tuple[Report, bytes]] = {}  # each source's report as it was saved
         self._asking: set[str] = set()
 
     def reports(self) -> Mapping[str, Report]:
@@ -173,8 +174,8 @@ class Watch:
                 self._looks[name] += 1
                 if not report.trouble and name != "console":
                     self._answered = time.monotonic()
-        self._remember()
         self._tell(name)
+        self._remember()
 
     def _tell(self, name: str) -> None:
         for listener in self._listeners:
@@ -199,4 +200,7 @@ class Watch:
         if self._path is None:
             return
         with self._saving, suppress(OSError):  # a disk that is full costs the fast start, nothing else
-            snapshot.save(self._path, self.reports().values())
+            for name, report in self.reports().items():
+                if name not in self._saved or self._saved[name][0] is not report:
+                    self._saved[name] = (report, snapshot.encoded(report))
+            snapshot.save_encoded(self._path, [data for _, data in self._saved.values()])
