@@ -125,8 +125,13 @@ def _lost_records(case: Case, status: str) -> Iterator[Finding]:
     known = next((o for o in case.observations if o.own_runs or o.adopted), None)
     if known is None:
         return
+    ended = {(word.source, word.run_id, word.began) for word in known.adopted if word.ended}
+    going = {word.source for word in known.adopted if (word.source, word.run_id, word.began) not in ended}
     for o in case.fresh:
-        if o.keeps_traces and o.denies and known.says in (Says.ENDED, Says.STARTED, Says.RUNNING):
+        lost = known.says in (Says.ENDED, Says.STARTED, Says.RUNNING) or (
+            known.says is Says.NOTHING and o.source in going  # adopted while it went, and its end was never seen
+        )
+        if o.keeps_traces and o.denies and lost:
             text = f"this console recorded a run on {o.source}, which now has no trace of it: restored or replaced?"
             yield Finding(code="host-lost-records", severity=Severity.BLOCK, text=text, alarm=True)
 

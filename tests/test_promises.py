@@ -14,7 +14,7 @@ from opsconsole.audit.tidings import Ear
 from opsconsole.console import Console
 from opsconsole.observation import Counts, RunWord, Says
 from opsconsole.ports import Refused
-from opsconsole.verdict import Status
+from opsconsole.verdict import Group, Status
 from opsconsole.watching import Watcher
 from tests.domain.words import DUE, NOW, SLUG, dashboard
 from tests.support.console import PHRASE, Clock, Desk, FakeDashboard, FakeHost
@@ -126,3 +126,21 @@ def test_what_is_renewed_past_the_outbox_holds_no_more_than_what_went_through_it
         assert "jane.doe@example.com" not in str(message)
         assert "hunter2" not in str(message)
     assert (through["alarm"], through["title"]) == (past["alarm"], past["title"])
+
+
+def test_a_run_that_was_adopted_while_it_went_blocks_a_send_when_its_host_forgets_it(desk: Desk) -> None:
+    fresh, began = desk.host.word, NOW - timedelta(minutes=5)
+    run = RunWord(
+        run_id="r-9", by="ben", started_at=began, progress_at=NOW, counts=Counts(total=2601, accepted=900)
+    )
+    desk.host.word = replace(fresh, says=Says.RUNNING, run=run, since=began)
+    mara = desk.sit()
+    mara.decide("adopt", SLUG, "ben started it")
+    assert mara.verdict(SLUG).status is Status.SENDING
+    desk.host.word = fresh  # put back from a copy
+    mara.refresh()
+    for _ in range(2):
+        verdict = mara.verdict(SLUG)
+        assert any("has no trace of it" in obstacle for obstacle in verdict.obstacles)
+        assert verdict.group is Group.ATTENTION
+        mara.decide("reschedule", SLUG, "once more", local="2026-05-14 10:00")
