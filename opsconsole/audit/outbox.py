@@ -64,9 +64,8 @@ def purge(store: "AuditStore", before: datetime) -> int:
     if not found:
         return 0  # the usual case costs no write
     begun = [item.id for destination in found for item in Outbox(store).begun(destination)]
-    old = (*old, O.id.not_in(begun))
     with store.writing() as connection:
-        return connection.execute(OUTBOX.delete().where(*old)).rowcount
+        return connection.execute(OUTBOX.delete().where(*old, O.id.not_in(begun))).rowcount
 
 
 class Outbox:
