@@ -56,7 +56,14 @@ class Near(BlastHostBackend):
         self._house, self._since = house, utc_now()
 
     def connection(self) -> Mapping[str, Any]:
-        return {"state": "connected", "since": self._since, "latency_ms": 1.0, "identity": HOST, "last_error": ""}
+        return {
+            "state": "connected",
+            "since": self._since,
+            "latency_ms": 1.0,
+            "identity": HOST,
+            "last_error": "",
+            "fingerprint": "",
+        }
 
     def start(self, plan: Plan, by: str) -> Started:
         self._house.started.append(plan)
@@ -93,7 +100,9 @@ class House:
             f'environment = "demo"\ndata_dir = {json.dumps(str(self.data))}\n[operator]\nname = "mara"\n'
             f'{audit}[environments.demo.blasthost.{HOST}]\nssh = "blast-test"\n{config}'
         )
-        patch.setattr(wiring, "_backends", lambda loaded: [Watched(Near(self), timedelta(seconds=5))])
+        self.more: list[Callable[[], Watched]] = []  # other sources, made anew for each console
+        near = lambda: Watched(Near(self), timedelta(seconds=5))  # noqa: E731
+        patch.setattr(wiring, "_backends", lambda loaded: [made() for made in (near, *self.more)])
 
     @property
     def db(self) -> Path:

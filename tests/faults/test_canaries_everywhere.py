@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import pytest
 from click.testing import CliRunner
 
 from backends.embedded.world import World
+from backends.notify.email import Email
 from opsconsole import wiring
 from opsconsole.cli import main
 from opsconsole.config import load
@@ -59,6 +61,7 @@ class Planted:
             "api key in metadata": word(),
             "password in a reason": word(),
             "password in a cron line": word(),
+            "password in an order of a public key": word(),
             "webhook": word(),
             "SMTP password": word(),
             "cookie in an answer of the dashboard": word(),
@@ -84,6 +87,12 @@ class Planted:
             table.write(f"# 0 1 1 1 * root send --password {self.secrets['password in a cron line']}\n")
         with world.paths.credentials.open("a") as out:
             out.write(f"password = {self.secrets['SMTP password']}\n")
+        keys = world.ssh.home / ".ssh" / "authorized_keys"
+        with keys.open("a") as out:
+            secret = self.secrets["password in an order of a public key"]
+            out.write(
+                f'command="/bin/x --password {secret}",environment="X={secret}" {world.ssh.login_key.public}\n'
+            )
         self.people: set[str] = set()
         for slug in (SLUG, BROKEN, ENDED, STALLED):
             self.people |= self._people(slug)
@@ -92,7 +101,7 @@ class Planted:
         self.people.add(self.bounced)
         self._replace_a_row(BROKEN)
         self.count = self._replace_a_row(SLUG)
-        self.places = (log, metadata, world.paths.cron, world.paths.credentials, world.config_path.parent)
+        self.places = (log, metadata, world.paths.cron, world.paths.credentials, keys, world.config_path.parent)
 
     def _table(self, slug: str) -> Path:
         return self.world.paths.campaigns / slug / "blast_data.csv"
@@ -219,6 +228,11 @@ def test_no_secret_and_no_recipient_is_left_anywhere(
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     said: list[tuple[str, bytes]] = []
 
+    async def mailed(_: Email, mail: EmailMessage, __: str | None) -> None:
+        planted.told.append(b"mail " + str(mail["Subject"]).encode() + str(mail.get_content()).encode())
+
+    monkeypatch.setattr(Email, "_send", mailed)
+
     def call(*args: str, config: Path = world.config_path) -> None:
         result = CliRunner().invoke(main, ["--config", str(config), *args])
         assert result.exception is None or isinstance(result.exception, SystemExit), (args, result.exception)
@@ -242,6 +256,13 @@ def test_no_secret_and_no_recipient_is_left_anywhere(
         with world.config_path.open("a") as config:
             config.write('\n[environments.demo.notify.ops]\nkind = "webhook"\n')
             config.write(f"[environments.demo.notify.ops.url]\nfile = {json.dumps(str(hook))}\n")
+            config.write(
+                f'[environments.demo.notify.alerts]\nkind = "alertmanager"\nendpoint = "{url}/services"\n'
+                f'[environments.demo.notify.pager]\nkind = "pagerduty"\nendpoint = "{url}/services/pager"\n'
+                'routing_key = { cmd = ["/bin/echo", "of-the-pager"] }\n'
+                '[environments.demo.notify.mail]\nkind = "email"\nhost = "127.0.0.1"\nport = 9\ntls = "none"\n'
+                'sender = "console@example.com"\nto = ["ops@example.com"]\n'
+            )
         angry = world.config_path.with_name("angry.toml")
         angry.write_text(world.config_path.read_text().replace(world.dashboard.url, url))
         spy.start()
@@ -258,6 +279,19 @@ def test_no_secret_and_no_recipient_is_left_anywhere(
         rehearsed = json.loads(spawn("dry-run", SLUG, "--json"))
         spawn("send", SLUG, "--plan", rehearsed["plan"] or "0" * 12, "--confirm", f"{SLUG} {planted.count}")
         call("attach", SLUG)
+        for words in (
+            ("report", SLUG),
+            ("report", ENDED),
+            ("report", "--board"),
+            ("access",),
+            ("access", "--json"),
+        ):
+            call(*words)
+        for slug in (SLUG, ENDED, STALLED):
+            call("show", slug, "--timeline")
+        call("report", ENDED, "--html", "--output", "-")
+        call("views", "--save", "mine", "owner:ana")
+        call("watch", "--once", "--json")
         call("board", config=angry)
         call("mark", SLUG, "--reason", "by hand", "--confirm", f"{SLUG} {planted.count}", config=angry)
         call("hold", SLUG, "--reason", "again", config=angry)
@@ -291,6 +325,10 @@ def test_no_secret_and_no_recipient_is_left_anywhere(
     assert planted.bounced.encode() in planted.traffic, "the mail server refused nobody"
     kinds = {Path(name).name for name, _ in artefacts}
     assert {"audit.db", "last-known-demo.json", "out", "export.jsonl", "process list"} <= kinds, kinds
+    assert {"views.json", "attention-watch-demo.json"} <= kinds, kinds
+    assert {".md", ".html"} <= {Path(kind).suffix for kind in kinds}
+    for kind in (b"mail ", b"of-the-pager", b"alertname", planted.secrets["webhook"].encode()):
+        assert any(kind in text for text in (*planted.told, *planted.traffic)), f"{kind!r} was told nothing"
     assert not leaks, "\n".join(leaks)
 
 
