@@ -26,7 +26,7 @@ def test_it_is_stalled_since_when_and_why_it_may_be(world: RealWorld, monkeypatc
     lines = {line["letter"]: line for source in told["sources"] for line in source["evidence"]}
     assert lines["M"]["mark"] == "✖"
     assert "126 % used of 512 MB, 140 MB of it swapped out" in lines["M"]["text"]
-    assert told["next"] == ["attach", "pause", "stop"]
+    assert told["next"][:3] == ["attach", "pause", "stop"]
 
 
 def test_memory_that_is_well_is_no_news(world: RealWorld, monkeypatch: pytest.MonkeyPatch) -> None:
