@@ -15,7 +15,8 @@ _SCHEME = re.compile(r"(?<=[A-Za-z0-9]):(?=[^\s\d])")
 
 def markdown(text: str) -> str:
     """One line of plain text as Markdown that shows it as it is."""
-    shown = _MARKUP.sub(r"\\\g<0>", " ".join(text.split("\n")))
+    plain = " ".join(text.split("\n")).strip()  # four blanks before it would make it code
+    shown = _MARKUP.sub(r"\\\g<0>", plain)
     shown = _SCHEME.sub(r"\\:", _DOT.sub(r"\\.", shown))
     shown = _MENTION.sub("`@`", shown)
     return _LINE_START.sub(_escape_start, shown)

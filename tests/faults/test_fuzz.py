@@ -33,6 +33,7 @@ FOUND = [
     ("dashboard row, shown", ROW.replace(b"552.1", b"1e300")),
     ("run state", b"RUN 1 dead 1\nFILE started %s\n" % base64.b64encode(b"0001-01-01T00:00:00+14:00")),
     ("story of a run", b"9999-12-31 23:59:59Z send started: run 1, attempt 1, 12 of 12 recipients to send\n"),
+    ("report", b" " * 12 + b"far in"),
     ("key of a line", b"a:b:" + b"9" * 5000 + b":h:/x"),
     ("configuration", CONFIG.replace(b"90 s", b"9" * 40 + b" s")),
     ("what was told before", STOOD.replace(b'Z"', b'"')),
