@@ -1,130 +1,20 @@
 """The copies of the audit head against the store: whatever one of them lost or changed is noticed before a send."""
 
-import shutil
-import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from backends.blasthost.anchors import Anchors
 from opsconsole.audit.anchored import ACCEPTED
 from opsconsole.audit.chain import store_id
 from opsconsole.audit.outbox import Outbox
-from opsconsole.audit.records import AuditUnavailable, Event, Phase, Record
-from opsconsole.audit.rules import StoreRules
-from opsconsole.audit.store import AuditStore
-from opsconsole.audit.tidings import Ear
-from opsconsole.delivery import Delivery
-from opsconsole.policy import Policy
-from opsconsole.ports import OutOfReach, Refused
-from opsconsole.runs import Identity, Runs
-from opsconsole.witness import Witness
-from tests.blasthost.local import LocalSession, Tree
+from opsconsole.audit.records import Phase
+from opsconsole.ports import Refused
+from opsconsole.runs import Runs
 from tests.domain.test_plan import plan as make_plan
 from tests.support.scripted import Host
-
-KEY = bytes(range(32))
-ME = Identity("mara", "s-1", "prod")
-HOST = "blast-1"
-
-
-class Desk:
-    """A store, one blast host whose scripts are the real ones, and a console's witness over both."""
-
-    def __init__(self, root: Path) -> None:
-        self.now = datetime(2026, 5, 12, 17, 52, tzinfo=UTC)
-        self.path = root / "console" / "audit.db"
-        self.tree = Tree(root / "host")
-        self.session = LocalSession()
-        self.keeper = Switch(Anchors(self.session, self.tree.settings(), HOST))  # type: ignore[arg-type]
-        self.machine = "a1b2c3"
-        self.line: int | None = 1  # which connection to it this is, None while there is none
-        self.store = self.open()
-        self.witness = self.console()
-
-    def open(self) -> AuditStore:
-        rules = StoreRules(keepers={"prod": (HOST,)}, told={"prod": (Ear("ops"),)})
-        return AuditStore(self.path, KEY, clock=lambda: self.now, rules=rules)
-
-    def console(self) -> Witness:
-        """As a console that has just started."""
-        return Witness(
-            {HOST: self.keeper},
-            store=lambda: self.store,
-            identity=lambda: ME,
-            clock=lambda: self.now,
-            policy=Policy(unanchored_for=timedelta(minutes=10)),
-            machine=lambda name: self.machine,
-            connected=lambda name: self.line,
-            told=("notify:ops",),
-        )
-
-    def restart(self) -> Witness:
-        self.witness = self.console()
-        self.witness.look(walk=True)
-        return self.witness
-
-    def record(self, action: str = "send") -> Record:
-        """A record that matters for a send, and the copy of it that waits to be taken to the host."""
-        self.now += timedelta(seconds=1)
-        return self.store.note(Event("mara", "s-1", "prod", action, "spring-offer"))
-
-    def deliver(self) -> tuple[int, int]:
-        self.now += timedelta(minutes=30)  # past every back-off
-        return Delivery(lambda: self.store, self.witness.recorders(), lambda: self.now, "prod").deliver()
-
-    def records(self, count: int) -> None:
-        for _ in range(count):
-            self.record()
-        done, failed = self.deliver()
-        assert (done >= count, failed) == (True, 0)
-
-    @property
-    def kept(self) -> Path:
-        return self.tree.state.parent / "anchors" / store_id(KEY)
-
-    def swap_store(self, other: Path) -> None:
-        self.store.close()
-        shutil.copyfile(other, self.path)
-        self.store = self.open()
-
-    def copy_store(self, name: str) -> Path:
-        copy = self.path.with_name(name)
-        shutil.copyfile(self.path, copy)
-        return copy
-
-
-class Switch:
-    """The host's anchors, out of reach at will."""
-
-    def __init__(self, keeper: Anchors) -> None:
-        self.keeper, self.away = keeper, False
-
-    def put_anchor(self, store: str, line: str) -> None:
-        self._reach()
-        self.keeper.put_anchor(store, line)
-
-    def anchors(self, store: str, newest: int = 200) -> tuple[str, ...]:
-        self._reach()
-        return self.keeper.anchors(store, newest)
-
-    def _reach(self) -> None:
-        if self.away:
-            raise OutOfReach("blast-1 doesn't answer")
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
-    yield made
-    made.store.close()
-
-
-def troubles(witness: Witness) -> tuple[str, str]:
-    return witness.chain_trouble, witness.carrier_trouble(HOST)
+from tests.support.witnessed import HOST, KEY, ME, Desk, Switch, a_desk, troubles  # noqa: F401 - a fixture among them
 
 
 def test_the_first_start_ever_finds_an_empty_host_in_order(desk: Desk) -> None:
@@ -282,91 +172,6 @@ def test_a_line_of_another_store_does_not_belong_there(desk: Desk, tmp_path: Pat
     other.store.close()
 
 
-def truncate(desk: Desk) -> None:
-    desk.store.close()
-    with sqlite3.connect(desk.path) as db:
-        db.execute("DROP TRIGGER audit_no_delete")
-        db.execute("DELETE FROM audit WHERE seq > 3")
-    db.close()
-    desk.store = desk.open()
-
-
-def roll_back(desk: Desk) -> None:
-    desk.swap_store(desk.path.with_name("earlier.db"))
-
-
-def begin_anew(desk: Desk) -> None:
-    desk.store.close()
-    desk.path.unlink()
-    desk.store = desk.open()
-
-
-@pytest.mark.parametrize(("tamper", "first"), [(truncate, 4), (roll_back, 4), (begin_anew, 1)])
-def test_a_store_cut_put_back_or_swapped_stops_every_action(desk: Desk, tamper, first: int) -> None:  # type: ignore[no-untyped-def]
-    desk.records(3)
-    desk.copy_store("earlier.db")
-    desk.records(2)
-    tamper(desk)
-    assert desk.store.verify().ok, "the chain alone sees nothing"
-    witness = desk.restart()
-    assert f"The audit store isn't whole: record {first} is missing: blast-1 holds an anchor of record 5" in (
-        witness.chain_trouble
-    )
-    assert "opsconsole audit verify" in witness.chain_trouble
-    desk.record()
-    with pytest.raises(Refused, match="isn't whole"):
-        witness.before_send(HOST)
-
-
-def test_a_history_put_back_and_gone_on_with_is_noticed_however_long_it_is(desk: Desk) -> None:
-    desk.records(3)
-    desk.copy_store("earlier.db")
-    desk.records(2)
-    roll_back(desk)
-    for _ in range(4):
-        desk.record("hold")
-    assert "record 4 isn't the one that blast-1 holds an anchor of" in desk.restart().chain_trouble
-
-
-def test_a_store_put_back_under_an_open_console_is_noticed_before_the_next_send(desk: Desk) -> None:
-    desk.records(3)
-    desk.copy_store("earlier.db")
-    witness = desk.restart()
-    desk.record()
-    desk.keeper.away = True
-    witness.look()
-    roll_back(desk)
-    with pytest.raises(Refused, match="record 4 was the newest a moment ago"):
-        witness.before_send(HOST)
-
-
-def test_a_record_edited_in_place_is_found_by_the_walk_at_the_start(desk: Desk) -> None:
-    desk.records(3)
-    desk.store.close()
-    with sqlite3.connect(desk.path) as db:
-        db.execute("DROP TRIGGER audit_no_update")
-        db.execute("UPDATE audit SET operator = 'nobody' WHERE seq = 2")
-    db.close()
-    desk.store = desk.open()
-    assert "record 2" in desk.restart().chain_trouble
-    assert "edited" in desk.restart().chain_trouble
-
-
-def test_people_are_told_once_that_the_store_is_not_whole(desk: Desk) -> None:
-    desk.records(3)
-    later = desk.copy_store("later.db")
-    begin_anew(desk)
-    for _ in range(3):
-        desk.restart().look()
-    told = [item for item in Outbox(desk.store).waiting() if item.destination == "notify:ops"]
-    assert len(told) == 1
-    assert told[0].payload["severity"] == "critical"
-    assert "record 1 is missing" in str(told[0].payload["text"])
-    assert told[0].payload["audit"] == {"seq": 0, "mac": "0" * 64}
-    desk.swap_store(later)
-    assert desk.restart().chain_trouble == "", "the right file in its place, and all is well"
-
-
 def test_a_host_out_of_reach_for_a_while_is_borne_and_then_not(desk: Desk) -> None:
     desk.records(1)
     witness = desk.restart()
@@ -425,11 +230,3 @@ def test_nothing_is_accepted_that_nothing_speaks_against(desk: Desk) -> None:
         desk.restart().accept(HOST, "just in case")
     with pytest.raises(Refused, match="keeps no anchors"):
         desk.witness.accept("elsewhere", "just in case")
-
-
-def test_a_store_that_cannot_be_read_is_not_taken_for_one_in_order(desk: Desk) -> None:
-    desk.records(1)
-    desk.store.close()
-    desk.path.write_bytes(b"not a database at all, by any means" * 100)
-    with pytest.raises(AuditUnavailable):
-        desk.restart()
