@@ -31,10 +31,8 @@ async def test_the_real_checks_are_shown_and_recorded(stage: Stage, size: tuple[
         assert len(results) > 10
         first = next(n for n, result in enumerate(results) if result.blocks)
         assert pilot.app.screen.query_one(DataTable).cursor_row == first
-        text = screen_text(pilot)
-        assert "→" in text
-        assert "✖" in text
-        assert "✓" in text
+        # The row under the cursor is told with its remedy once the table has been painted.
+        await until(pilot, lambda: all(mark in screen_text(pilot) for mark in "→✖✓"))
 
 
 async def test_results_come_one_by_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
