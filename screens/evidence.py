@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -29,13 +30,13 @@ class EvidenceForm(ModalScreen[tuple[Ground, ...] | None]):
         self.known = grounds(verdict, now)
 
     def compose(self) -> ComposeResult:
-        first, zone = strongest(self.verdict, self.now), self.verdict.details.zone
+        first = strongest(self.verdict, self.now)
         with Vertical(id="box"):
             yield Static(safe(self.form_title, 200, "bold"), id="title")
             yield Static("What tells that it went out? space chooses", classes="ask")
             yield SelectionList[int](
                 *(
-                    Selection(safe(ground.say(zone, self.now), 400), number, ground in first)
+                    Selection(self.line(ground, ground in first), number, ground in first)
                     for number, ground in enumerate(self.known)
                 ),
                 compact=True,
@@ -65,6 +66,18 @@ class EvidenceForm(ModalScreen[tuple[Ground, ...] | None]):
     def on_to_the_button(self, event: Input.Submitted) -> None:
         event.stop()
         self.query_one("#go").focus()
+
+    def line(self, ground: Ground, chosen: bool) -> Text:
+        """Textual draws the same box for both, in another colour: whether it is chosen must be readable without."""
+        return Text("✓ " if chosen else "  ").append_text(
+            safe(ground.say(self.verdict.details.zone, self.now), 400)
+        )
+
+    @on(SelectionList.SelectedChanged)
+    def tick(self) -> None:
+        chosen = self.query_one(SelectionList)
+        for number, ground in enumerate(self.known):
+            chosen.replace_option_prompt_at_index(number, self.line(ground, number in chosen.selected))
 
     @on(Input.Changed)
     @on(SelectionList.SelectedChanged)

@@ -142,6 +142,26 @@ async def test_the_most_telling_evidence_is_chosen_already(size: tuple[int, int]
     assert (own.source, own.label, own.text) == ("mara", OWN_WORD, "saw it")
 
 
+async def test_what_is_chosen_is_ticked_also_without_colour() -> None:
+    known = verdict(host(Says.ENDED, run=ended(), evidence=log("2,601 processed")), dashboard())
+    app = Desk(lambda: EvidenceForm(TITLE, known, "mara", NOW))
+
+    def ticked() -> list[int]:
+        lines = app.screen.query_one(SelectionList)
+        return [n for n in range(lines.option_count) if str(lines.get_option_at_index(n).prompt).startswith("✓ ")]
+
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        lines = app.screen.query_one(SelectionList)
+        assert ticked() == sorted(lines.selected)
+        assert len(ticked()) == 1
+        for _ in range(lines.option_count):
+            await pilot.press("space", "down")
+            await pilot.pause()
+            assert ticked() == sorted(lines.selected)
+        assert len(ticked()) == lines.option_count - 1
+
+
 async def test_where_nobody_knows_of_anything_it_says_so_before_it_goes_on() -> None:
     app = Desk(lambda: EvidenceForm(TITLE, verdict(host(), dashboard()), "mara", datetime.now(UTC)))
     async with app.run_test() as pilot:
