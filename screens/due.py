@@ -119,7 +119,8 @@ class DueForm(ModalScreen[tuple[str, str, int | None] | None]):
             offered = error
         except ScheduleError:
             pass  # not written out yet; `go` says what is wrong
-        self.query_one("#clocks", Static).update(safe(str(offered or words), 300, "bold" if words else ""))
+        said = f"{offered} Choose below: ↓, then enter." if offered else words
+        self.query_one("#clocks", Static).update(safe(said, 300, "bold" if words else ""))
         self.query_one("#state", Static).update(safe(self._wrong() if words else "", 200))
         if str(offered) != str(self._offered):
             self._offer(offered)
