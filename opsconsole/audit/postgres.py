@@ -147,7 +147,7 @@ class PostgresServer:
         connection.exec_driver_sql(_INSERT, row)
 
     def pages(self, total: int, size: int) -> Iterator[list[Row]]:
-        last = 0
+        last = -(1 << 63)  # also what somebody put below the first
         while page := self._raw(_PAGE, (last, total, size)):
             yield page
             last = page[-1][0]

@@ -63,7 +63,7 @@ class SqliteFile:
         connection.exec_driver_sql(_INSERT, row)
 
     def pages(self, total: int, size: int) -> Iterator[list[Row]]:
-        last = 0
+        last = -(1 << 63)  # also what somebody put below the first
         with guard(self.path, "read"), closing(raw_connection(self.path, self._busy_seconds)) as connection:
             while page := _page(connection, last, total, size):
                 yield page

@@ -95,7 +95,7 @@ TAMPERS: dict[str, tuple[Tamper, int]] = {
     "a text made a blob of the same bytes": (
         sql("UPDATE audit SET campaign = CAST(campaign AS BLOB) WHERE seq = 4"), 4
     ),
-    "a record below the first": (sql(COPY.format(0, 3)), 11),
+    "a record below the first": (sql(COPY.format(0, 3)), 1),
     "a seq twice, the second edited": (
         rebuilt_without_key_and(COPY.format(4, 4), "UPDATE audit SET reason = 'x' WHERE rowid = 11"), 5
     ),

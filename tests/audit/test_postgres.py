@@ -237,7 +237,7 @@ TAMPERS = {
     "the end cut off": ("DELETE FROM audit WHERE seq > 7", 8),
     "all of it cut off": ("TRUNCATE audit", 1),
     "an old record copied to the end": (COPY.format(11), 11),
-    "a record below the first": (COPY.format(0), 11),
+    "a record below the first": (COPY.format(0), 1),
     "a seq twice": (
         "ALTER TABLE audit DROP CONSTRAINT audit_pkey; INSERT INTO audit SELECT * FROM audit WHERE seq = 5",
         6,

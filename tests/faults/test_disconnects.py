@@ -110,7 +110,9 @@ def test_a_log_cut_at_random_bytes_is_the_host_s_file(
             enough.touch()
 
     def arm() -> None:
-        proxy.after("down", chosen.choice([chosen.randrange(1, 6000), chosen.randrange(6000, 20_000)]), cut)
+        # In turn behind the handshake, so that the log gets on, and where it may still be going on.
+        behind = chosen.randrange(1, 6000) if proxy.cuts % 2 else chosen.randrange(8000, 20_000)
+        proxy.after("down", behind, cut)
 
     launcher(far, tree).start(tree.plan(carrier=CARRIER), by="mara")
     arm()
@@ -122,7 +124,7 @@ def test_a_log_cut_at_random_bytes_is_the_host_s_file(
     report("disconnects: log cut at random bytes", cuts, proxy.cuts, wrong)
     assert not wrong
     assert proxy.cuts == cuts
-    assert len(set(offsets)) > cuts / 2
+    assert len(set(offsets)) >= cuts / 2
     assert followed.end is not None
     assert followed.offset == len(whole)
 
