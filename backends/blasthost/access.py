@@ -10,9 +10,8 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
-from backends.blasthost.answers import Completed
+from backends.blasthost.answers import Session
 from backends.blasthost.errors import HostError
 from backends.blasthost.offered import offered
 from backends.blasthost.publickeys import SHORTEST_RSA, PublicKey, read_keys
@@ -30,12 +29,6 @@ LARGEST = 1 << 20  # bytes
 MOST_KEYS = 200  # of one file
 
 _CLASSES = ((1, "empty"), (1 << 10, "under 1 KiB"), (64 << 10, "under 64 KiB"), (1 << 20, "under 1 MiB"))
-
-
-class Session(Protocol):
-    def run(
-        self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = ...
-    ) -> Completed: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

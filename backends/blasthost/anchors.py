@@ -3,9 +3,8 @@
 import json
 import re
 from dataclasses import dataclass
-from typing import Protocol
 
-from backends.blasthost.answers import Completed
+from backends.blasthost.answers import Completed, Session
 from backends.blasthost.errors import HostError
 from backends.blasthost.scripts import script
 from opsconsole.ports import OutOfReach, Refused, Trouble
@@ -14,14 +13,6 @@ from opsconsole.settings import BlastHost
 LIMIT = 20.0  # seconds
 LARGEST = 1 << 20  # bytes of lines taken in one answer
 _STORE = re.compile(r"[0-9a-f]{16}")
-
-
-class Session(Protocol):
-    """The part of HostSession that is used here."""
-
-    def run(
-        self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = ...
-    ) -> Completed: ...
 
 
 @dataclass(frozen=True)

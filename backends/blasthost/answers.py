@@ -1,8 +1,9 @@
-"""What a session gives back: how a command ended, how a stream ended, how the connection is."""
+"""What a session is asked for and gives back: how a command ended, how a stream ended, how the connection is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from backends.blasthost.errors import HostError
 from backends.blasthost.trouble import failed
@@ -25,6 +26,20 @@ class Completed:
         if self.rc:
             raise failed(doing, self.rc, self.stderr)
         return self
+
+
+class Session(Protocol):
+    """The part of HostSession that runs one script and waits for its end."""
+
+    def run(
+        self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = ...
+    ) -> Completed: ...
+
+
+def count_of(told: Mapping[str, Any], key: str) -> int | None:
+    """The number under `key` of what a host told; None where there is none."""
+    value = told.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 @dataclass(frozen=True)

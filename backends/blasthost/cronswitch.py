@@ -6,8 +6,9 @@ import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from backends.blasthost.answers import Session
 from backends.blasthost.errors import HostError
-from backends.blasthost.launcher import ASK_LIMIT, Session
+from backends.blasthost.launcher import ASK_LIMIT
 from backends.blasthost.scripts import script
 from opsconsole.cron import CronFile, disable_line, enable_line, off_mark, own_table, read_cron, unmarked
 from opsconsole.ports import OutOfReach, Refused, Switched, Trouble

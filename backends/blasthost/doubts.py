@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from backends.blasthost import refusals
+from backends.blasthost.answers import Session, count_of
 from backends.blasthost.attempts import counts_of
 from backends.blasthost.errors import HostError
-from backends.blasthost.launcher import Session
 from backends.blasthost.scripts import script
 from opsconsole.campaign import check_slug
 from opsconsole.ports import Doubt, EveryUnknown, Fate, Fates, OutOfReach, Refused, Trouble, Unknown, concerned
@@ -104,14 +104,14 @@ def ranges(rows: Iterable[int]) -> str:
 
 def doubt_of(slug: str, attempt: int, told: Mapping[str, Any]) -> Doubt:
     """From the runner's summary line. Raises Trouble when it isn't whole: less than all must not look like all."""
-    counts, unsent, total = counts_of(told.get("counts")), _number(told, "unsent"), _number(told, "unknown_total")
+    counts, unsent, total = counts_of(told.get("counts")), count_of(told, "unsent"), count_of(told, "unknown_total")
     rows = told.get("rows")
     listed = [_unknown(row) for row in rows] if isinstance(rows, list) else None
     if counts is None or unsent is None or total is None or listed is None or None in listed:
         raise _unreadable(slug)
     unknown = tuple(row for row in listed if row is not None)
     ascending = all(a.row < b.row for a, b in pairwise(unknown))
-    if _number(told, "attempt") != attempt or len(unknown) != min(total, 1000) or not ascending:
+    if count_of(told, "attempt") != attempt or len(unknown) != min(total, 1000) or not ascending:
         raise _unreadable(slug)
     return Doubt(
         slug=slug,
@@ -148,15 +148,10 @@ def _summary(lines: Sequence[str], mode: str) -> Mapping[str, Any] | None:
 
 
 def _unknown(told: object) -> Unknown | None:
-    if not isinstance(told, dict) or (row := _number(told, "row")) is None:
+    if not isinstance(told, dict) or (row := count_of(told, "row")) is None:
         return None
     words = {key: _word(told.get(key)) for key in ("who", "message_id", "why", "maillog")}
     return Unknown(row=row, **words)
-
-
-def _number(told: Mapping[str, Any], key: str) -> int | None:
-    value = told.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _word(value: object) -> str:

@@ -4,8 +4,9 @@ import base64
 import binascii
 import json
 
+from backends.blasthost.answers import Session
 from backends.blasthost.errors import HostError
-from backends.blasthost.launcher import ASK_LIMIT, Session
+from backends.blasthost.launcher import ASK_LIMIT
 from backends.blasthost.scripts import with_texts
 from opsconsole.campaign import check_slug
 from opsconsole.observation import Hold

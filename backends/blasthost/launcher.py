@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
 from backends.blasthost import attempts, refusals
+from backends.blasthost.answers import Session
 from backends.blasthost.errors import AuthRefused, HostError, HostKeyRefused
 from backends.blasthost.scripts import script, supervisor, with_texts
-from backends.blasthost.session import Completed
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT, check_slug
 from opsconsole.hostfacts import RunFact
 from opsconsole.observation import Says
@@ -28,14 +27,6 @@ from opsconsole.settings import BlastHost
 LAUNCH_LIMIT = 60.0  # seconds: ten for the lock, five for the start, the rest for digests of large files
 ASK_LIMIT = 20.0
 ASK_PAUSES = (0.3, 1.0, 2.0, 4.0, 5.0, 5.0)
-
-
-class Session(Protocol):
-    """The part of HostSession that is used here."""
-
-    def run(
-        self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = ...
-    ) -> Completed: ...
 
 
 def _utcnow() -> datetime:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backends.blasthost import attempts, refusals
+from backends.blasthost.answers import Session
 from backends.blasthost.errors import AuthRefused, HostError, HostKeyRefused
-from backends.blasthost.launcher import ASK_LIMIT, ASK_PAUSES, LAUNCH_LIMIT, Session
+from backends.blasthost.launcher import ASK_LIMIT, ASK_PAUSES, LAUNCH_LIMIT
 from backends.blasthost.scripts import script, supervisor, with_texts
 from opsconsole.campaign import check_slug
 from opsconsole.hostfacts import RunFact

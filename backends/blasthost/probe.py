@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import msgspec
 
 from backends.blasthost import shlook
-from backends.blasthost.answers import Completed
+from backends.blasthost.answers import Completed, Session
 from backends.blasthost.asking import FILE_CAP, TOTAL_CAP, Asking
 from backends.blasthost.errors import RemoteFailed
 from backends.blasthost.facts import BadAnswer, Reading, clock, host_facts
@@ -34,12 +34,8 @@ MAX_ANSWER = 256 * 2**20
 _MODULES = ("looking", "machine", "probe")
 
 
-class Session(Protocol):
+class Looker(Session, Protocol):
     """The part of HostSession a look needs."""
-
-    def run(
-        self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = ...
-    ) -> Completed: ...
 
     def run_python(
         self, source: str | bytes, stdin_json: object = None, *, timeout: float | None = None, max_bytes: int = ...
@@ -50,7 +46,7 @@ class Probe:
     """Looks at one host through `session`, and remembers between looks what need not travel again."""
 
     def __init__(
-        self, session: Session, settings: BlastHost, cache: HashCache, *, now: Callable[[], float] = time.time
+        self, session: Looker, settings: BlastHost, cache: HashCache, *, now: Callable[[], float] = time.time
     ) -> None:
         self._session, self._settings, self._cache, self._now = session, settings, cache, now
         self._python = settings.python != "never"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Any
 
+from backends.blasthost.answers import count_of
 from backends.blasthost.errors import HostError
 from backends.blasthost.scripts import script
 from backends.blasthost.session import HostSession, StreamEnd
@@ -148,8 +149,8 @@ def _result(
 ) -> DryRun:
     told = output.summary or {}
     progress = output.progress
-    audience = _count(told, "audience") if told else progress.processed
-    refused = _count(told, "refused_total") if told else progress.failed
+    audience = count_of(told, "audience") if told else progress.processed
+    refused = count_of(told, "refused_total") if told else progress.failed
     troubles = [*_faults(before, after, told), *_refusals(told)]
     if not end.ended:
         troubles.append("it was stopped before its end")
@@ -166,7 +167,7 @@ def _result(
         digests={name: digest for name, digest in after.items() if digest not in ("missing", "unreadable")},
         audience=audience,
         refused=refused or 0,
-        duplicates=_count(told, "duplicates") or 0,
+        duplicates=count_of(told, "duplicates") or 0,
         duration_s=duration,
         summary=output.last_words,
         troubles=tuple(troubles),
@@ -199,8 +200,3 @@ def _refusals(told: Mapping[str, Any]) -> list[str]:
             where = f"row {row['row']}: " if row.get("row") is not None else ""
             said.append(f"{where}{str(row.get('why', ''))[:200]}")
     return said
-
-
-def _count(told: Mapping[str, Any], key: str) -> int | None:
-    value = told.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

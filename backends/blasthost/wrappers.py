@@ -3,9 +3,8 @@
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Protocol
 
-from backends.blasthost.answers import Completed
+from backends.blasthost.answers import Session
 from backends.blasthost.facts import BadAnswer
 from backends.blasthost.scripts import script
 from opsconsole.cron import own_table, read_cron
@@ -17,12 +16,6 @@ from opsconsole.settings import BlastHost
 LIMIT = 20.0  # seconds
 KEPT_FOR = 30.0  # seconds: so long a look doesn't read them again
 _TROUBLES = {"DENIED": "permission denied", "LARGE": "larger than 64 KiB", "ODD": "no plain file"}
-
-
-class Session(Protocol):
-    def run(
-        self, script: str | bytes, *args: str, timeout: float | None = None, max_bytes: int = ...
-    ) -> Completed: ...
 
 
 class Wrappers:
