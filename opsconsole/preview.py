@@ -1,14 +1,13 @@
 """One mail of a campaign as a recipient would get it, rendered in a limited process of its own."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from opsconsole.campaign import DATA, METADATA, REQUIRED_FILES, TEMPLATE, TEXT, MetadataError, parse_metadata
+from opsconsole.limited import start_limited
 from opsconsole.ports import CampaignFacts, Trouble
 
 SECONDS = 20.0  # for one mail, the walk to its row included
@@ -60,18 +59,7 @@ def preview(facts: CampaignFacts, slug: str, number: int) -> Preview:
 
 def _ask(work: bytes) -> dict[str, Any] | None:
     """What the previewer said; None when it was cut off."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "opsconsole.previewer"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "PATH": os.defpath,
-            "LANG": "C.UTF-8",
-        },
-        start_new_session=True,
-    )
+    process = start_limited("opsconsole.previewer")
     try:
         out, _ = process.communicate(work, timeout=SECONDS)
     except subprocess.TimeoutExpired:

@@ -6,7 +6,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT
+from opsconsole.limited import start_limited
 from opsconsole.preflight.check import CannotJudge, Situation
 from opsconsole.preflight.reading import email_column
 
@@ -92,19 +92,7 @@ def run(order: Mapping[str, Any], data: bytes) -> Rendering:
     found = Rendering()
     begun = time.monotonic()
     limit = WHOLE_SECONDS + ROW_SECONDS * data.count(b"\n")
-    process = subprocess.Popen(
-        # -P: nothing in the folder the operator stands in can take the place of a library
-        [sys.executable, "-P", "-m", "opsconsole.preflight.renderer"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "PATH": os.defpath,
-            "LANG": "C.UTF-8",
-        },
-        start_new_session=True,
-    )
+    process = start_limited("opsconsole.preflight.renderer")
     try:
         threading.Thread(target=_feed, args=(process, order, data), daemon=True).start()
         greeted = False
