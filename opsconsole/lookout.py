@@ -33,6 +33,12 @@ def _instants(saved: _Saved) -> Iterator[datetime]:
     yield from (change.at for change in saved.owed)
 
 
+def sees_all(console: "Looking", board: Board) -> bool:
+    """Whether every source was asked since the start, and since the clocks jumped, and answered lately."""
+    watch = console.watch
+    return watch.looked_anew and not watch.heard()[1] and all(source.fresh for source in board.sources)
+
+
 class Lookout:
     """One for whoever is told: what the screens have rung for says nothing of who was paged.
 
@@ -54,10 +60,13 @@ class Lookout:
         the clocks jumped: neither sleep nor a clock that was set makes anybody late. `board` is the newest one."""
         if not console.watch.looked_anew:
             return ()
-        board, unheard = board or console.board(), console.watch.heard()[1]
-        whole = not unheard and all(source.fresh for source in board.sources)
+        board = board or console.board()
         now_known, changes = advance(
-            self._attention, board, environment=self._environment, policy=console.policy, whole=whole
+            self._attention,
+            board,
+            environment=self._environment,
+            policy=console.policy,
+            whole=sees_all(console, board),
         )
         if now_known != self._attention:
             self._attention, self.owed = now_known, (*self.owed, *changes)

@@ -13,7 +13,7 @@ from opsconsole.attention import Transition, alarm_of
 from opsconsole.audit.outbox import told
 from opsconsole.audit.records import AuditUnavailable
 from opsconsole.console import Console
-from opsconsole.lookout import Lookout
+from opsconsole.lookout import Lookout, sees_all
 from opsconsole.paging import end_forgotten, page, standing_messages
 from opsconsole.ports import Trouble
 from opsconsole.schedule import say_span
@@ -65,8 +65,8 @@ class Watcher:
 
     def _end_forgotten(self) -> bool:
         """Once, when every source is seen: end what an earlier watcher told of and nobody keeps in mind."""
-        board, unheard = self._console.board(), self._console.watch.heard()[1]
-        if unheard or not self._console.watch.looked_anew or not all(source.fresh for source in board.sources):
+        board = self._console.board()
+        if not sees_all(self._console, board):
             return False
         environment, policy = self._console.identity.environment, self._console.policy
         now = (alarm_of(verdict, environment, policy, board.at) for verdict in board.group(Group.ATTENTION))

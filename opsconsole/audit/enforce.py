@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from opsconsole.audit.queries import NEWEST_FIRST, A
-from opsconsole.audit.records import CLOCK_EXPLAINED, Event, Phase, Record, utc_moment, utc_text
+from opsconsole.audit.records import CLOCK_EXPLAINED, Event, Phase, Record, instant_in, utc_moment, utc_text
 from opsconsole.audit.rows import record_of
 from opsconsole.audit.tables import AUDIT
 from opsconsole.plan import Plan, content_digest, short
@@ -170,10 +170,8 @@ def content_of(document: object) -> str:
 
 
 def _instant(value: object) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
+    """None also for one without an offset: nobody could say when it is past."""
+    instant = instant_in(value)
     return instant if instant is not None and instant.tzinfo is not None else None
 
 

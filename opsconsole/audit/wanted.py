@@ -5,12 +5,11 @@ off, in that moment.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from opsconsole.audit.queries import NEWEST_FIRST, A
-from opsconsole.audit.records import Event, Record
+from opsconsole.audit.records import Event, Record, instant_in
 from opsconsole.audit.rows import record_of
 from opsconsole.audit.scopes import EVERYTHING, GLOBAL, HOST
 from opsconsole.audit.tables import AUDIT
@@ -51,8 +50,8 @@ def _against(decision: Record, event: Event) -> str:
         case "close":
             return "It was closed as it is"
     plan = event.detail.get("plan")
-    planned = _instant(plan.get("due")) if isinstance(plan, dict) else None
-    due = _instant(decision.detail.get("due"))
+    planned = instant_in(plan.get("due")) if isinstance(plan, dict) else None
+    due = instant_in(decision.detail.get("due"))
     moved = event.action == "send" and planned is not None and due is not None and planned != due
     return f"The plan is stale: it was rescheduled to {due:%Y-%m-%d %H:%M} UTC" if moved else ""
 
@@ -61,10 +60,3 @@ def _newest(connection: Connection, event: Event, campaign: str, actions: Iterab
     where = (A.campaign == campaign, A.environment == event.environment, A.action.in_(list(actions)))
     row = connection.execute(select(AUDIT).where(*where).order_by(NEWEST_FIRST).limit(1)).first()
     return record_of(row) if row is not None else None
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from opsconsole.audit.records import AuditUnavailable, Phase, Record
+from opsconsole.audit.records import AuditUnavailable, Phase, Record, instant_in
 from opsconsole.audit.scopes import EVERYTHING, GLOBAL, HOST
 from opsconsole.audit.store import AuditStore
 from opsconsole.campaign import Approval, Details
@@ -217,8 +217,8 @@ def _told(send: Record) -> RunWord:
     return RunWord(
         run_id=send.run,
         by=send.operator,
-        started_at=_instant(detail.get("started_at")),
-        ended_at=_instant(detail.get("ended_at")),
+        started_at=instant_in(detail.get("started_at")),
+        ended_at=instant_in(detail.get("ended_at")),
         rc=_int(detail.get("rc")),
         counts=counts_of(detail.get("counts")),
     )
@@ -239,7 +239,7 @@ def counts_of(value: Any) -> Counts | None:
 
 
 def _rescheduled(record: Record) -> Details:
-    instant = _instant(record.detail.get("due"))
+    instant = instant_in(record.detail.get("due"))
     zone, text = record.detail.get("zone"), record.detail.get("local")
     if instant is None or not isinstance(zone, str) or not isinstance(text, str):
         return Details()
@@ -251,9 +251,9 @@ def _adopted(record: Record) -> Adopted:
     return Adopted(
         source=str(detail.get("source", "")),
         run_id=record.run,
-        began=_instant(detail.get("began")) or record.utc,
+        began=instant_in(detail.get("began")) or record.utc,
         by=str(detail.get("adopted_by") or record.operator),
-        at=_instant(detail.get("adopted_at")) or record.utc,
+        at=instant_in(detail.get("adopted_at")) or record.utc,
         ended=detail.get("result") == "ended",
     )
 
@@ -272,9 +272,9 @@ def _approval(record: Record | None) -> Approval | None:
         reference=f"record {record.seq}",
         recipients=_int(record.detail.get("recipients")),
         digest=str(record.detail.get("digest", "")),
-        expires=_instant(record.detail.get("expires")),
+        expires=instant_in(record.detail.get("expires")),
         alone=record.action == "break-glass",
-        due=_instant(record.detail.get("due")),
+        due=instant_in(record.detail.get("due")),
     )
 
 
@@ -304,7 +304,7 @@ def _evidence(
             text = f"{_what(record)}{phase} by {record.operator}{because}"
             lines.append(Evidence(letter="J", label=f"console {word}", mark=Mark.YES, text=text, at=record.utc))
     if alone is not None:
-        until = f", until {expires:%H:%M} UTC" if (expires := _instant(alone.detail.get("expires"))) else ""
+        until = f", until {expires:%H:%M} UTC" if (expires := instant_in(alone.detail.get("expires"))) else ""
         text = f"no second person: glass was broken by {alone.operator}{until}: {alone.reason}"
         lines.append(Evidence(letter="J", label="console broken glass", mark=Mark.YES, text=text, at=alone.utc))
     lines += [
@@ -320,13 +320,6 @@ def _what(record: Record) -> str:
     name = f"run {record.run}" if record.run else "a run without an id"
     by = f" by {record.detail.get('run_by')}" if record.detail.get("run_by") else ""
     return f"{name} on {record.detail.get('source')}{by} adopted"
-
-
-def _instant(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 def _int(value: Any) -> int | None:

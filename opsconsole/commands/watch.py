@@ -18,6 +18,7 @@ from opsconsole.commands.common import (
     stop,
 )
 from opsconsole.redact import redact, visible
+from opsconsole.verdict import Group
 
 if TYPE_CHECKING:
     from opsconsole.attention import Transition
@@ -64,7 +65,7 @@ def watch(session: Session, once: bool, test: str, as_json: bool) -> None:
             console.tidy()
             for destination, why in watcher.untold().items() if not console.read_only else ():
                 _complain(f"{destination} could not be told: {why}")
-            check_attention(console, sum(str(v.group) == "Needs attention" for v in console.board().verdicts))
+            check_attention(console, len(console.board().group(Group.ATTENTION)))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: watcher.stop())
         alive = signs(loaded, console, watcher, _complain)
