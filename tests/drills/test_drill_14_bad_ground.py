@@ -1,6 +1,7 @@
 """Drill 14: the ground is bad. Each trouble is a named check with its evidence and a remedy."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,10 +188,11 @@ def test_a_clock_45_s_off_forbids_the_send(
         verdict = console.verdict(SLUG)
         skew = next(finding for finding in verdict.findings if finding.code == "clock-skew")
         assert skew.severity is Severity.BLOCK
-        assert f"45 s {'ahead' if seconds > 0 else 'behind'}" in skew.text
+        assert re.search(f"4[456] s {'ahead' if seconds > 0 else 'behind'}", skew.text)
         result = forbidding(list(console.preflight(SLUG)))["clock-offset"]
-        assert "45" in result.says
-        assert f"offset {seconds:+d}"[:9] in result.evidence[0]
+        offset = re.search(r"offset ([+-][\d.]+)", result.evidence[0])
+        assert offset is not None
+        assert abs(float(offset[1]) - seconds) < 1  # the clocks aren't read in the same instant
         assert "timedatectl" in result.remedy
         with pytest.raises(Refused, match="clock"):
             console.plan(SLUG)

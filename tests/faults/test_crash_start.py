@@ -10,7 +10,7 @@ from opsconsole.observation import Says
 from opsconsole.ports import Started, Trouble
 from tests.faults.hosts import RECIPIENTS, case, wrong_after
 from tests.faults.support import report, seed, size
-from tests.faults.sweep import Point, points, some, traced
+from tests.faults.sweep import points, some, traced
 
 pytestmark = [traced, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -48,13 +48,8 @@ def test_a_start_spoiled_at_every_file_system_call(tmp_path: Path, fault: str) -
 
 def test_a_start_that_cannot_be_kept_on_the_disk_does_not_happen(tmp_path: Path) -> None:
     """Else a power cut could leave a claim that looks unsent, and was mailed."""
-    whole = case(tmp_path / "whole")
-    whole.spoil(None)
-    whole.start()
-    kept = [c for c in whole.calls if c["call"] == "fsync" and str(c["paths"]).endswith(".started.tmp']")]
-    assert kept, "nothing syncs the file that says `started`"
     one = case(tmp_path / "one")
-    one.spoil(Point(kept[0]["n"], "fsync", "EIO"))
+    one.spoil(None, "--on", "fsync:.started.tmp", "--fault", "EIO")
     answer = one.start()
     report("crash-start-unkept", 1, int(one.fired), int(bool(one.mailed)))
     assert isinstance(answer, Trouble)

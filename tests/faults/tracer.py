@@ -1,12 +1,13 @@
 """Runs a command under ptrace, counts the file system calls of it and of all its children, and spoils one of them.
 
-    python -m tests.faults.tracer [OPTIONS] [--at N --fault FAULT] --log FILE PREFIX… -- COMMAND…
+    python -m tests.faults.tracer [OPTIONS] [--at N | --on CALL:END --fault FAULT] --log FILE PREFIX… -- COMMAND…
 
 Calls count when they touch a path below a PREFIX (or a pipe or socket: `--pipes`, `--sockets`). strace could do
 this, but counts `when=` in each process apart: the second `sync` of a shell script would never be reached. Here N
-counts over all. FAULT is `kill` (the calling process), `kill-session` (all of the first command's session),
-`kill-all`, or the name of an errno, which is what the call then gives without having been made. FILE gets a line of
-JSON for each call. What the command started in the background is traced until it ends too. Linux on x86-64 only.
+counts over all; `--on` spoils each CALL on a path that ends with END instead. FAULT is `kill` (the calling
+process), `kill-session` (all of the first command's session), `kill-all`, or the name of an errno, which is what
+the call then gives without having been made. FILE gets a line of JSON for each call. What the command started in
+the background is traced until it ends too. Linux on x86-64 only.
 """
 
 import argparse
@@ -62,11 +63,12 @@ def stop_at_file_calls() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """`at` 0 spoils nothing; `record` notes what was written, where, and every result."""
+    """`at` 0 spoils nothing, nor does an empty `on`; `record` notes what was written, where, and every result."""
 
     prefixes: tuple[str, ...]
     log: str
     at: int = 0
+    on: str = ""
     fault: str = ""
     root_only: bool = False
     pipes: bool = False
@@ -154,7 +156,7 @@ class Tracer:
             return
         self.count += 1
         seen: dict[str, Any] = {"n": self.count, "pid": pid, "call": call.name, "paths": paths}
-        if self.count == self.asked.at:
+        if self.count == self.asked.at or self._asked_for(call, paths):
             seen["fired"] = self.asked.fault
             if self._spoil(pid, call, registers, seen):
                 return
@@ -165,6 +167,10 @@ class Tracer:
             return
         self._say(seen)
         ptrace(CONT, pid)
+
+    def _asked_for(self, call: Call, paths: list[str]) -> bool:
+        name, _, end = self.asked.on.partition(":")
+        return call.name == name and any(path.endswith(end) for path in paths)
 
     def _spoil(self, pid: int, call: Call, registers: Any, seen: dict[str, Any]) -> bool:
         """True when the thread was dealt with."""
@@ -292,6 +298,7 @@ def main() -> int:
     for flag in ("--root-only", "--pipes", "--sockets", "--record"):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--at", type=int, default=0)
+    parser.add_argument("--on", default="")
     parser.add_argument("--fault", default="")
     parser.add_argument("--log", required=True)
     parser.add_argument("prefixes", nargs="+")
