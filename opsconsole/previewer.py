@@ -8,11 +8,11 @@ import json
 import sys
 
 from opsconsole.preflight.renderer import limit_memory, say
-from runner import plaintext
-from runner.csvdata import CsvError, Problem, Reader, Row
-from runner.message import Composer, RowRefused
-from runner.metadata import MetadataError, parse
-from runner.template import TemplateError
+from runner.campaign.csvdata import CsvError, Problem, Reader, Row
+from runner.campaign.metadata import MetadataError, parse
+from runner.message import plaintext
+from runner.message.mail import Composer, RowRefused
+from runner.message.template import TemplateError
 
 
 def main() -> None:

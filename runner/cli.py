@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import CANCELLED, JOURNAL, OK, Refused
 
 if TYPE_CHECKING:
-    from runner.output import Output
+    from runner.run.output import Output
 
 LOOKS = ("list-unknown", "reconcile")
 MODES = ("dry-run", "send", "resume", *LOOKS, "resolve")
@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code. Wrong usage exits with 2."""
     born = time.time()
-    from runner.output import Output, keep_standard_descriptors
+    from runner.run.output import Output, keep_standard_descriptors
 
     keep_standard_descriptors()
     made = parser()
@@ -109,19 +109,20 @@ def _failed(output: "Output", mode: str, rc: int, why: str) -> int:
 
 
 def _run(args: argparse.Namespace, output: "Output", born: float) -> int:
-    from runner import doubt, launch, settings
-    from runner.campaign import check_slug
-    from runner.control import Control
+    from runner import launch, settings
+    from runner.campaign.files import check_slug
     from runner.dryrun import rehearse
-    from runner.notify import notify
-    from runner.progress import Counts, Progress
+    from runner.record import doubt
+    from runner.run.control import Control
+    from runner.run.notify import notify
+    from runner.run.progress import Counts, Progress
 
     chosen = settings.from_args(args, os.environ)
     check_slug(chosen.slug)
     if chosen.mode in LOOKS:
         return _tell(output, *doubt.report(chosen, doubt.standing(chosen, doubt.attempt(chosen))))
     if chosen.mode == "resolve":
-        from runner.resolve import parse_rows, resolve
+        from runner.record.resolve import parse_rows, resolve
 
         decided = resolve(chosen, parse_rows(args.sent), parse_rows(args.resend), args.by, datetime.now(UTC))
         return _tell(output, *doubt.report(chosen, decided))

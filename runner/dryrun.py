@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from runner.address import Address, mask
-from runner.campaign import open_campaign
+from runner.campaign.address import Address, mask
+from runner.campaign.files import open_campaign
+from runner.campaign.survey import survey
 from runner.errors import OK, SOME_FAILED
-from runner.message import Mail
+from runner.message.mail import Mail
 from runner.settings import Settings
-from runner.survey import survey
 
 _SAMPLE_CHARACTERS = 400
 

@@ -8,16 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from runner import claim, journal, past
-from runner.campaign import Campaign, open_campaign
-from runner.control import Control
+from runner.campaign.files import Campaign, open_campaign
+from runner.campaign.survey import Survey, survey
 from runner.errors import BAD_DATA, BUSY, JOURNAL, Refused
-from runner.journal import Journal, JournalError, Replay
-from runner.output import DeliveryLog, Output, RunLog
-from runner.progress import Counts, closing_lines
-from runner.send import Sender
+from runner.record import journal, past
+from runner.record.journal import Journal, JournalError, Replay
+from runner.run import claim
+from runner.run.control import Control
+from runner.run.output import DeliveryLog, Output, RunLog
+from runner.run.progress import Counts, closing_lines
+from runner.run.send import Sender
 from runner.settings import Settings, Smtp, read_credentials
-from runner.survey import Survey, survey
 
 _ROW_BYTES = 320  # of journal, at most, for the usual course of a row
 

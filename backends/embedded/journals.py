@@ -18,14 +18,15 @@ def write_journal(campaigns: Path, folder: Path, began: datetime, seconds: float
     """Journal, marker and capabilities of an attempt that came through `done` rows in `seconds`, the last
     IN_FLIGHT of them unknown. Returns the lines that the mail server logged of those.
     """
-    from runner import claim, past
-    from runner.address import Address
-    from runner.campaign import open_campaign
+    from runner.campaign.address import Address
+    from runner.campaign.csvdata import Row
+    from runner.campaign.files import open_campaign
+    from runner.campaign.survey import skim
     from runner.cli import capabilities, version
-    from runner.csvdata import Row
-    from runner.journal import Journal
-    from runner.message import MessageIds
-    from runner.survey import skim
+    from runner.message.mail import MessageIds
+    from runner.record import past
+    from runner.record.journal import Journal
+    from runner.run import claim
 
     slug = folder.parent.name
     run = claim.existing(folder, None, supervised=True)

@@ -18,7 +18,7 @@ from opsconsole.preflight.check import (
     warned,
 )
 from opsconsole.preflight.rendering import Rendering, rendering
-from runner import metadata as runner_metadata
+from runner.campaign import metadata as runner_metadata
 
 _KNOWN = (
     "name",

@@ -10,8 +10,8 @@ from opsconsole.preflight import reading
 from opsconsole.preflight.check import Check, Finding, Situation, failed, many, passed, shown, warned
 from opsconsole.preflight.content import gather_rows
 from opsconsole.preflight.rendering import Rendering
-from runner.address import BadAddress
-from runner.address import check as check_address
+from runner.campaign.address import BadAddress
+from runner.campaign.address import check as check_address
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CLIPPED = 102 * 1024  # bytes: from here on Gmail hides the rest, the way to unsubscribe with it

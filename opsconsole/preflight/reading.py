@@ -9,8 +9,8 @@ from opsconsole.campaign import DATA, FILES, METADATA, Details, MetadataError, p
 from opsconsole.plan import content_digest
 from opsconsole.preflight.check import SHOWN, CannotJudge, Situation
 from opsconsole.redact import mask_address
-from runner.address import BadAddress, check
-from runner.csvdata import CsvError, Problem, Reader, Row
+from runner.campaign.address import BadAddress, check
+from runner.campaign.csvdata import CsvError, Problem, Reader, Row
 
 _BOM = b"\xef\xbb\xbf"
 

@@ -14,10 +14,10 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from runner.csvdata import CsvError, Problem, Reader
-from runner.message import Composer, RowRefused, sources
-from runner.metadata import Metadata, MetadataError, parse
-from runner.template import ROW_SECONDS, Finding, Source, Template, TemplateError, unknown_variables
+from runner.campaign.csvdata import CsvError, Problem, Reader
+from runner.campaign.metadata import Metadata, MetadataError, parse
+from runner.message.mail import Composer, RowRefused, sources
+from runner.message.template import ROW_SECONDS, Finding, Source, Template, TemplateError, unknown_variables
 
 KEPT = 20  # faults of one kind that are told; the others are counted
 STEP_SECONDS = 6  # processor time from one sign of life to the next

@@ -17,7 +17,7 @@ from opsconsole.observation import Says
 from opsconsole.policy import Policy
 from opsconsole.ports import Fate, Refused, Trouble, Verb
 from opsconsole.settings import BlastHost, Patterns
-from runner import claim
+from runner.run import claim
 from tests.blasthost.local import LocalSession, Tree, owner_of
 from tests.blasthost.shells import LocalShell, stub
 from tests.blasthost.test_mending import (

@@ -185,7 +185,7 @@ def removals(source: Path, words: str) -> list[str]:
 
 def test_locks_and_claims_are_never_removed_and_only_one_kind_of_lock_is_used() -> None:
     scripts = sorted((ROOT / "backends/blasthost/remote").glob("*.sh"))
-    programs = sorted((ROOT / "runner").glob("*.py"))
+    programs = sorted((ROOT / "runner").rglob("*.py"))
     assert len(scripts) > 15
     assert len(programs) > 15
     for source in (*scripts, *programs):

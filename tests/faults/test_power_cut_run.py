@@ -16,9 +16,10 @@ import pytest
 
 from opsconsole.observation import Says
 from opsconsole.ports import Refused, Started, Trouble
-from runner import claim, past
 from runner.errors import Refused as RunnerRefused
-from runner.journal import SENDABLE
+from runner.record import past
+from runner.record.journal import SENDABLE
+from runner.run import claim
 from tests.faults.disk import Left, power_cuts, put_down
 from tests.faults.hosts import Case, real_case
 from tests.faults.support import report, seed, size

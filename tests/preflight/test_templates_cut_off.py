@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opsconsole.preflight import CHECKS, Outcome, Result, rendering, run_checks
-from runner.template import Source, unknown_variables
+from runner.message.template import Source, unknown_variables
 from tests.preflight.situations import situation
 
 _BY_ID = {check.id: check for check in CHECKS}

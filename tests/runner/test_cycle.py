@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runner import claim, journal
-from runner.journal import Identity, Journal, JournalError, replay
+from runner.record import journal
+from runner.record.journal import Identity, Journal, JournalError, replay
+from runner.run import claim
 from tests.faults.support import report, size
 from tests.runner.conftest import Host
 from tests.runner.test_doubt import ANOTHER_BOOT

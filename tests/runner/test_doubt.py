@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import claim
+from runner.run import claim
 from tests.runner.conftest import Ended, Host, wait_for
 from tests.runner.test_resume import KEY, addresses, supervised, write_journal
 from tests.support.smtp_peer import SmtpPeer

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from runner import claim, output
-from runner.journal import ACCEPTED, Identity, Journal, JournalError, replay
-from runner.output import DeliveryLog, Output, RunLog
+from runner.record.journal import ACCEPTED, Identity, Journal, JournalError, replay
+from runner.run import claim, output
+from runner.run.output import DeliveryLog, Output, RunLog
 from tests.faults.support import report
 from tests.runner.conftest import Host, wait_for
 from tests.runner.test_resume import addresses, supervised
@@ -208,7 +208,7 @@ def test_given_a_full_disk_and_a_reserve_then_outcomes_are_written_and_nothing_i
     book.begin(1, key, 1, "<1@example.com>")
     book.begin(2, key, 1, "<2@example.com>")
     book.keep_reserve()
-    monkeypatch.setattr("runner.journal.os.write", write)
+    monkeypatch.setattr("runner.record.journal.os.write", write)
     left[0] = room
     began = 2
     with contextlib.suppress(JournalError):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runner import maillog
-from runner.maillog import look
+from runner.record import maillog
+from runner.record.maillog import look
 
 ID = "<0123456789abcdef@example.com>"
 OTHER = "<fedcba9876543210@example.com>"

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner import metadata, window
-from runner.address import Address, BadAddress, check, mask, mask_text
-from runner.csvdata import CsvError, Problem, Reader
-from runner.message import Composer, RowRefused
-from runner.pacer import Pacer
-from runner.template import RowTimeout, Source, Template, row_guard, trial, unknown_variables
+from runner.campaign import metadata
+from runner.campaign.address import Address, BadAddress, check, mask, mask_text
+from runner.campaign.csvdata import CsvError, Problem, Reader
+from runner.message.mail import Composer, RowRefused
+from runner.message.template import RowTimeout, Source, Template, row_guard, trial, unknown_variables
+from runner.policy import window
+from runner.policy.pacer import Pacer
 
 HEAD = b"email,name\n"
 FINE = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import claim
+from runner.run import claim
 from tests.runner.conftest import Host, wait_for
 from tests.support.smtp_peer import SmtpPeer
 
@@ -109,7 +109,7 @@ def write_journal(host: Host, *lines: str, boot: str | None = None, tail: str = 
         json.dumps({"run_id": "r1", "slug": "may", "attempt": 1, "by": "ana", "host": "h", "at": "t", "plan": ""})
     )
     (folder / "run.json").write_text("{}")
-    from runner.campaign import content_digest, open_campaign
+    from runner.campaign.files import content_digest, open_campaign
 
     campaign = open_campaign(host.root / "campaigns", "may")
     rows = (host.folder / "blast_data.csv").read_text().count("\n") - 1
@@ -282,7 +282,7 @@ def test_given_credentials_open_to_others_then_it_refuses_with_the_remedy(host: 
 def test_given_a_full_disk_then_it_stops_before_the_dot(
     host: Host, peer: SmtpPeer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from runner.journal import Journal, JournalError
+    from runner.record.journal import Journal, JournalError
 
     journal = Journal(tmp_path / "journal")
     real = os.write
@@ -295,7 +295,7 @@ def test_given_a_full_disk_then_it_stops_before_the_dot(
         room[0] -= written
         return written
 
-    monkeypatch.setattr("runner.journal.os.write", short)
+    monkeypatch.setattr("runner.record.journal.os.write", short)
     with pytest.raises(JournalError, match="No space left"):
         journal.begin(1, KEY, 1, "<m@example.com>")
     room[0] = 1000

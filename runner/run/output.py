@@ -9,7 +9,7 @@ from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.address import mask_text
+from runner.campaign.address import mask_text
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _KEPT = 2000  # lines waiting for a slow reader; the oldest are dropped

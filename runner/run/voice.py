@@ -3,8 +3,8 @@
 import time
 from datetime import UTC, datetime
 
-from runner.output import Output
-from runner.progress import Progress
+from runner.run.output import Output
+from runner.run.progress import Progress
 
 _HEARTBEAT = 1.0
 

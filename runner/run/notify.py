@@ -6,9 +6,9 @@ from email.message import EmailMessage
 
 import aiosmtplib
 
-from runner.address import mask_text
+from runner.campaign.address import mask_text
 from runner.launch import Result
-from runner.output import Output
+from runner.run.output import Output
 
 
 def notify(slug: str, result: Result, output: Output) -> None:

@@ -14,22 +14,22 @@ from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from runner import survey
-from runner.address import BadAddress, check, mask, mask_text
-from runner.backlog import Backlog, Item
-from runner.campaign import Campaign
-from runner.control import Control
-from runner.csvdata import Row
+from runner.campaign import survey
+from runner.campaign.address import BadAddress, check, mask, mask_text
+from runner.campaign.csvdata import Row
+from runner.campaign.files import Campaign
+from runner.channel.smtp import Kind, Outcome, ServerRefusesUs, Wire
 from runner.errors import CANCELLED, CONFIG, OK, SOME_FAILED, Refused
-from runner.journal import SENDABLE, Journal
-from runner.message import RowRefused
-from runner.output import DeliveryLog, Output
-from runner.pacer import Pacer
-from runner.progress import Counts, Progress
-from runner.refusals import Refusal, Refusals
+from runner.message.mail import RowRefused
+from runner.policy.pacer import Pacer
+from runner.policy.refusals import Refusal, Refusals
+from runner.record.journal import SENDABLE, Journal
+from runner.run.backlog import Backlog, Item
+from runner.run.control import Control
+from runner.run.output import DeliveryLog, Output
+from runner.run.progress import Counts, Progress
+from runner.run.voice import Voice
 from runner.settings import Settings, Smtp
-from runner.voice import Voice
-from runner.wire import Kind, Outcome, ServerRefusesUs, Wire
 
 TRIES = 3
 _LOSSES = 5  # connections one mail may lose before it is given up

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from runner.backlog import Item
+from runner.run.backlog import Item
 
 ENOUGH = 10  # the same answer so many times in a row: it is not about the mails
 

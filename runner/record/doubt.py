@@ -5,17 +5,18 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner import claim, maillog, past
-from runner.address import Address, mask
-from runner.campaign import Campaign, open_campaign
-from runner.csvdata import CsvError, Row
+from runner.campaign.address import Address, mask
+from runner.campaign.csvdata import CsvError, Row
+from runner.campaign.files import Campaign, open_campaign
+from runner.campaign.survey import skim
 from runner.errors import BAD_DATA, OK, Refused
-from runner.journal import SENDABLE, Replay
-from runner.message import MessageIds
-from runner.progress import Counts
+from runner.message.mail import MessageIds
+from runner.message.template import TemplateError
+from runner.record import maillog, past
+from runner.record.journal import SENDABLE, Replay
+from runner.run import claim
+from runner.run.progress import Counts
 from runner.settings import Settings
-from runner.survey import skim
-from runner.template import TemplateError
 
 SHOWN = 1000  # unknown rows told one by one
 

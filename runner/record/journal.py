@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from runner.address import mask_text
+from runner.campaign.address import mask_text
 from runner.errors import JOURNAL, Refused
 
 PENDING, CLAIMED, CLAIMED_BEFORE_BOOT, BEGUN, DEFERRED, ACCEPTED, FAILED, UNKNOWN, SKIPPED = range(9)

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from runner import template
-from runner.address import Address, BadAddress, check
-from runner.campaign import Campaign
-from runner.csvdata import CsvError, Problem, Row
+from runner.campaign.address import Address, BadAddress, check
+from runner.campaign.csvdata import CsvError, Problem, Row
+from runner.campaign.files import Campaign
 from runner.errors import BAD_DATA, Refused
-from runner.journal import PENDING, SKIPPED
-from runner.message import Composer, Mail, RowRefused, sources
+from runner.message import template
+from runner.message.mail import Composer, Mail, RowRefused, sources
+from runner.record.journal import PENDING, SKIPPED
 
 BLOCK = 200  # rows; also the unit in which the journal claims
 SHOWN = 20  # refused rows told one by one

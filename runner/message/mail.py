@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr
 
-from runner import plaintext
-from runner.address import Address, BadAddress, check
-from runner.metadata import Metadata
-from runner.template import RowTimeout, Source, Template, TemplateError, row_guard
+from runner.campaign.address import Address, BadAddress, check
+from runner.campaign.metadata import Metadata
+from runner.message import plaintext
+from runner.message.template import RowTimeout, Source, Template, TemplateError, row_guard
 
 HTML_FILE = "blast_template.html"
 TEXT_FILE = "blast_template.txt"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from runner.address import mask_text
+from runner.campaign.address import mask_text
 
 PLACES = (Path("/var/log/mail.log"), Path("/var/log/maillog"))
 MAX_BYTES = 2 << 30  # of all logs together, unpacked

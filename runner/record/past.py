@@ -6,11 +6,12 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner import claim, journal
-from runner.campaign import Campaign, content_digest, stale_parts
+from runner.campaign.files import Campaign, content_digest, stale_parts
 from runner.errors import BAD_DATA, Refused
-from runner.journal import Identity, JournalError, Replay, replay
-from runner.progress import Counts
+from runner.record import journal
+from runner.record.journal import Identity, JournalError, Replay, replay
+from runner.run import claim
+from runner.run.progress import Counts
 
 
 def former(run: claim.RunDir, *, repair: bool) -> Replay | None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from runner import metadata
-from runner.csvdata import Reader
+from runner.campaign import metadata
+from runner.campaign.csvdata import Reader
 from runner.errors import BAD_DATA, Refused
-from runner.message import HTML_FILE, TEXT_FILE
+from runner.message.mail import HTML_FILE, TEXT_FILE
 
 DATA_FILE = "blast_data.csv"
 METADATA_FILE = "blast_metadata.json"

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from runner.address import mask_text
+from runner.campaign.address import mask_text
 
 _RATE_SECONDS = 10.0
 

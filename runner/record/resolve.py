@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from runner import claim, journal
-from runner.doubt import Standing, attempt, standing
 from runner.errors import BAD_DATA, BUSY, USAGE, Refused
-from runner.journal import FATES, Journal, Replay
+from runner.record import journal
+from runner.record.doubt import Standing, attempt, standing
+from runner.record.journal import FATES, Journal, Replay
+from runner.run import claim
 from runner.settings import Settings
 
 ALL = "all"

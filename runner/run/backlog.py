@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from runner.address import Address
+from runner.campaign.address import Address
 
 ROOM = 400
 _LATER_ROOM = 10_000  # so many retries waiting, and nothing new is claimed

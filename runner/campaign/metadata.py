@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from runner import window
+from runner.policy import window
 
 
 class MetadataError(Exception):

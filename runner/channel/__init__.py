@@ -1,0 +1,1 @@
+"""How a message goes out, and what became of it."""

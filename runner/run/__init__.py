@@ -1,0 +1,1 @@
+"""The send itself: the claim, the engine, its control and its progress."""
