@@ -10,37 +10,15 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
 
 import aiosmtplib
 
+from runner.channel.port import Kind, Outcome, ServerRefusesUs
 from runner.settings import Smtp
 
 COMMAND_SECONDS = 60.0
 BODY_SECONDS = 600.0  # RFC 5321 4.5.3.2.6
 _ERRORS = (aiosmtplib.SMTPException, OSError)  # TimeoutError is an OSError
-
-
-class Kind(Enum):
-    ACCEPTED = "accepted"
-    FAILED = "failed"  # 5xx about this recipient or this mail
-    DEFERRED = "deferred"  # 4xx
-    UNKNOWN = "unknown"  # the dot may have arrived, its answer didn't
-    SENDER_REFUSED = "sender-refused"  # 5xx to MAIL or DATA: not about this recipient
-    LOST = "lost"  # the connection broke before the dot: provably not sent
-    UNREACHABLE = "unreachable"  # no connection to begin with
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    kind: Kind
-    code: int
-    text: str
-
-
-class ServerRefusesUs(Exception):
-    """AUTH, TLS or policy: no mail will go through with these settings. Nothing was sent."""
 
 
 class Wire:

@@ -18,7 +18,8 @@ from runner.campaign import survey
 from runner.campaign.address import BadAddress, check, mask, mask_text
 from runner.campaign.csvdata import Row
 from runner.campaign.files import Campaign
-from runner.channel.smtp import Kind, Outcome, ServerRefusesUs, Wire
+from runner.channel.port import Kind, Outcome, ServerRefusesUs
+from runner.channel.smtp import Wire
 from runner.errors import CANCELLED, CONFIG, OK, SOME_FAILED, Refused
 from runner.message.mail import RowRefused
 from runner.policy.pacer import Pacer
