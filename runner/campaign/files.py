@@ -1,10 +1,10 @@
 """A campaign's files, read once: what is checked is what is sent."""
 
+import errno
 import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -33,7 +33,7 @@ class Campaign:
     def reader(self) -> Reader:
         """The rows from the beginning, out of the one file opened at the start (a replaced file isn't seen)."""
         self._data.seek(0)
-        return Reader(self._data, self.metadata.email_column)
+        return Reader(self._data, self.metadata.recipient_column)
 
     def data_digest(self) -> str:
         self._data.seek(0)
@@ -57,14 +57,14 @@ def check_slug(slug: str) -> str:
 def open_campaign(folder: Path, slug: str) -> Campaign:
     """Read a campaign's small files and open its table. Raises Refused (65) naming the file and the fault."""
     check_slug(slug)
-    raw = {name: _read(folder / slug / name) for name in (HTML_FILE, METADATA_FILE)}
-    raw_text = None
-    with suppress(FileNotFoundError):
-        raw_text = (folder / slug / TEXT_FILE).read_bytes()
+    raw: dict[str, bytes | None] = {name: _read(folder / slug / name) for name in (HTML_FILE, TEXT_FILE)}
+    described = _required(folder / slug / METADATA_FILE, _read(folder / slug / METADATA_FILE))
     try:
-        parsed = metadata.parse(raw[METADATA_FILE])
+        parsed = metadata.parse(described)
     except metadata.MetadataError as error:
         raise Refused(BAD_DATA, f"{METADATA_FILE}: {error}") from None
+    template = TEXT_FILE if parsed.channel == "sms" else HTML_FILE
+    _required(folder / slug / template, raw[template])
     path = folder / slug / DATA_FILE
     try:
         data = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb")
@@ -72,13 +72,13 @@ def open_campaign(folder: Path, slug: str) -> Campaign:
         raise Refused(BAD_DATA, f"{path} can't be read: {error.strerror}") from None
     return Campaign(
         slug,
-        _text(HTML_FILE, raw[HTML_FILE]),
-        _text(TEXT_FILE, raw_text) if raw_text is not None else None,
+        _text(HTML_FILE, raw[HTML_FILE] or b""),
+        _text(TEXT_FILE, text) if (text := raw[TEXT_FILE]) is not None else None,
         parsed,
         {
-            "template": hashlib.sha256(raw[HTML_FILE]).hexdigest(),
-            "text": hashlib.sha256(raw_text).hexdigest() if raw_text is not None else None,
-            "metadata": hashlib.sha256(raw[METADATA_FILE]).hexdigest(),
+            "template": _digest(raw[HTML_FILE]),
+            "text": _digest(raw[TEXT_FILE]),
+            "metadata": _digest(described),
         },
         data,
     )
@@ -102,11 +102,24 @@ def stale_parts(plan: dict[str, object], digests: dict[str, str | None], audienc
         yield f"audience was {plan.get('audience')} in the plan, is {audience} now"
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> bytes | None:
+    """None when there is no such file."""
     try:
         return path.read_bytes()
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise Refused(BAD_DATA, f"{path} can't be read: {error.strerror}") from None
+
+
+def _required(path: Path, data: bytes | None) -> bytes:
+    if data is None:
+        raise Refused(BAD_DATA, f"{path} can't be read: {os.strerror(errno.ENOENT)}")
+    return data
+
+
+def _digest(data: bytes | None) -> str | None:
+    return hashlib.sha256(data).hexdigest() if data is not None else None
 
 
 def _text(name: str, data: bytes) -> str:

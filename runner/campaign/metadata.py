@@ -1,12 +1,19 @@
 """`blast_metadata.json`: read, checked, and told what is wrong with it. Pure."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from runner.policy import window
+
+CHANNELS = ("email", "sms")
+MOST_SEGMENTS = 10  # gateways take no longer texts
+_SENDER = re.compile(
+    r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|MG[0-9a-f]{32}|(?=[0-9]*[A-Za-z])[A-Za-z0-9 _-]{1,11}"
+)  # a number, a short code, a gateway's pool of numbers, a name
 
 
 class MetadataError(Exception):
@@ -19,7 +26,11 @@ class MetadataError(Exception):
 
 @dataclass(frozen=True)
 class Metadata:
-    """`max_rate` is in messages a second. `subject`, `from_`, `reply_to`, `list_unsubscribe` may hold variables."""
+    """`max_rate` is in messages a second. `subject`, `from_`, `reply_to`, `list_unsubscribe` may hold variables.
+
+    `channel` is "email" or "sms". A text message has no subject; its `from_` holds no variables and may be empty:
+    the account's is used then. `max_segments` bounds what one text message may cost.
+    """
 
     name: str
     subject: str
@@ -32,7 +43,14 @@ class Metadata:
     zone: ZoneInfo
     window: window.Window | None
     max_rate: float | None
+    channel: str = "email"
+    phone_column: str = "phone"
+    max_segments: int = MOST_SEGMENTS
     raw: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def recipient_column(self) -> str:
+        return self.phone_column if self.channel == "sms" else self.email_column
 
 
 def parse(data: bytes) -> Metadata:
@@ -84,13 +102,22 @@ def parse(data: bytes) -> Metadata:
     if expected is not None and (isinstance(expected, bool) or not isinstance(expected, int) or expected < 0):
         problems.append("expected_recipients must be a whole number")
         expected = None
+    channel = text("channel", default="email")
+    if channel not in CHANNELS:
+        problems.append(f"channel must be one of {', '.join(CHANNELS)}")
+    segments = raw.get("max_segments", MOST_SEGMENTS)
+    if isinstance(segments, bool) or not isinstance(segments, int) or not 1 <= segments <= MOST_SEGMENTS:
+        problems.append(f"max_segments must be a whole number from 1 to {MOST_SEGMENTS}")
+        segments = MOST_SEGMENTS
+    if channel == "sms" and (fault := sender_fault(text("from"))):
+        problems.append(f"from {fault}")
     unsubscribe = text("list_unsubscribe")
     if unsubscribe and not unsubscribe.startswith("https://"):
         problems.append("list_unsubscribe must begin with https://")
     found = Metadata(
         name=text("name"),
-        subject=text("subject", required=True),
-        from_=text("from", required=True),
+        subject=text("subject", required=channel != "sms"),
+        from_=text("from", required=channel != "sms"),
         reply_to=text("reply_to"),
         list_unsubscribe=unsubscribe,
         email_column=text("email_column", default="email"),
@@ -99,8 +126,18 @@ def parse(data: bytes) -> Metadata:
         zone=zone,
         window=opens,
         max_rate=rate,
+        channel=channel,
+        phone_column=text("phone_column", default="phone"),
+        max_segments=segments,
         raw=raw,
     )
     if problems:
         raise MetadataError(problems)
     return found
+
+
+def sender_fault(text: str) -> str:
+    """What is wrong with the sender of text messages; "" when nothing is, or when it is empty."""
+    if not text or _SENDER.fullmatch(text):
+        return ""
+    return "must be a number like +442079460123, a short code, or up to 11 letters and digits, without variables"
