@@ -26,9 +26,9 @@ from opsconsole.policy import Policy
 from opsconsole.redact import csv_cell, mask_addresses, redact, visible
 from opsconsole.runlog import Reader, stretches
 from opsconsole.settings import Dashboard, Patterns
+from runner.campaign import address, metadata
 from runner.campaign.csvdata import CsvError
 from runner.campaign.csvdata import Reader as Rows
-from runner.campaign import address, metadata
 from runner.errors import Refused as RunnerRefused
 from runner.record import journal
 from runner.settings import read_credentials
