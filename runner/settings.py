@@ -3,12 +3,14 @@
 import argparse
 import configparser
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner.campaign.metadata import sender_fault
 from runner.errors import CONFIG, Refused
 
 PATHS = {
@@ -17,6 +19,7 @@ PATHS = {
     "state_dir": ("MAIL_BLAST_STATE_DIR", "/var/lib/mail-blasts/runs"),
     "credentials": ("MAIL_BLAST_CREDENTIALS", "/etc/mail/blast-credentials.conf"),
 }
+_GATEWAY = r"https://[\x21-\x7e]+|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/[\x21-\x7e]*"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,23 @@ class Smtp:
     notify_to: str | None = None
 
 
+@dataclass(frozen=True)
+class Sms:
+    """How to reach who carries text messages: `kind` "twilio" by `url`, or "smpp" by host, port, `tls` ("tls" or
+    "none") and so many `binds` at a time. The secret is never part of its repr."""
+
+    kind: str
+    account: str
+    secret: str = field(repr=False)
+    sender: str = ""
+    url: str = ""
+    host: str = ""
+    port: int = 0
+    tls: str = "none"
+    system_type: str = ""
+    binds: int = 1
+
+
 def from_args(args: argparse.Namespace, env: Mapping[str, str]) -> Settings:
     """Settings from the parsed command line over the environment over the defaults."""
     paths = {
@@ -98,6 +118,44 @@ def read_credentials(path: Path) -> Smtp:
 
     Raises Refused (78) when the file is missing, open to others or wrong. Its content is never repeated.
     """
+    parser = _secret_file(path, "smtp")
+    return _smtp(path, parser["smtp"], parser.get("notify", "to", fallback=None))
+
+
+def read_sms(path: Path) -> Sms:
+    """The [sms] section, as read_credentials() reads [smtp]. Raises Refused (78)."""
+    section = _secret_file(path, "sms")["sms"]
+
+    def wanted(key: str, why: str = "is missing", pattern: str = r"[\x21-\x7e]+", default: str = "") -> str:
+        value = section.get(key, default).strip()
+        if not re.fullmatch(pattern, value):
+            raise Refused(CONFIG, f"{path}: {key} in [sms] {why}")
+        return value
+
+    sender = section.get("from", "").strip()
+    if fault := sender_fault(sender):
+        raise Refused(CONFIG, f"{path}: from in [sms] {fault}")
+    kind = section.get("kind", "")
+    if kind == "twilio":
+        url = wanted("url", "must be an https:// address", _GATEWAY)
+        return Sms(kind, wanted("account"), wanted("secret"), sender, url=url)
+    if kind != "smpp":
+        raise Refused(CONFIG, f"{path}: kind in [sms] must be twilio or smpp")
+    return Sms(
+        kind,
+        wanted("system_id", "must have 1 to 15 characters", r"[\x21-\x7e]{1,15}"),
+        wanted("password", "must have 1 to 8 characters, as SMPP 3.4 has it", r"[\x21-\x7e]{1,8}"),
+        sender,
+        host=wanted("host"),
+        port=int(wanted("port", "must be a number from 1 to 65535", "[1-9][0-9]{0,4}", "2775")),
+        tls=wanted("tls", "must be tls or none", "tls|none", "none"),
+        system_type=wanted("system_type", "must have at most 12 characters", r"[\x21-\x7e]{0,12}", ""),
+        binds=int(wanted("binds", "must be a number from 1 to 99", "[1-9][0-9]?", "1")),
+    )
+
+
+def _secret_file(path: Path, section: str) -> configparser.ConfigParser:
+    """The credentials file, which must have the section. Raises Refused (78)."""
     try:
         with path.open(encoding="utf-8") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -112,10 +170,10 @@ def read_credentials(path: Path) -> Smtp:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(text)
-        section = parser["smtp"]
+        parser[section]
     except (configparser.Error, KeyError):  # their text quotes the file
-        raise Refused(CONFIG, f"{path} is not an ini file with a section [smtp]") from None
-    return _smtp(path, section, parser.get("notify", "to", fallback=None))
+        raise Refused(CONFIG, f"{path} is not an ini file with a section [{section}]") from None
+    return parser
 
 
 def _smtp(path: Path, section: Mapping[str, Any], notify_to: str | None) -> Smtp:
