@@ -10,7 +10,7 @@ from runner.campaign.address import Address, mask
 from runner.campaign.files import open_campaign
 from runner.campaign.survey import survey
 from runner.errors import OK, SOME_FAILED
-from runner.message.mail import Mail
+from runner.message.mail import Built
 from runner.settings import Settings
 
 _SAMPLE_CHARACTERS = 400
@@ -22,7 +22,7 @@ def rehearse(settings: Settings, *, tick: Callable[[int], None], now: datetime) 
     sizes = array("I")
     sample: dict[str, str] = {}
 
-    def on_mail(to: Address, mail: Mail) -> None:
+    def on_mail(to: Address, mail: Built) -> None:
         sizes.append(len(mail.wire))
         if not sample:
             sample.update(subject=mail.subject, to=mask(to.text), text=mail.text[:_SAMPLE_CHARACTERS])

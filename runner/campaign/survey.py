@@ -16,7 +16,7 @@ from runner.campaign.csvdata import CsvError, Problem, Row
 from runner.campaign.files import Campaign
 from runner.errors import BAD_DATA, Refused
 from runner.message import template
-from runner.message.mail import Composer, Mail, RowRefused, sources
+from runner.message.mail import Built, Composer, RowRefused, sources
 from runner.record.journal import PENDING, SKIPPED
 
 BLOCK = 200  # rows; also the unit in which the journal claims
@@ -56,7 +56,7 @@ def survey(
     *,
     tick: Callable[[int], None],
     now: datetime,
-    on_mail: Callable[[Address, Mail], None] | None = None,
+    on_mail: Callable[[Address, Built], None] | None = None,
 ) -> Survey:
     """Look at every row. `tick(rows)` is called now and then and may raise to stop; `on_mail` gets each mail
     fully built (the dry run). Faults of the files are returned, not raised; a template that runs away too."""
@@ -180,7 +180,7 @@ def _compile(campaign: Campaign, columns: tuple[str, ...], row: Row, found: Surv
     return None
 
 
-def _judge(found: Survey, row: Row, now: datetime, on_mail: Callable[[Address, Mail], None] | None) -> int:
+def _judge(found: Survey, row: Row, now: datetime, on_mail: Callable[[Address, Built], None] | None) -> int:
     """The recipient key when the row can be mailed, else 0 with the reason noted."""
     address = check(row.values[found.email_index])
     if isinstance(address, BadAddress):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr
+from typing import NamedTuple
 
 from runner.campaign.address import Address, BadAddress, check
 from runner.campaign.metadata import Metadata
@@ -44,8 +45,19 @@ class Rendered:
     unsubscribe: str
 
 
+class Mail(NamedTuple):
+    """One recipient's mail. `ident` is its Message-ID; `data` is what follows 354: CRLF, no line that begins with a
+    dot but the closing one, `size` bytes."""
+
+    sender: str
+    recipient: str
+    ident: str
+    data: bytes
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
-class Mail:
+class Built:
     """`wire` is what follows 354: dot-stuffed, CRLF, with the closing dot."""
 
     sender: str
@@ -101,7 +113,12 @@ class Composer:
             raise RowRefused("header", "subject is longer than 2,000 characters", "subject")
         return Rendered(html, text, subject.strip(), from_name, from_addr, reply_to, unsubscribe)
 
-    def build(self, mail: Rendered, to: Address, now: datetime) -> Mail:
+    def compose(self, values: Sequence[str], to: Address, now: float) -> Mail:
+        """The mail of one row; `now` is in Unix seconds. Raises RowRefused."""
+        built = self.build(self.render(values), to, datetime.fromtimestamp(now, UTC))
+        return Mail(built.sender, to.text, built.message_id, built.wire, len(built.wire))
+
+    def build(self, mail: Rendered, to: Address, now: datetime) -> Built:
         """Encode a rendered mail. `now` is an aware instant. Raises RowRefused."""
         ident = _ident(self._slug, to)
         message_id = _message_id(ident, mail.from_addr)
@@ -133,7 +150,7 @@ class Composer:
                 f"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
             ).encode() + encoded
         body += f"\r\n--{boundary}--\r\n".encode()
-        return Mail(mail.from_addr, message_id, mail.subject, text, body.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+        return Built(mail.from_addr, message_id, mail.subject, text, body.replace(b"\r\n.", b"\r\n..") + b".\r\n")
 
 
 class MessageIds:
