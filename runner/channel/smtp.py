@@ -6,18 +6,25 @@ for the journal. So DATA goes out as a command and the body through the public w
 `client.protocol`, the next lower public layer.
 """
 
+import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 import aiosmtplib
 
-from runner.channel.port import Kind, Outcome, ServerRefusesUs
+from runner.channel.opening import ERRORS, Opening, unreachable
+from runner.channel.pipelining import QUIT_SECONDS, Phase, Pipe
+from runner.channel.port import Kind, Message, Outcome, ServerRefusesUs
 from runner.settings import Smtp
 
 COMMAND_SECONDS = 60.0
 BODY_SECONDS = 600.0  # RFC 5321 4.5.3.2.6
+_PATH = re.compile(r"[\x21-\x3b=\x3f-\x7e]+")  # printable ASCII without space and angle brackets
+_END = b"\r\n.\r\n"
 _ERRORS = (aiosmtplib.SMTPException, OSError)  # TimeoutError is an OSError
 
 
@@ -153,6 +160,102 @@ class Wire:
         if code in (530, 535):
             raise ServerRefusesUs(f"the mail server wants another login: {code}") from None
         return Outcome(Kind.UNREACHABLE, code, f"{self._smtp.host}:{self._smtp.port}: {_reason(error)}")
+
+
+class SmtpMail(Message, Protocol):
+    """A message with its envelope; both addresses are strict ASCII."""
+
+    @property
+    def sender(self) -> str: ...
+
+    @property
+    def recipient(self) -> str: ...
+
+    @property
+    def data(self) -> bytes:
+        """What follows 354: CRLF, dot-safe, the closing dot included."""
+
+
+class SmtpWire:
+    """One connection at a time, opened when needed, given back after `per_connection` messages or `idle_seconds`
+    without one. `pipelining=False` never sends a command before the last one's answer."""
+
+    def __init__(
+        self, smtp: Smtp, *, pipelining: bool = True, per_connection: int = 100, idle_seconds: float = 20.0
+    ) -> None:
+        self._smtp = smtp
+        self._pipelining = pipelining
+        self._per_connection = per_connection
+        self._idle_seconds = idle_seconds
+        self._pipe: Pipe | None = None
+        self._account: Smtp | None = None  # the pipe's
+        self._size = 0  # the largest message its server takes; 0: any
+        self._opening: Opening | None = None
+
+    def use(self, smtp: Smtp) -> None:
+        """The account from the next message on."""
+        self._smtp = smtp
+
+    async def deliver(self, mail: SmtpMail, begin: Callable[[], None]) -> Outcome:
+        """As port.Wire has it. Raises ValueError when the message isn't fit for the wire; nothing was sent then."""
+        data = mail.data
+        if not (_PATH.fullmatch(mail.sender) and _PATH.fullmatch(mail.recipient)):
+            raise ValueError("an address that would break the envelope")
+        if data.find(_END) != len(data) - len(_END):
+            raise ValueError("a message that doesn't end where it ends")
+        pipe = self._pipe
+        if pipe is None or pipe.phase is not Phase.IDLE or self._account is not self._smtp:
+            opened = await self._open()
+            if isinstance(opened, Outcome):
+                return opened
+            pipe = opened
+        if 0 < self._size < mail.size:
+            return Outcome(Kind.FAILED, 552, f"the message has {mail.size} bytes, the server takes {self._size}")
+        try:
+            return await pipe.send(mail.sender, mail.recipient, data, begin)
+        except asyncio.CancelledError:
+            pipe.drop("given up")
+            raise
+        finally:
+            if pipe.count >= self._per_connection:
+                pipe.quit()
+
+    def sweep(self, clock: float) -> None:
+        """As port.Wire has it."""
+        if self._pipe is not None:
+            self._pipe.sweep(clock)
+
+    async def close(self) -> None:
+        """As port.Wire has it."""
+        pipe, self._pipe = self._pipe, None
+        if pipe is None:
+            return
+        pipe.quit()
+        await asyncio.wait([pipe.gone], timeout=QUIT_SECONDS)
+        pipe.drop("closing")
+
+    def abort(self) -> None:
+        """As port.Wire has it."""
+        if self._opening is not None:
+            self._opening.abort()
+        if self._pipe is not None:
+            self._pipe.drop("given up")
+
+    async def _open(self) -> Pipe | Outcome:
+        """A new connection, once the old one has ended: a server may count both."""
+        self._opening = opening = Opening(smtp := self._smtp)
+        try:
+            await self.close()
+            opened = await opening.open()
+        except ERRORS as error:
+            return unreachable(smtp, error)
+        finally:
+            self._opening = None
+        self._pipe = pipe = Pipe(
+            opened.transport, pipelining=opened.pipelining and self._pipelining, idle_seconds=self._idle_seconds
+        )
+        self._account, self._size = smtp, opened.size
+        return pipe
 
 
 def _our_name() -> str:

@@ -1,0 +1,288 @@
+"""The talk about one message at a time on an open, greeted and logged-in connection.
+
+With PIPELINING, MAIL, RCPT and DATA go out in one write; without it, one after the other. Replies are counted off
+in order; what comes out of turn ends the connection, so that no reply is ever taken for the next one's. The body
+follows 354 at once, from inside the callback, and there is one future for each message and no timer: `sweep` finds
+what has waited for too long.
+
+What a break means: before the closing dot nothing was sent (LOST), after it only the server knows (UNKNOWN). Of a
+large message the dot is held back until everything before it has left our memory, so that a server that stops
+reading leaves no doubt.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import IntEnum
+
+from runner.channel.port import Kind, Outcome, ServerRefusesUs
+from runner.channel.replies import Garbage, Replies, Reply
+
+ENVELOPE_SECONDS = 60.0
+BODY_SECONDS = 600.0  # RFC 5321 4.5.3.2.6
+QUIT_SECONDS = 5.0
+DOT = b".\r\n"
+_HELD_FROM = 65536  # bytes from which the dot waits for the rest to have left
+_WANTS_LOGIN = (530, 535)
+
+
+class Phase(IntEnum):
+    IDLE = 0
+    ENVELOPE = 1  # RSET, MAIL, RCPT, DATA
+    BODY = 2  # 354 came, the message goes out
+    NOBODY = 3  # 354 came although the recipient was refused: a lone dot goes out
+    QUIT = 4
+    GONE = 5
+
+
+_RSET, _MAIL, _RCPT, _DATA = range(4)
+_COMMANDS = (b"RSET\r\n", b"", b"", b"DATA\r\n")
+
+
+class Pipe(asyncio.Protocol):
+    """Takes over a connection whose server waits for RSET or MAIL. One message at a time.
+
+    `gone` is done when the connection has ended. `count` messages were begun on it.
+    """
+
+    def __init__(self, transport: asyncio.Transport, *, pipelining: bool, idle_seconds: float) -> None:
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.phase = Phase.IDLE
+        self.count = 0
+        self._loop = self.gone.get_loop()
+        self._transport = transport
+        self._pipelining = pipelining
+        self._limits = (idle_seconds, ENVELOPE_SECONDS, BODY_SECONDS, ENVELOPE_SECONDS, QUIT_SECONDS, 0.0)
+        self._replies = Replies()
+        self._moves = 0  # how often the phase changed
+        self._seen = (-1, 0.0)  # moves and clock of the first sweep that saw this phase
+        self._waiter: asyncio.Future[Outcome] | None = None
+        self._begin: Callable[[], None] = lambda: None
+        self._body = b""
+        self._envelope: tuple[bytes, ...] = ()
+        self._stage = _MAIL  # the command whose reply is next
+        self._refused: tuple[int, Reply] | None = None  # the stage and reply of the first refusal
+        self._dirty = False  # the server may still hold an envelope of ours
+        self._full = False  # the transport has bytes that the system didn't take yet
+        self._dot_left = False
+        transport.set_write_buffer_limits(high=0)
+        transport.set_protocol(self)
+
+    # -- what the wire asks
+
+    def send(
+        self, sender: str, recipient: str, body: bytes, begin: Callable[[], None]
+    ) -> "asyncio.Future[Outcome]":
+        """Hand over one message; both addresses are checked ASCII, `body` ends with the dot. Only when idle.
+
+        The future ends with an outcome, with ServerRefusesUs, or with what `begin` raised. It is never cancelled
+        from here, and whoever cancels it must drop the connection.
+        """
+        assert self.phase is Phase.IDLE
+        self.count += 1
+        self._waiter = waiter = self._loop.create_future()
+        self._begin, self._body = begin, body
+        self._refused = None
+        mail, rcpt = f"MAIL FROM:<{sender}>\r\n", f"RCPT TO:<{recipient}>\r\n"
+        self._stage = _RSET if self._dirty else _MAIL
+        self._dirty = True
+        self._enter(Phase.ENVELOPE)
+        if self._pipelining:
+            text = f"RSET\r\n{mail}{rcpt}DATA\r\n" if self._stage == _RSET else f"{mail}{rcpt}DATA\r\n"
+            self._transport.write(text.encode("ascii"))
+        else:
+            self._envelope = (_COMMANDS[_RSET], mail.encode("ascii"), rcpt.encode("ascii"), _COMMANDS[_DATA])
+            self._transport.write(self._envelope[self._stage])
+        return waiter
+
+    def sweep(self, clock: float) -> None:
+        """End what has waited for too long; `clock` is monotonic, in seconds."""
+        if self._seen[0] != self._moves:
+            self._seen = (self._moves, clock)
+        elif clock - self._seen[1] > (limit := self._limits[self.phase]) and self.phase is not Phase.GONE:
+            if self.phase is Phase.IDLE:
+                self.quit()
+            else:
+                self.drop(f"no answer within {limit:.0f} s")
+
+    def quit(self) -> None:
+        """Say goodbye if nothing is going on; `gone` is done once the server has answered."""
+        if self.phase is Phase.IDLE:
+            self._enter(Phase.QUIT)
+            self._transport.write(b"QUIT\r\n")
+
+    def drop(self, why: str) -> None:
+        """End the connection at once; a message on its way ends with what can be told of it."""
+        if self.phase is Phase.GONE:
+            return
+        phase = self.phase
+        self._enter(Phase.GONE)
+        self._transport.abort()
+        if phase is Phase.ENVELOPE and self._refused is None:
+            self._settle(Outcome(Kind.LOST, 0, f"the connection was lost before the message: {why}"))
+        elif phase in (Phase.ENVELOPE, Phase.NOBODY):
+            self._settle(self._refusal())
+        elif phase is Phase.BODY and not self._dot_left:
+            self._settle(Outcome(Kind.LOST, 0, f"the connection was lost before the end of the message: {why}"))
+        elif phase is Phase.BODY:
+            self._settle(Outcome(Kind.UNKNOWN, 0, f"no clear answer after the message: {why}"))
+
+    # -- what the transport tells
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            replies = self._replies.feed(data)
+        except Garbage as error:
+            self._garbage(str(error))
+            return
+        left = len(replies)
+        for reply in replies:
+            left -= 1
+            if self.phase is Phase.ENVELOPE:
+                self._envelope_reply(reply, last=not left and not self._replies.halfway)
+            elif self.phase is Phase.BODY:
+                self._body_reply(reply)
+            elif self.phase is Phase.NOBODY:
+                self._nobody_reply(reply)
+            elif self.phase is Phase.QUIT:
+                self._enter(Phase.GONE)
+                self._transport.close()
+            elif self.phase is Phase.IDLE:  # nobody asked: a 421, or replies are out of step
+                self.drop("an answer that nobody asked for")
+
+    def eof_received(self) -> None:
+        self.drop("the server closed the connection")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.drop(f"{type(exc).__name__}" if exc else "closed")
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        if self.phase is Phase.BODY and not self._dot_left:
+            self._dot_left = True
+            self._transport.write(DOT)
+
+    # -- one message
+
+    def _envelope_reply(self, reply: Reply, last: bool) -> None:
+        stage, code, first = self._stage, reply.code, self._refused is None
+        refusal = code >= 400
+        if refusal and first and _closing(stage, reply):
+            self._end(Outcome(Kind.LOST, code, reply.text))
+        elif refusal and stage != _RSET:
+            if first:
+                self._refused = (stage, reply)
+            if code == 421:
+                self.drop("421")
+            elif stage == _DATA or not self._pipelining:
+                self._settle_refused()
+            else:
+                self._next()
+        elif stage == _DATA and code == 354:
+            if not first:
+                self._enter(Phase.NOBODY)
+                self._transport.write(DOT)
+            elif last:
+                self._give()
+            else:
+                self._garbage("an answer to the message before the message")
+        elif stage != _DATA and code < 300:
+            self._next()
+        else:
+            self._garbage(f"{code} in answer to {('RSET', 'MAIL', 'RCPT', 'DATA')[stage]}")
+
+    def _next(self) -> None:
+        self._stage += 1
+        if not self._pipelining:
+            self._transport.write(self._envelope[self._stage])
+
+    def _give(self) -> None:
+        """354 came: mark the message as begun and hand it over."""
+        try:
+            self._begin()
+        except BaseException as error:
+            waiter, self._waiter = self._waiter, None
+            self.drop("given up")
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
+            return
+        body, self._body = self._body, b""
+        self._enter(Phase.BODY)
+        if len(body) < _HELD_FROM:
+            self._dot_left = True
+            self._transport.write(body)
+            return
+        self._dot_left = False
+        self._transport.write(memoryview(body)[: -len(DOT)])
+        if not self._full:
+            self.resume_writing()
+
+    def _body_reply(self, reply: Reply) -> None:
+        code = reply.code
+        if code >= 400:
+            outcome = Outcome(Kind.DEFERRED if code < 500 else Kind.FAILED, code, reply.text)
+            if code == 421 or not self._dot_left:
+                self._end(outcome)
+            else:
+                self._settle(outcome)
+        elif code < 300 and self._dot_left:
+            self._dirty = False
+            self._settle(Outcome(Kind.ACCEPTED, code, reply.text))
+        else:
+            self._garbage(f"{code} in answer to the message")
+
+    def _nobody_reply(self, reply: Reply) -> None:
+        if reply.code < 400 or reply.code == 421:  # it took an empty message for nobody: not one to go on with
+            self.drop("an odd server")
+        else:
+            self._settle_refused()
+
+    def _refusal(self) -> Outcome:
+        assert self._refused is not None
+        stage, reply = self._refused
+        for_good = Kind.FAILED if stage == _RCPT else Kind.SENDER_REFUSED
+        kind = Kind.DEFERRED if reply.code < 500 else for_good
+        return Outcome(kind, reply.code, reply.text)
+
+    def _settle_refused(self) -> None:
+        outcome = self._refusal()
+        if outcome.code not in _WANTS_LOGIN:
+            self._settle(outcome)
+            return
+        waiter, self._waiter = self._waiter, None
+        self.drop("another login is wanted")
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(
+                ServerRefusesUs(f"the mail server wants another login: {outcome.code} {outcome.text}")
+            )
+
+    def _garbage(self, why: str) -> None:
+        """Replies are out of step: what was refused before can't be trusted either."""
+        self._refused = None if self.phase is Phase.ENVELOPE else self._refused
+        self.drop(why)
+
+    def _end(self, outcome: Outcome) -> None:
+        """The message's outcome, and the end of the connection."""
+        self._settle(outcome)
+        self.drop("closing")
+
+    def _settle(self, outcome: Outcome) -> None:
+        waiter, self._waiter = self._waiter, None
+        self._body = b""
+        if self.phase is not Phase.GONE:
+            self._enter(Phase.IDLE)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(outcome)
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._moves += 1
+
+
+def _closing(stage: int, reply: Reply) -> bool:
+    """The server says goodbye and means no message: 421, or the time-out some put as 451 4.4.2."""
+    return reply.code == 421 or (stage == _MAIL and reply.raw.startswith(b"4.4.2")) or stage == _RSET
