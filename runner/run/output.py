@@ -9,9 +9,11 @@ from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.campaign.address import mask_text
+from runner.campaign.address import mask, mask_text
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_quoted = json.encoder.encode_basestring
+_AT_ONCE = 250  # delivery lines made in one go: about a millisecond in which nothing else happens
 _KEPT = 2000  # lines waiting for a slow reader; the oldest are dropped
 
 
@@ -91,22 +93,41 @@ class RunLog:
 
 
 class DeliveryLog:
-    """One JSON line a recipient, the address masked; kept in memory until flush()."""
+    """One JSON line a recipient, the address masked; kept in memory until flush().
+
+    A file for each attempt, opened anew at each flush: whoever rotates it may just rename it.
+    """
 
     def __init__(self, path: Path, output: Output) -> None:
+        self._raw: list[tuple[float, int, str, int, str, str]] = []
         self._lines: list[str] = []
         self._file = _Growing(path, 0o600, output, '{{"t": "{stamp}", "lost": {lost}}}')
 
-    def add(self, row: int, outcome: str, code: int, text: str, who: str) -> None:
-        """`who` is the masked address; addresses in `text` are masked here."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = {"t": at, "row": row, "to": who, "outcome": outcome, "code": code, "text": mask_text(text)[:200]}
-        self._lines.append(json.dumps(line, ensure_ascii=False))
+    def add(self, row: int, outcome: str, code: int, text: str, to: str) -> None:
+        """`to` is the address; it is masked when the line is made, and so are those in `text`."""
+        self._raw.append((time.time(), row, outcome, code, text, to))
+        if len(self._raw) >= _AT_ONCE:
+            self._make()
 
     def flush(self) -> None:
+        """Write what was added; to be called a few times a second."""
+        self._make()
         if self._lines:
             lines, self._lines = self._lines, []
             self._file.add(lines)
+
+    def _make(self) -> None:
+        """The lines, by hand: json.dumps takes more than twice as long, and the send waits meanwhile."""
+        raw, self._raw = self._raw, []
+        second, stamp = -1, ""
+        for at, row, outcome, code, text, to in raw:
+            if int(at) != second:
+                second = int(at)
+                stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._lines.append(
+                f'{{"t": "{stamp}.{int(at % 1 * 1000):03d}+00:00", "row": {row}, "to": {_quoted(mask(to))}, '
+                f'"outcome": "{outcome}", "code": {code}, "text": {_quoted(mask_text(text)[:200])}}}'
+            )
 
 
 class _Growing:

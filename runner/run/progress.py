@@ -1,22 +1,28 @@
 """How far a run is: the counters and the lines made of them. Pure but for the instants it is given."""
 
 import json
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from runner.campaign.address import mask_text
+from runner.run.words import closing_lines, human_line, wait_words
 
-_RATE_SECONDS = 10.0
+__all__ = ["Counts", "Progress", "closing_lines"]
+
+_KEPT_SECONDS = 30.0
+_CLASSES = 40  # kinds of refusal told apart; a classifier has fewer
 
 
-@dataclass
+@dataclass(slots=True)
 class Counts:
     """`total` is every recipient once: accepted, failed, unknown, and those still to come.
 
     `accepted` holds the `decided` too, those a person took for sent. `deferred` wait for another try. `duplicates`
-    are further rows of the same address and `earlier` were mailed by an earlier attempt; neither is in `total`.
+    are further rows of the same address, `earlier` were mailed by an earlier attempt and `suppressed` asked not to
+    be mailed; none of these is in `total`.
     """
 
     total: int = 0
@@ -24,6 +30,7 @@ class Counts:
     deferred: int = 0
     failed: int = 0
     unknown: int = 0
+    suppressed: int = 0
     duplicates: int = 0
     earlier: int = 0
     decided: int = 0
@@ -37,13 +44,25 @@ class Counts:
 
 
 class Progress:
-    """Makes progress lines: remembers the last error and the speed of the last seconds."""
+    """Makes progress lines: remembers the last error, the classes of failure and the speed of the last seconds.
 
-    def __init__(self, counts: Counts) -> None:
+    The engine counts in `counts` and calls `error` where something went wrong; the rest happens in making a line.
+    `zone` is the campaign's, for words about instants; `classify` names the class of a reply (code, text).
+    """
+
+    def __init__(
+        self, counts: Counts, zone: tzinfo = UTC, classify: Callable[[int, str], str] = lambda code, text: ""
+    ) -> None:
         self.counts = counts
+        self.classes: Counter[str] = Counter()
+        self._zone = zone
+        self._classify = classify
         self._at_start = counts.processed
-        self._samples: deque[tuple[float, int]] = deque()
-        self._error: dict[str, Any] | None = None
+        self._samples: deque[tuple[float, int]] = deque(maxlen=500)
+        self._state = ""
+        self._error: tuple[int, str] | None = None
+        self._error_text = ""
+        self._error_times = 0
         self._moved: tuple[datetime, dict[str, int]] | None = None
 
     @property
@@ -51,62 +70,82 @@ class Progress:
         """Recipients settled by this process."""
         return self.counts.processed - self._at_start
 
-    def error(self, code: int, text: str) -> None:
-        """Remember the newest error; `n` counts how often it came in a row."""
-        masked = mask_text(text)[:200]
-        if self._error and (self._error["code"], self._error["text"]) == (code, masked):
-            self._error["n"] += 1
+    def error(self, code: int, text: str, *, failed: bool = False) -> None:
+        """Remember the newest error; it comes again while code and class are the same. `failed`: a recipient failed
+        for good by it, which is counted by class. `text` needn't be cleaned."""
+        kind = self._classify(code, text)
+        if (code, kind) == self._error:
+            self._error_times += 1
         else:
-            self._error = {"code": code, "text": masked, "n": 1}
+            self._error, self._error_times = (code, kind), 1
+        self._error_text = text
+        if failed and kind:
+            self.classes[kind if kind in self.classes or len(self.classes) < _CLASSES else "other"] += 1
 
-    def line(self, state: str, inflight: int, now: datetime, clock: float, **more: Any) -> str:
+    def line(
+        self,
+        state: str,
+        inflight: int,
+        now: datetime,
+        clock: float,
+        why: str = "",
+        until: datetime | None = None,
+        **more: Any,
+    ) -> str:
         """One JSON line; `moved` is when a counter last changed, since a heartbeat alone is no progress.
 
-        `clock` is a monotonic clock in seconds.
+        `clock` is a monotonic clock in seconds; `why` the reason of a wait or a stop, `until` (aware) its end.
         """
-        rate = self._rate(clock)
-        now_there = self.counts.as_dict()
-        if self._moved is None or self._moved[1] != now_there:
-            self._moved = (now, now_there)
-        left = self.counts.total - self.counts.processed
-        return json.dumps(
-            {
-                "v": 1,
-                "t": now.isoformat(timespec="milliseconds"),
-                "moved": self._moved[0].isoformat(timespec="milliseconds"),
-                "state": state,
-                **now_there,
-                "inflight": inflight,
-                "rate": round(rate, 1),
-                "eta_s": round(left / rate) if rate > 0 else None,
-                "last_error": self._error,
-                **more,
-            }
-        )
+        if state != self._state:  # what was before a wait says nothing of the speed after it
+            self._state = state
+            self._samples.clear()
+        self._sample(clock)
+        told = self.counts.as_dict()
+        if self._moved is None or self._moved[1] != told:
+            self._moved = (now, told)
+        rate, left = self.rate(30), self.counts.total - self.counts.processed
+        fields: dict[str, Any] = {
+            "v": 1,
+            "t": now.isoformat(timespec="milliseconds"),
+            "moved": self._moved[0].isoformat(timespec="milliseconds"),
+            "state": state,
+            **told,
+            "inflight": inflight,
+            "rate": round(self.rate(10), 1),
+            "rate_1s": round(self.rate(1), 1),
+            "rate_30s": round(rate, 1),
+            "eta_s": round(left / rate) if rate > 0 and state == "sending" else None,
+            "last_error": self._last_error(),
+            "classes": dict(self.classes.most_common()),
+        }
+        if words := wait_words(state, inflight, why, until, now, self._zone):
+            fields["why"] = words
+        if until is not None:
+            fields["until"] = until.isoformat(timespec="seconds")
+        return json.dumps(fields | more)
 
-    def human(self, state: str) -> str:
-        c = self.counts
-        share = 100 * c.processed // c.total if c.total else 100
-        return (
-            f"{state}: {c.processed} of {c.total} ({share} %), "
-            f"{c.failed} failed, {c.unknown} unknown, {c.deferred} to be tried again"
-        )
+    def human(self, state: str, inflight: int, now: datetime, why: str = "", until: datetime | None = None) -> str:
+        """The same for people, after `line`."""
+        words = wait_words(state, inflight, why, until, now, self._zone)
+        return human_line(words or state, self.counts, self.rate(1), self.rate(30), self.classes)
 
-    def _rate(self, clock: float) -> float:
+    def rate(self, seconds: float) -> float:
+        """Recipients settled a second, over the last so many seconds (30 at most) as far as lines were made."""
+        if len(self._samples) < 2:
+            return 0.0
+        last, after = self._samples[-1]
+        for then, before in reversed(self._samples):  # noqa: B007 - the first that is old enough, or the oldest
+            if last - then >= seconds:
+                break
+        return (after - before) / (last - then) if last > then else 0.0
+
+    def _sample(self, clock: float) -> None:
         self._samples.append((clock, self.counts.processed))
-        while len(self._samples) > 2 and clock - self._samples[0][0] > _RATE_SECONDS:
+        while len(self._samples) > 2 and clock - self._samples[1][0] >= _KEPT_SECONDS:
             self._samples.popleft()
-        (then, before), (_, after) = self._samples[0], self._samples[-1]
-        return (after - before) / (clock - then) if clock > then else 0.0
 
-
-def closing_lines(counts: Counts, seconds: float, done_here: int) -> list[str]:
-    """The summary for people, in the words the hosts' logs have always used."""
-    lines = [f"{counts.processed} recipients processed", f"{counts.failed} SMTP failures"]
-    if counts.unknown:
-        lines.append(f"{counts.unknown} unknown, not sent again; see them with --mode list-unknown")
-    if left := counts.total - counts.processed:
-        lines.append(f"{left} recipients not sent; --mode resume sends them")
-    each = 1000 * seconds / done_here if done_here else 0
-    lines.append(f"Completed in {seconds / 60:.1f} minutes (average {each:.0f} ms per recipient)")
-    return lines
+    def _last_error(self) -> dict[str, Any] | None:
+        if self._error is None:
+            return None
+        code, kind = self._error
+        return {"code": code, "class": kind, "text": mask_text(self._error_text)[:200], "n": self._error_times}

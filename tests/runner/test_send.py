@@ -31,6 +31,7 @@ def test_given_500_rows_when_sent_then_each_address_gets_it_exactly_once(host: H
         "deferred": 0,
         "failed": 0,
         "unknown": 0,
+        "suppressed": 0,
         "duplicates": 1,
         "earlier": 0,
         "decided": 0,
