@@ -1,3 +1,3 @@
 """What the console knows and decides: no terminal, no network."""
 
-__version__ = "0.1.0"
+from runner import __version__ as __version__
