@@ -60,8 +60,10 @@ def recipient_key(address: str) -> int:
 
 
 def mask(address: str) -> str:
-    """`jane@example.com` as `j•••@example.com`."""
+    """`jane@example.com` as `j•••@example.com`, `+442079460123` as `+44•••123`."""
     local, at, domain = address.rpartition("@")
+    if not at and address.startswith("+"):
+        return f"{address[:3]}•••{address[-3:]}"
     return f"{local[:1]}•••@{domain}" if at else "•••"
 
 
