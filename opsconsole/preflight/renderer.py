@@ -16,8 +16,9 @@ from typing import Any
 
 from runner.campaign.csvdata import CsvError, Problem, Reader
 from runner.campaign.metadata import Metadata, MetadataError, parse
+from runner.message.guard import ROW_SECONDS
 from runner.message.mail import Composer, RowRefused, sources
-from runner.message.template import ROW_SECONDS, Finding, Source, Template, TemplateError, unknown_variables
+from runner.message.template import Finding, Source, Template, TemplateError, unknown_variables
 
 KEPT = 20  # faults of one kind that are told; the others are counted
 STEP_SECONDS = 6  # processor time from one sign of life to the next

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from runner.campaign.address import Address, BadAddress, check
 from runner.campaign.metadata import Metadata
 from runner.message import plaintext
-from runner.message.template import RowTimeout, Source, Template, TemplateError, row_guard
+from runner.message.guard import RowTimeout, row_guard
+from runner.message.template import Source, Template, TemplateError
 
 HTML_FILE = "blast_template.html"
 TEXT_FILE = "blast_template.txt"

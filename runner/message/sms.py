@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from runner.campaign.address import Address
 from runner.campaign.metadata import Metadata
 from runner.message import gsm
+from runner.message.guard import RowTimeout, row_guard
 from runner.message.mail import TEXT_FILE, RowRefused
-from runner.message.template import RowTimeout, Source, Template, TemplateError, row_guard
+from runner.message.template import Source, Template, TemplateError
 
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # all but the line feed
 

@@ -6,19 +6,15 @@ from using up the machine, and an undefined variable is an error that names its 
 
 import contextlib
 import difflib
-import faulthandler
-import functools
 import json
 import os
 import re
 import resource
 import select
 import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from types import FrameType
 from typing import Any
 
 import jinja2
@@ -27,13 +23,12 @@ from jinja2.compiler import CodeGenerator
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from runner.message.guard import RowTimeout
+
 TRIAL_CPU_SECONDS = 5
 TRIAL_WALL_SECONDS = 15.0
 TRIAL_BYTES = 1 << 30
-ROW_SECONDS = 2.0  # one row may take this long to render
-ROW_END_SECONDS = 2 * ROW_SECONDS  # of CPU: then the process ends, since it is in a call that no signal interrupts
 REPEATED = 1 << 20  # characters or items that a repetition may make
-ROW_BYTES = 256 << 20  # and make the process so much larger: a huge string is one call that no signal interrupts
 _UNDEFINED = re.compile(r"'([^']+)' is undefined")
 
 
@@ -57,10 +52,6 @@ class TemplateError(Exception):
     def __init__(self, finding: Finding) -> None:
         super().__init__(str(finding))
         self.finding = finding
-
-
-class RowTimeout(Exception):
-    """One row took longer to render than ROW_SECONDS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,46 +217,6 @@ def trial(
     return Finding(
         ", ".join(s.file for s in sources), None, f"cut off: compiling and rendering one row used more than {limit}"
     )
-
-
-@contextlib.contextmanager
-def row_guard(seconds: float = ROW_SECONDS) -> Iterator[None]:
-    """Raises RowTimeout inside the block when it takes too long, and MemoryError (which render() tells as a
-    TemplateError) when it asks for more than ROW_BYTES. Only in the main thread, elsewhere nothing.
-
-    A call that never returns to Python (two nested lists compared) can't be left: after ROW_END_SECONDS of CPU
-    the process says where it is and ends. The survey renders every row, so that is before anything is sent."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    armed = True
-
-    def cut(_signum: int, _frame: FrameType | None) -> None:
-        if armed:  # a late signal mustn't raise somewhere else
-            raise RowTimeout
-
-    before = signal.signal(signal.SIGALRM, cut)
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    room = _size() + ROW_BYTES
-    if room < (soft if soft != resource.RLIM_INFINITY else room + 1):
-        resource.setrlimit(resource.RLIMIT_AS, (room, hard))
-    _say_where_it_ends()
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_VIRTUAL, ROW_END_SECONDS)
-    try:
-        yield
-    finally:
-        armed = False
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-@functools.cache
-def _say_where_it_ends() -> None:
-    """The names of the files on standard error, no values; then the signal does what it does: it ends us."""
-    faulthandler.register(signal.SIGVTALRM, file=2, chain=True)
 
 
 def _size() -> int:

@@ -12,7 +12,8 @@ import pytest
 
 from opsconsole.commands import common
 from opsconsole.redact import visible
-from runner.message.template import ROW_SECONDS, RowTimeout, Source, Template, TemplateError, row_guard, trial
+from runner.message.guard import ROW_SECONDS, RowTimeout, row_guard
+from runner.message.template import Source, Template, TemplateError, trial
 from tests.faults.support import report
 
 pytestmark = pytest.mark.slow
@@ -73,6 +74,7 @@ ENDLESS = {
 }
 ROW = """
 import json, sys, time
+from runner.message.guard import *
 from runner.message.template import *
 page, n = sys.argv[1], sys.argv[2]
 t = Template(Source(page, "page.html", html=True))

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from runner.campaign import metadata
 from runner.campaign.address import Address, BadAddress, check, mask, mask_text
 from runner.campaign.csvdata import CsvError, Problem, Reader
+from runner.message.guard import RowTimeout, row_guard
 from runner.message.mail import Composer, RowRefused
-from runner.message.template import RowTimeout, Source, Template, row_guard, trial, unknown_variables
+from runner.message.template import Source, Template, trial, unknown_variables
 from runner.policy import window
 from runner.policy.pacer import Pacer
 
