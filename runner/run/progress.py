@@ -89,12 +89,12 @@ class Progress:
         now: datetime,
         clock: float,
         why: str = "",
-        until: datetime | None = None,
+        until: float | None = None,
         **more: Any,
     ) -> str:
         """One JSON line; `moved` is when a counter last changed, since a heartbeat alone is no progress.
 
-        `clock` is a monotonic clock in seconds; `why` the reason of a wait or a stop, `until` (aware) its end.
+        `clock` is a monotonic clock in seconds; `why` the reason of a wait or a stop, `until` its end (Unix seconds).
         """
         if state != self._state:  # what was before a wait says nothing of the speed after it
             self._state = state
@@ -121,10 +121,10 @@ class Progress:
         if words := wait_words(state, inflight, why, until, now, self._zone):
             fields["why"] = words
         if until is not None:
-            fields["until"] = until.isoformat(timespec="seconds")
+            fields["until"] = datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds")
         return json.dumps(fields | more)
 
-    def human(self, state: str, inflight: int, now: datetime, why: str = "", until: datetime | None = None) -> str:
+    def human(self, state: str, inflight: int, now: datetime, why: str = "", until: float | None = None) -> str:
         """The same for people, after `line`."""
         words = wait_words(state, inflight, why, until, now, self._zone)
         return human_line(words or state, self.counts, self.rate(1), self.rate(30), self.classes)

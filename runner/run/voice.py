@@ -21,10 +21,10 @@ class Voice:
         self._told: tuple[object, ...] = ()
         self._spoke = self._spoke_human = float("-inf")
 
-    def say(self, state: str, inflight: int, why: str = "", until: datetime | None = None, **more: object) -> bool:
+    def say(self, state: str, inflight: int, why: str = "", until: float | None = None, **more: object) -> bool:
         """A line if there is news or it is time; True when the state is a new one. Call it as often as you like.
 
-        `why` and `until` (aware) are those of a wait; a change of them is news at once, too.
+        `why` and `until` (Unix seconds) are those of a wait; a change of them is news at once, too.
         """
         clock = time.monotonic()
         new_state = not self._said or self._said[0] != state

@@ -27,17 +27,22 @@ class Counted(Protocol):
     def processed(self) -> int: ...
 
 
-def wait_words(state: str, inflight: int, why: str, until: datetime | None, now: datetime, zone: tzinfo) -> str:
+def wait_words(state: str, inflight: int, why: str, until: float | None, now: datetime, zone: tzinfo) -> str:
     """`waiting for the window, opens at 09:00 Europe/London (08:00 UTC)`, `paused, 3 still in flight`; "" for a run
-    that neither waits nor was stopped. Nothing new is begun in such a state; `inflight` are awaited."""
+    that neither waits nor was stopped. Nothing new is begun in such a state; `inflight` are awaited. `until` is in
+    Unix seconds."""
     if state in ("sending", "starting", "finished") and not why and until is None:
         return ""
     named = _NAMED.get(
         state, "" if why else state
     )  # other waits, such as behind another campaign, say all in `why`
-    words = ": ".join(filter(None, (named, mask_text(why))))
+    words = mask_text("" if state == "window" and until is not None else why)
+    if not words.startswith(named):
+        words = f"{named}: {words}" if words else named
+    words = words or named
     if until is not None:
-        words += f", {'opens' if state == 'window' else 'goes on'} {say_instant(until, now, zone)}"
+        opens = say_instant(datetime.fromtimestamp(until, UTC), now, zone)
+        words += f", {'opens' if state == 'window' else 'goes on'} {opens}"
     return f"{words}, {inflight:,} still in flight" if inflight else words
 
 

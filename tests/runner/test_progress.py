@@ -84,8 +84,8 @@ def test_errors_are_told_by_class_and_masked_and_only_failures_are_counted() -> 
     assert (told["last_error"]["n"], told["last_error"]["class"]) == (1, "mailbox-full")
 
 
-NINE = NOW + timedelta(hours=1)
-NIGHT = datetime(2026, 5, 12, 23, 30, tzinfo=UTC)
+NINE = NOW.timestamp() + 3600
+NIGHT = datetime(2026, 5, 12, 23, 30, tzinfo=UTC).timestamp()
 WINDOW = "waiting for the window, opens"
 WAITS = [
     ("sending", 8, "", None, ""),
@@ -94,25 +94,26 @@ WAITS = [
     ("paused", 0, "", None, "paused"),
     ("paused", 0, "554 no, 10 in a row", None, "paused: 554 no, 10 in a row"),
     ("window", 0, "", NINE, f"{WINDOW} at 09:00 Europe/London (08:00 UTC)"),
-    ("window", 2, "", NINE, f"{WINDOW} at 09:00 Europe/London (08:00 UTC), 2 still in flight"),
+    ("window", 2, "outside its window", NINE, f"{WINDOW} at 09:00 Europe/London (08:00 UTC), 2 still in flight"),
     ("window", 0, "", NIGHT, f"{WINDOW} on Wed 13 May at 00:30 Europe/London (Tue 23:30 UTC)"),
     ("warm-up", 0, "500 are sent", NINE, "warm-up: 500 are sent, goes on at 09:00 Europe/London (08:00 UTC)"),
+    ("warm-up", 0, "warm-up of the account", None, "warm-up of the account"),
     ("share", 0, "behind campaign june (priority high)", None, "behind campaign june (priority high)"),
     ("cancelling", 4, "", None, "cancelling, 4 still in flight"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("state", "inflight", "why", "until", "words"), WAITS)
-def test_why_nothing_new_is_begun(state: str, inflight: int, why: str, until: datetime | None, words: str) -> None:
+def test_why_nothing_new_is_begun(state: str, inflight: int, why: str, until: float | None, words: str) -> None:
     assert wait_words(state, inflight, why, until, NOW, LONDON) == words
 
 
 def test_a_wait_is_in_the_line_for_machines_and_in_that_for_people() -> None:
     progress = Progress(Counts(total=2601, accepted=1587, failed=3, unknown=1, suppressed=4), LONDON)
-    told = line(progress, 0, "window", until=NOW + timedelta(hours=1))
+    told = line(progress, 0, "window", until=NINE)
     assert told["until"] == "2026-05-12T08:00:00+00:00"
     assert told["why"] == "waiting for the window, opens at 09:00 Europe/London (08:00 UTC), 3 still in flight"
-    assert progress.human("window", 0, NOW, until=NOW + timedelta(hours=1)) == (
+    assert progress.human("window", 0, NOW, until=NINE) == (
         "waiting for the window, opens at 09:00 Europe/London (08:00 UTC): 1,591 of 2,601 processed (61 %), "
         "3 SMTP failures, 1 unknown, 4 suppressed"
     )
