@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from runner import __version__
 from runner.errors import CANCELLED, JOURNAL, OK, Refused
 
 if TYPE_CHECKING:
@@ -22,11 +22,7 @@ _LOOK_SECONDS = 60.0  # an answer somebody waits for may take long to write over
 
 
 def version() -> str:
-    """The distribution's version, also when it runs from a single file without one."""
-    try:
-        return metadata.version("opsconsole")
-    except metadata.PackageNotFoundError:
-        return "0.1.0"
+    return __version__
 
 
 def capabilities() -> str:
@@ -37,6 +33,7 @@ def capabilities() -> str:
             "version": version(),
             "modes": list(MODES),
             "control": "file",
+            "controls": ["pause", "resume", "cancel", "rate", "account"],
             "progress": "jsonl",
         }
     )
@@ -126,7 +123,7 @@ def _run(args: argparse.Namespace, output: "Output", born: float) -> int:
 
         decided = resolve(chosen, parse_rows(args.sent), parse_rows(args.resend), args.by, datetime.now(UTC))
         return _tell(output, *doubt.report(chosen, decided))
-    control = Control()
+    control = Control(output.complain)
     control.catch_signals()
     starting = Progress(Counts())
     last = 0.0

@@ -94,7 +94,7 @@ class Progress:
     ) -> str:
         """One JSON line; `moved` is when a counter last changed, since a heartbeat alone is no progress.
 
-        `clock` is a monotonic clock in seconds; `why` the reason of a wait or a stop, `until` its end (Unix seconds).
+        `clock` is monotonic, in seconds; `why` the reason of a wait or a stop, `until` its end (Unix seconds).
         """
         if state != self._state:  # what was before a wait says nothing of the speed after it
             self._state = state

@@ -39,7 +39,6 @@ def wait_words(state: str, inflight: int, why: str, until: float | None, now: da
     words = mask_text("" if state == "window" and until is not None else why)
     if not words.startswith(named):
         words = f"{named}: {words}" if words else named
-    words = words or named
     if until is not None:
         opens = say_instant(datetime.fromtimestamp(until, UTC), now, zone)
         words += f", {'opens' if state == 'window' else 'goes on'} {opens}"
