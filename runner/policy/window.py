@@ -1,11 +1,17 @@
-"""When a campaign may send: days and hours in its own zone. Pure; instants are aware UTC."""
+"""When a campaign may send: days and hours in its own zone. Pure; instants are aware UTC.
+
+A window is what the clock on the wall says: an hour that comes twice on the night clocks go back is open both
+times, and one that is skipped isn't there.
+"""
 
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_AHEAD = 15  # days: a weekly window may be skipped once, where clocks are moved over it
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
 
 
@@ -27,23 +33,51 @@ class Window:
         return (today in self.days and clock >= self.opens) or (yesterday in self.days and clock < self.closes)
 
     def next_opening(self, now: datetime) -> datetime:
-        """The first instant from `now` on at which the window is open (to the minute), in UTC."""
+        """The first instant from `now` on at which the window is open, in UTC. Raises ValueError: never."""
         if self.is_open(now):
             return now
+        if (opening := self._turns(now)) is None:
+            raise ValueError("the window never opens")
+        return opening
+
+    def closes_at(self, now: datetime) -> datetime:
+        """For a `now` at which it is open: the first instant after it at which it isn't, in UTC; where none is in
+        sight, one two weeks away, to ask again."""
+        return self._turns(now) or now + timedelta(days=_AHEAD)
+
+    def _turns(self, now: datetime) -> datetime | None:
+        """The next instant at which it opens or closes; exact, also where clocks are changed.
+
+        It can turn only where the clock on the wall shows one of three times, once or twice or not at all that day,
+        or where that clock is moved.
+        """
+        now = now.astimezone(UTC)
         today = now.astimezone(self.zone).date()
-        for ahead in range(9):
-            day = today + timedelta(days=ahead)
-            if day.weekday() not in self.days:
-                continue
-            opening = datetime.combine(day, self.opens, self.zone).astimezone(UTC)
-            for _ in range(180):  # on the night clocks are changed it may open a little earlier than that
-                earlier = opening - timedelta(minutes=1)
-                if earlier < now or not self.is_open(earlier):
-                    break
-                opening = earlier
-            if opening >= now and self.is_open(opening):
-                return opening
-        raise ValueError("the window never opens")
+        marks = {now}
+        for ahead in range(-1, _AHEAD + 1):
+            for clock in (time(0), self.opens, self.closes):
+                local = datetime.combine(today + timedelta(days=ahead), clock, self.zone)
+                marks.update(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        coming = sorted(mark for mark in marks if mark >= now)
+        moved = [
+            self._moved(one, other) for one, other in pairwise(coming) if self._offset(one) != self._offset(other)
+        ]
+        open_now = self.is_open(now)
+        return next((mark for mark in sorted(coming + moved) if self.is_open(mark) != open_now), None)
+
+    def _offset(self, instant: datetime) -> timedelta | None:
+        return instant.astimezone(self.zone).utcoffset()
+
+    def _moved(self, before: datetime, after: datetime) -> datetime:
+        """The second at which the zone's clock is moved, between two instants with different offsets."""
+        low, high, old = int(before.timestamp()), int(after.timestamp()), self._offset(before)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._offset(datetime.fromtimestamp(middle, UTC)) == old:
+                low = middle
+            else:
+                high = middle
+        return datetime.fromtimestamp(high, UTC)
 
 
 def parse(value: object, zone: ZoneInfo) -> Window:
