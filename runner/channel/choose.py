@@ -3,7 +3,8 @@
 Nothing is read or opened before account() and wires(), so a dry run uses the same channel as a send.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from runner.campaign import address, phone
 from runner.campaign.address import Address, BadAddress
 from runner.campaign.files import Campaign
 from runner.channel.port import Message, Wire
+from runner.errors import CONFIG, Refused
 from runner.message import mail, sms
 from runner.message.template import Source
 from runner.settings import Sms, Smtp, read_credentials, read_sms
@@ -92,12 +94,23 @@ class TextMessages:
 
     def wires(self, account: Sms, connections: int) -> list[Wire[Any]]:
         if account.kind == "smpp":
-            from runner.channel.smpp import smpp_wires
-
+            with _installed("smpp"):
+                from runner.channel.smpp import smpp_wires
             return list(smpp_wires(account, connections))
-        from runner.channel.twilio import twilio_wires
-
+        with _installed("sms"):
+            from runner.channel.twilio import twilio_wires
         return list(twilio_wires(account, connections))
+
+
+@contextmanager
+def _installed(extra: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise Refused(
+            CONFIG,
+            f"text messages by {extra} need {error.name}, which is not installed: opsconsole[{extra}] has it",
+        ) from None
 
 
 def channel_for(channel: str) -> Channel:

@@ -40,9 +40,12 @@ class TwilioWire:
         self._client: httpx.AsyncClient | None = None
         self._exchange: asyncio.Task[Outcome] | None = None
         self._begun = False
+        self._against = ""  # why no message will go through
         self._since: float | None = None  # by sweep()'s clock
 
     async def deliver(self, message: Text, begin: Callable[[], None]) -> Outcome:
+        if self._against:
+            raise ServerRefusesUs(self._against)
         self._begun, self._since = False, None
         raised: list[BaseException] = []
 
@@ -69,12 +72,15 @@ class TwilioWire:
         await self.close()
         if raised:
             raise raised[0]
-        if isinstance(error, ServerRefusesUs):
+        if isinstance(
+            error, ServerRefusesUs
+        ):  # this message is in the journal as begun: say first that it isn't sent
+            self._against = str(error)
+            return Outcome(Kind.LOST, 0, self._against)
+        if not isinstance(error, httpx.HTTPError | OSError):
             raise error
-        if not isinstance(error, httpx.HTTPError | httpx.StreamError | OSError):
-            raise error
-        if isinstance(error.__cause__ or error.__context__, ssl.SSLError) and not self._begun:
-            raise ServerRefusesUs(f"TLS with the gateway failed: {type(error).__name__}")
+        if not self._begun and (fault := _tls_fault(error)):
+            raise ServerRefusesUs(f"TLS with the gateway failed: {fault}")
         return self._nothing(type(error).__name__, isinstance(error, httpx.ConnectError))
 
     def sweep(self, clock: float) -> None:
@@ -126,6 +132,14 @@ class TwilioWire:
         }
         async with self._client.stream("POST", self._account.url, headers=headers, content=once()) as answer:
             return _judge(answer.status_code, answer.headers, await _start_of(answer), message.recipient)
+
+
+def _tls_fault(error: BaseException | None) -> str:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return error.reason or type(error).__name__
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 async def _start_of(answer: httpx.Response) -> bytes:
