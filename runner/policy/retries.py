@@ -1,0 +1,15 @@
+"""When a message that was deferred (4xx) is tried again, and when no more. Pure: the chance is an argument."""
+
+TRIES = 3
+_SPREAD = 0.25  # only ever later: the waits add up to what greylisting asks for
+
+
+def due(attempt: int, base: float, chance: float) -> float | None:
+    """Seconds from the answer to try number `attempt` (1 is the first) to the next; None: that was the last.
+
+    `base` is the least first wait in seconds, `chance` from 0 to 1 spreads the messages. The waits are at least
+    base and 4 * base: 300 s in all for a base of 60, which outlasts greylisting. Only for 4xx: 5xx is for good.
+    """
+    if attempt >= TRIES:
+        return None
+    return float(base * 4 ** (attempt - 1) * (1 + _SPREAD * chance))
