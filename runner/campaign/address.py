@@ -34,8 +34,8 @@ class BadAddress:
 
 def check(raw: str) -> Address | BadAddress:
     """Judge one cell of the e-mail column. Plain spaces around it are ignored; everything else must fit."""
-    if _is_strict(raw):  # nearly all are
-        return Address(raw, recipient_key(raw))
+    if _is_strict(raw):  # nearly all are; made as Address(…) does, in a third of the time
+        return tuple.__new__(Address, (raw, recipient_key(raw)))
     text = raw.strip(" \t")
     if not text:
         return BadAddress("the address is empty")

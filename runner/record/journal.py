@@ -22,13 +22,14 @@ import errno
 import os
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from runner.campaign.address import mask_text
 from runner.errors import JOURNAL, Refused
+from runner.record.room import keep_room
 
 PENDING, CLAIMED, CLAIMED_BEFORE_BOOT, BEGUN, DEFERRED, ACCEPTED, FAILED, UNKNOWN, SKIPPED = range(9)
 TAKEN_FOR_SENT, RESEND = 9, 10
@@ -36,8 +37,13 @@ SENDABLE = frozenset({PENDING, CLAIMED, DEFERRED, RESEND})
 DOUBTFUL = frozenset({BEGUN, CLAIMED_BEFORE_BOOT, UNKNOWN})
 FATES = {"sent": TAKEN_FOR_SENT, "resend": RESEND}
 _CLAIMABLE = SENDABLE | {CLAIMED_BEFORE_BOOT}
-_RESERVE = 64 << 10  # bytes: many times what all connections' outcomes can take
+_ROW_BYTES = 320  # of journal, at most, for the usual course of a row
+_AHEAD = 256 << 10  # bytes: many times what all rows claimed at one time can still take
+_MOST_ROWS = 100_000_000
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _KEY = re.compile(r"[0-9a-f]{16}|-")
+_BEGUN = re.compile(rb"B ([1-9]\d{0,8}) [0-9a-f]{16} \d{1,3} [!-~]+\n")
+_ACCEPTED = re.compile(rb"A ([1-9]\d{0,8}) ([0-9a-f]{16}) \d{1,3} [^\r\n]*\n")
 
 
 class Identity(NamedTuple):
@@ -58,121 +64,135 @@ class JournalError(Refused):
 
 
 class Journal:
-    """The one writer. Any failure is for good: after it every call raises JournalError, for the same reason.
-
-    Only when the disk is full, and a reserve was kept, can the outcomes of mails already begun still be written.
-    """
+    """The one writer. After any failure nothing can be begun or claimed: every call raises JournalError, for the
+    same reason. On a full disk the outcomes of mails already begun are still taken: the room for them was kept
+    when their rows were claimed."""
 
     def __init__(self, path: Path) -> None:
-        self._broken: str | None = None
-        self._reserve = path.with_name("journal.reserve")
-        self._kept = self._freed = False
+        self._broken: str | None = None  # why nothing may be begun any more
+        self._lost = False  # what the file holds can't be told any more: nothing at all may follow
+        self._rows = 0
+        self._room = 0  # the size up to which the disk keeps room for the file
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise JournalError(f"the journal can't be opened: {error}") from None
 
-    def keep_reserve(self) -> None:
-        """Take the room that the last outcomes need. Raises JournalError."""
+    def keep_room(self, rows: int) -> None:
+        """Have the disk keep the room that so many rows need in their usual course. Raises JournalError."""
+        self._refuse_if_broken()
         try:
-            fd = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                self._kept = os.write(fd, bytes(_RESERVE)) == _RESERVE
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            self._keep(rows)
         except OSError as error:
             raise self._failed(error) from None
 
+    def keep_reserve(self) -> None:
+        self.keep_room(self._rows)
+
     def header(self, of: "Identity", boot_id: str, version: str, at: str) -> None:
-        self._put(f"H {of.run_id} {boot_id} {of.template} {of.data} {of.rows} {of.content} {version} {at}")
+        self._rows = of.rows
+        self._put(f"H {of.run_id} {boot_id} {of.template} {of.data} {of.rows} {of.content} {version} {at}\n")
 
     def claim(self, first: int, last: int) -> None:
-        self._put(f"C {first} {last}")
+        self.keep_room(last - first + 1)
+        self._put(f"C {first} {last}\n")
 
     def begin(self, row: int, key: str, attempt: int, message_id: str) -> None:
-        self._put(f"B {row} {key} {attempt} {message_id}")
+        self._put(f"B {row} {key} {attempt} {message_id}\n")
 
     def accepted(self, row: int, key: str, code: int, reply: str) -> None:
-        self._settle(f"A {row} {key} {code} {_one_line(reply)}")
+        self._settle(f"A {row} {key} {code} {_one_line(reply)}\n")
 
     def failed(self, row: int, key: str, code: int, reply: str) -> None:
-        self._settle(f"F {row} {key} {code} {_one_line(reply)}")
+        self._settle(f"F {row} {key} {code} {_one_line(reply)}\n")
 
     def deferred(self, row: int, key: str, attempt: int, due: float, code: int, reply: str) -> None:
-        self._settle(f"D {row} {key} {attempt} {due:.0f} {code} {_one_line(reply)}")
+        self._settle(f"D {row} {key} {attempt} {due:.0f} {code} {_one_line(reply)}\n")
 
     def unknown(self, row: int, key: str, why: str) -> None:
-        self._settle(f"U {row} {key} {_one_line(why)}")
+        self._settle(f"U {row} {key} {_one_line(why)}\n")
 
     def decided(self, row: int, key: str, fate: str, at: str, by: str) -> None:
         """`fate` is one of FATES; the row's fate must be unknown, or no replay believes the journal any more."""
-        self._put(f"R {row} {key} {fate} {at} {_one_line(by)}")
+        self._put(f"R {row} {key} {fate} {at} {_one_line(by)}\n")
 
     def state(self, state: str) -> None:
-        self._put(f"S {state}")
+        self._put(f"S {state}\n")
 
     def sync(self) -> None:
         """Wait until all of it is on the disk; safe to call in another thread."""
-        if self._broken:
-            raise JournalError(self._broken)
-        try:
-            os.fdatasync(self._fd)
-        except OSError as error:
-            self._kept = False  # what is on the disk can't be told any more: nothing may follow
-            raise self._failed(error) from None
+        if not self._lost:
+            try:
+                os.fdatasync(self._fd)
+            except OSError as error:
+                self._lost = True  # which of it is on the disk can't be told, nor will a second try tell
+                raise self._failed(error) from None
+        self._refuse_if_broken()
 
     def close(self) -> None:
-        """The end of a process's share; the reserve is given back."""
+        """The end of a process's share; room that wasn't needed is given back."""
+        if self._room:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size)
         os.close(self._fd)
-        with contextlib.suppress(OSError):
-            self._reserve.unlink(missing_ok=True)
 
-    def _put(self, line: str) -> None:
-        if self._broken:
+    def _put(self, record: str) -> None:
+        if self._broken is not None:
             raise JournalError(self._broken)
+        data = record.encode()
         try:
-            self._write(line)
+            if (written := os.write(self._fd, data)) != len(data):
+                self._write_rest(data, written)
         except OSError as error:
             raise self._failed(error) from None
 
-    def _settle(self, line: str) -> None:
-        """An outcome: what it is about has happened already, so it is worth the reserve."""
-        if not self._freed:
+    def _settle(self, record: str) -> None:
+        """An outcome: what it is about has happened already, so it is tried also when nothing may be begun."""
+        if self._broken is None:
             try:
-                return self._put(line)
+                return self._put(record)
             except JournalError:
-                if not self._freed:
-                    raise
+                pass
+        if self._lost:
+            raise JournalError(self._broken or "")
+        data = record.encode()
         try:
-            self._write(line)
+            if (written := os.write(self._fd, data)) != len(data):
+                self._write_rest(data, written)
             os.fdatasync(self._fd)
         except OSError as error:
-            self._freed = False
             raise self._failed(error) from None
         return None
 
-    def _write(self, line: str) -> None:
-        rest = memoryview(f"{line}\n".encode())
-        whole = len(rest)
-        try:
-            while rest:  # a nearly full disk takes a part of it and says so
-                rest = rest[os.write(self._fd, rest) :]
-        except OSError:
-            if self._kept and len(rest) < whole:  # or the next record would be written behind half a one
-                self._kept = False
-                os.ftruncate(self._fd, os.fstat(self._fd).st_size - (whole - len(rest)))
-                self._kept = True
-            raise
+    def _write_rest(self, data: bytes, written: int) -> None:
+        """A nearly full disk takes a part of a record and says so."""
+        while written < len(data):
+            try:
+                written += os.write(self._fd, data[written:])
+            except OSError:
+                try:  # or the next record would be written behind half a one
+                    os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
+                except OSError:
+                    self._lost = True
+                raise
+
+    def _keep(self, rows: int) -> None:
+        needed = os.fstat(self._fd).st_size + rows * _ROW_BYTES + _AHEAD
+        if needed > self._room:
+            needed += _AHEAD  # so that the next claims needn't ask
+            keep_room(self._fd, needed)
+            self._room = needed
+
+    def _refuse_if_broken(self) -> None:
+        if self._broken is not None:
+            raise JournalError(self._broken)
 
     def _failed(self, error: OSError) -> JournalError:
+        self._lost = self._lost or error.errno not in _FULL
         if self._broken is None:
             self._broken = (
                 f"the journal can't be written ({error.strerror}); stopped. Mend it, then resume with --mode resume"
             )
-            if self._kept and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                self._reserve.unlink(missing_ok=True)
-                self._kept, self._freed = False, True
         return JournalError(self._broken)
 
 
@@ -187,6 +207,7 @@ class Replay:
     keys: dict[int, str] = field(default_factory=dict)  # of rows whose fate isn't known or was taken for sent
     begun: dict[int, tuple[int, str]] = field(default_factory=dict)  # of unknown rows: the try, the Message-ID
     whys: dict[int, str] = field(default_factory=dict)  # of rows written down as unknown
+    open_lines: dict[int, bytes] = field(default_factory=dict)  # while reading: the begins without an outcome
     claims: bool = False
     torn: int = 0  # bytes dropped from the end
 
@@ -214,9 +235,10 @@ class Replay:
 
     def settle(self, row: int) -> None:
         """Its fate is known: forget what was kept of it while it wasn't."""
+        self.open_lines.pop(row, None)
         self.keys.pop(row, None)
-        self.begun.pop(row, None)
         self.whys.pop(row, None)
+        self.attempts.pop(row, None)
 
 
 def replay(path: Path, boot_id: str, *, repair: bool = False, on_done: "array[int] | None" = None) -> Replay:
@@ -226,31 +248,67 @@ def replay(path: Path, boot_id: str, *, repair: bool = False, on_done: "array[in
     (as numbers) of every row that was accepted or may have been.
     """
     found = Replay()
-    good = 0
+    done: array[int] = array("Q") if on_done is None else on_done
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n") or line.startswith(b"\0"):
-                    if line.strip(b"\0") and line.startswith(b"\0"):
-                        raise JournalError(f"{path}: record {number} is damaged; an operator must decide")
-                    break
-                try:
-                    _apply(found, line.decode().rstrip("\n").split(" "), boot_id, on_done)
-                except (ValueError, LookupError, UnicodeDecodeError):
-                    raise JournalError(f"{path}: record {number} is damaged; an operator must decide") from None
-                good += len(line)
+            good = _read(found, file, path, boot_id, done)
         found.torn = size - good
         if repair and found.torn:
             os.truncate(path, good)
     except OSError as error:
         raise JournalError(f"the journal can't be read: {error}") from None
-    if on_done is not None:
-        on_done.extend(int(key, 16) for key in found.keys.values() if key != "-")
+    done.extend(int(key, 16) for key in found.keys.values() if key != "-")
     return found
 
 
-def _apply(found: Replay, record: list[str], boot_id: str, on_done: "array[int] | None") -> None:
+def _read(found: Replay, lines: Iterable[bytes], path: Path, boot_id: str, done: "array[int]") -> int:
+    """The bytes of all whole records. Nearly all are begins and their answers, so these two are read in place, and
+    of a begin the line is kept until its outcome comes: a million recipients take seconds, and no memory."""
+    good, states, open_lines = 0, found.states, found.open_lines
+    for number, line in enumerate(lines, 1):
+        try:
+            if (match := _BEGUN.match(line)) is not None:
+                states[row := int(match[1])] = BEGUN
+                open_lines[row] = line
+            elif (match := _ACCEPTED.match(line)) is not None:
+                states[row := int(match[1])] = ACCEPTED
+                done.append(int(match[2], 16))
+                open_lines.pop(row, None)
+                if found.keys or found.attempts:
+                    found.settle(row)
+            elif line.strip(b"\0") and line.startswith(b"\0"):
+                raise ValueError("zeros before a record")
+            elif not line.endswith(b"\n") or line.startswith(b"\0"):
+                break
+            else:
+                _apply(found, line, boot_id)
+                states = found.states
+        except (ValueError, LookupError, UnicodeDecodeError):
+            raise _damaged(path, number, line) from None
+        good += len(line)
+    for row, line in open_lines.items():
+        _, _, key, attempt, message_id = line.decode().split()
+        found.begun[row] = (int(attempt), message_id)
+        if found.keys.get(row, "-") == "-":
+            found.keys[row] = key
+    return good
+
+
+def _damaged(path: Path, number: int, line: bytes = b"") -> JournalError:
+    if line.endswith(b"\r\n"):  # no record of ours ends so
+        return JournalError(
+            f"{path}: record {number} ends with a carriage return: an editor changed the file. Take them out with "
+            f"sed -i 's/\\r$//' {path} when you are sure that it changed nothing else"
+        )
+    return JournalError(f"{path}: record {number} is damaged; an operator must decide")
+
+
+def _apply(found: Replay, line: bytes, boot_id: str) -> None:
+    """Any record; raises ValueError or LookupError when it can't be one."""
+    if line.endswith(b"\r\n"):
+        raise ValueError("not as we end a line")
+    record = line.decode().rstrip("\n").split(" ")
     kind = record[0]
     if kind == "H":
         _header(found, record, boot_id)
@@ -272,20 +330,10 @@ def _apply(found: Replay, record: list[str], boot_id: str, on_done: "array[int] 
     row, key = int(record[1]), record[2]
     if not 1 <= row <= found.identity.rows or not _KEY.fullmatch(key):
         raise ValueError("no such row")
-    if kind == "B":
-        found.states[row] = BEGUN
-        found.keys[row] = key
-        found.begun[row] = (int(record[3]), record[4])
-        found.whys.pop(row, None)
-    elif kind == "D":
+    if kind == "D":
         found.states[row] = DEFERRED
+        found.settle(row)
         found.attempts[row] = (int(record[3]), float(record[4]))
-        found.settle(row)
-    elif kind == "A":
-        found.states[row] = ACCEPTED
-        found.settle(row)
-        if on_done is not None:
-            on_done.append(int(key, 16))
     elif kind == "F":
         found.states[row] = FAILED
         found.settle(row)
@@ -297,10 +345,9 @@ def _apply(found: Replay, record: list[str], boot_id: str, on_done: "array[int] 
         if found.states[row] not in DOUBTFUL:
             raise ValueError("a decision on a row that was not in doubt")
         found.states[row] = FATES[record[3]]
-        found.settle(row)
+        found.settle(row)  # what a person sends again gets all its tries
         if record[3] == "sent":
             found.keys[row] = key
-        found.attempts.pop(row, None)  # what a person sends again gets all its tries
     else:
         raise ValueError("unknown record")
 
@@ -308,6 +355,8 @@ def _apply(found: Replay, record: list[str], boot_id: str, on_done: "array[int] 
 def _header(found: Replay, record: list[str], boot_id: str) -> None:
     run_id, boot, template, data, rows, content = record[1:7]
     identity = Identity(run_id, template, data, int(rows), content)
+    if not 0 <= identity.rows <= _MOST_ROWS:
+        raise ValueError("no such number of rows")
     if found.identity is None:
         found.states = bytearray(identity.rows + 1)
         found.states[0] = SKIPPED
