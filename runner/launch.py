@@ -1,24 +1,28 @@
 """From the command to the running send: who may run, what was planned, what was done before."""
 
-import asyncio
 import json
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 from runner.campaign.files import Campaign, open_campaign
 from runner.campaign.survey import Survey, survey
+from runner.channel import loop
+from runner.channel.choose import Account, channel_for
 from runner.errors import BAD_DATA, BUSY, JOURNAL, Refused
 from runner.record import journal, past
 from runner.record.journal import Journal, JournalError, Replay
 from runner.run import claim
 from runner.run.control import Control
 from runner.run.output import DeliveryLog, Output, RunLog
-from runner.run.progress import Counts, closing_lines
-from runner.run.send import Sender
-from runner.settings import Settings, Smtp, read_credentials
+from runner.run.progress import Counts
+from runner.run.send import Sender, Task
+from runner.run.words import closing_lines
+from runner.settings import Settings
 
 _ROW_BYTES = 320  # of journal, at most, for the usual course of a row
 
@@ -32,7 +36,7 @@ class Result:
     seconds: float
     reason: str | None
     lines: list[str]
-    smtp: Smtp
+    account: Account
     sender: str
 
 
@@ -50,11 +54,12 @@ def send(
 
     `born` is when this process began (Unix seconds).
     """
-    smtp = read_credentials(settings.credentials)
     run, attempt = _who_may_run(settings)
     claim.refuse_if_held(settings.holds_dir, settings.slug)
     campaign = open_campaign(settings.campaigns_dir, settings.slug)
     try:
+        channel = channel_for(campaign.metadata.channel)
+        account = channel.account(settings.credentials)
         found = survey(campaign, tick=tick, now=datetime.now(UTC))
         _refuse_bad(found)
         claim.refuse_if_held(settings.holds_dir, settings.slug)  # the look at every row may have taken long
@@ -81,27 +86,30 @@ def send(
             control.follow(run.path / "control", since=born if settings.mode == "resume" else 0.0)
             began = time.monotonic()
             book = _open_journal(run, campaign, found, old, states, version)
-            delivery = DeliveryLog(run.path / "delivery.jsonl", output) if settings.log_delivery else None
             assert found.composer is not None
             found.composer.run_id = run.run_id
+            wires = channel.wires(account, settings.connections)
             sender = Sender(
-                settings,
-                smtp,
-                campaign,
-                found,
-                book,
-                states,
-                old.attempts if old else {},
-                counts,
-                control,
-                output,
-                delivery,
+                Task(
+                    settings=settings,
+                    campaign=campaign,
+                    surveyed=found,
+                    wires=wires,
+                    journal=book,
+                    states=states,
+                    tries=old.attempts if old else {},
+                    counts=counts,
+                    control=control,
+                    output=output,
+                    delivery=DeliveryLog(run.path / "delivery.jsonl", output) if settings.log_delivery else None,
+                    switch=partial(_switch, account, wires),
+                )
             )
             book.keep_reserve()
             claim.refuse_if_held(settings.holds_dir, settings.slug)
-            rc, reason = asyncio.run(sender.run())
+            rc, reason = loop.run(sender.run(), account)
             seconds = time.monotonic() - began
-            lines = closing_lines(counts, seconds, sender.progress.done_here)
+            lines = closing_lines(counts, seconds, sender.progress.done_here, sender.progress.classes)
             if reason:
                 lines.insert(0, f"Stopped: {reason}")
             elif not left:
@@ -110,7 +118,7 @@ def send(
                 lines.append(f"The output was cut: {output.lost} lines of it are missing, the disk was full")
             for line in lines:
                 log.line(line)
-            return Result(rc, counts, seconds, reason, lines, smtp, campaign.metadata.from_)
+            return Result(rc, counts, seconds, reason, lines, account, campaign.metadata.from_)
         except Refused as error:
             rc = error.code
             log.line(f"Stopped: {error}")
@@ -200,3 +208,13 @@ def _open_journal(
         marker = {"run_id": run.run_id, "slug": campaign.slug, "attempt": run.attempt, "journal": "journal"}
         claim.durable_write(run.path / "run.json", json.dumps(marker) + "\n")
     return book
+
+
+def _switch(account: Account, wires: list[Any], name: str) -> str:
+    """Let the wires use the main account or the fallback; why they can't, "" when they do."""
+    chosen = account if name == "main" else getattr(account, "fallback", None)
+    if chosen is None:
+        return "the fallback account was asked for, and the credentials file has none; going on with the main one"
+    for wire in wires:
+        wire.use(chosen)
+    return ""

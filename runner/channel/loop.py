@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from runner.settings import Smtp
+from runner.settings import Sms, Smtp
 
 T = TypeVar("T")
 
 
-def run(coroutine: Coroutine[Any, Any, T], smtp: Smtp) -> T:
+def run(coroutine: Coroutine[Any, Any, T], account: Smtp | Sms) -> T:
     """asyncio.run; on uvloop where it is installed and the mail server is spoken to in clear.
 
     Under TLS the standard loop is the faster of the two.
     """
-    with asyncio.Runner(loop_factory=_fast_loop() if smtp.tls == "none" else None) as runner:
+    with asyncio.Runner(loop_factory=_fast_loop() if account.tls == "none" else None) as runner:
         return runner.run(coroutine)
 
 

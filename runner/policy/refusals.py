@@ -65,20 +65,20 @@ class Refusals:
     """Messages whose refusal may be about all, kept aside until it is clear."""
 
     def __init__(self) -> None:
-        self._kept: list[Refusal] = []
+        self.kept: list[Refusal] = []
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def fits(self, refusal: Refusal) -> bool:
         """Is it the same answer as those kept?"""
-        return not self._kept or self._kept[-1].likeness == refusal.likeness
+        return not self.kept or self.kept[-1].likeness == refusal.likeness
 
     def keep(self, refusal: Refusal) -> bool:
         """Keep one more; True when it is enough to stop and ask a person."""
-        self._kept.append(refusal)
-        return len(self._kept) >= ENOUGH
+        self.kept.append(refusal)
+        return len(self.kept) >= ENOUGH
 
     def take_all(self) -> list[Refusal]:
-        kept, self._kept = self._kept, []
+        kept, self.kept = self.kept, []
         return kept

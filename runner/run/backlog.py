@@ -1,97 +1,125 @@
-"""The mails still to be sent by this process: those ready, those to be tried again later, those in hand."""
+"""The messages still to be sent by this process: those ready, those to be tried again later, those in hand."""
 
 import asyncio
 import heapq
-import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runner.campaign.address import Address
 
 ROOM = 400
 _LATER_ROOM = 10_000  # so many retries waiting, and nothing new is claimed
+_LONGEST_WAIT = 1.0
 
 
 @dataclass(slots=True)
 class Item:
-    """`attempt` is the number of the try to come, `retry` that it has to be claimed again first."""
+    """`attempt` is the number of the try to come; `claimed` is False when it has to be claimed (again) first,
+    `begun` is True from the journal's begin until what came of it is written down."""
 
     row: int
     values: list[str]
     address: Address
     attempt: int = 1
     losses: int = 0
-    retry: bool = False
+    claimed: bool = False
+    begun: bool = False
 
 
 class Backlog:
-    """Filled by one feeder, emptied by the workers. Not for several threads."""
+    """Filled by one feeder, emptied by the workers. One event loop; clocks are monotonic seconds."""
 
     def __init__(self) -> None:
         self._ready: deque[Item] = deque()
         self._later: list[tuple[float, int, Item]] = []
         self._changed = asyncio.Event()
-        self._feeding = True
-        self._stopped = False
+        self._idle: deque[asyncio.Future[None]] = deque()  # workers without work
+        self.closed = False
         self.in_hand = 0
 
-    async def offer(self, items: list[Item]) -> None:
-        """Add what was claimed, then wait until there is room for more."""
-        self._ready.extend(items)
-        self._notify()
-        while not self._stopped and (len(self._ready) > ROOM or len(self._later) > _LATER_ROOM):
-            await self._wait(1.0)
+    # -- for the feeder
 
-    def fed(self) -> None:
-        self._feeding = False
-        self._notify()
+    def offer(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self._ready.append(item)
+            self._wake()
 
-    async def take(self) -> Item | None:
-        """The next mail, its owner being the caller until done() or give_back(); None when there is no more."""
-        while not self._stopped:
-            now = time.monotonic()
-            if self._later and self._later[0][0] <= now:
-                self.in_hand += 1
-                return heapq.heappop(self._later)[2]
-            if self._ready:
-                self.in_hand += 1
-                self._notify()
-                return self._ready.popleft()
-            if not self._feeding and not self._later and not self.in_hand:
-                return None
-            await self._wait(self._later[0][0] - now if self._later else 1.0)
-        return None
+    @property
+    def has_room(self) -> bool:
+        return len(self._ready) <= ROOM and len(self._later) <= _LATER_ROOM
 
-    def done(self) -> None:
-        self.in_hand -= 1
-        self._notify()
+    @property
+    def empty(self) -> bool:
+        """Nothing is ready, to be tried later or in hand."""
+        return not (self._ready or self._later or self.in_hand)
 
-    def give_back(self, item: Item) -> None:
-        self._ready.append(item)
-        self.done()
+    def due(self, clock: float, most: int) -> list[Item]:
+        """Those whose time has come, the earliest first; they have to be offered (again)."""
+        found: list[Item] = []
+        while self._later and self._later[0][0] <= clock and len(found) < most:
+            found.append(heapq.heappop(self._later)[2])
+        return found
 
-    def defer(self, item: Item, seconds: float) -> None:
-        """Try again in so many seconds; the item isn't in hand any more or never was."""
-        item.retry = True
-        heapq.heappush(self._later, (time.monotonic() + seconds, item.row, item))
-        self._notify()
-
-    def add(self, item: Item) -> None:
-        self._ready.append(item)
-        self._notify()
-
-    def stop(self) -> None:
-        """Nobody gets anything any more."""
-        self._stopped = True
-        self._notify()
-
-    def _notify(self) -> None:
-        self._changed.set()
-
-    async def _wait(self, seconds: float) -> None:
+    async def change(self, clock: float) -> None:
+        """Wait until something of all this may be different, a second at most."""
+        wait = min(_LONGEST_WAIT, self._later[0][0] - clock) if self._later else _LONGEST_WAIT
         self._changed.clear()
         try:
-            async with asyncio.timeout(max(0.0, min(seconds, 1.0))):
+            async with asyncio.timeout(max(0.001, wait)):
                 await self._changed.wait()
         except TimeoutError:
             pass
+
+    def close(self) -> None:
+        """Nobody gets anything any more."""
+        self.closed = True
+        self._changed.set()
+        while self._idle:
+            self._wake()
+
+    # -- for the workers
+
+    def take(self) -> Item | None:
+        """The next one, its owner being the caller until done(), give_back() or defer(); None: wait for more()."""
+        if not self._ready or self.closed:
+            return None
+        self.in_hand += 1
+        if len(self._ready) <= ROOM:
+            self._changed.set()
+        return self._ready.popleft()
+
+    async def more(self) -> bool:
+        """Wait until take() may give something; False when it never will again."""
+        if not self.closed and not self._ready:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
+            await waiter
+        return not self.closed
+
+    def done(self) -> None:
+        self.in_hand -= 1
+        if not self.in_hand:
+            self._changed.set()
+
+    def give_back(self, item: Item) -> None:
+        """To be sent by anybody, at once."""
+        self.add(item)
+        self.done()
+
+    def add(self, item: Item) -> None:
+        """As offer(), of one that was kept aside."""
+        self._ready.append(item)
+        self._wake()
+
+    def defer(self, item: Item, until: float) -> None:
+        """Try again at that moment; whether it is still in hand is told by done()."""
+        heapq.heappush(self._later, (until, item.row, item))
+        self._changed.set()
+
+    def _wake(self) -> None:
+        while self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return

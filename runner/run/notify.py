@@ -9,13 +9,14 @@ import aiosmtplib
 from runner.campaign.address import mask_text
 from runner.launch import Result
 from runner.run.output import Output
+from runner.settings import Smtp
 
 
 def notify(slug: str, result: Result, output: Output) -> None:
     """Mail the summary; a failure is said and changes nothing about the run."""
-    smtp = result.smtp
-    if not smtp.notify_to:
-        output.complain("--notify-completion: the credentials file has no [notify] to, nobody is told")
+    smtp = result.account
+    if not isinstance(smtp, Smtp) or not smtp.notify_to:
+        output.complain("--notify-completion: the credentials file has no [notify] to by mail, nobody is told")
         return
     mail = EmailMessage()
     mail["To"] = mail["From"] = smtp.notify_to

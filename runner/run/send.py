@@ -1,94 +1,117 @@
-"""The send: a feeder claims rows, workers hand mails over, every outcome goes to the journal at once.
+"""The send: a feeder claims rows, workers hand messages over, every outcome goes to the journal at once.
 
 A delivery is never cancelled half-way: whoever wants the send to stop sets a flag, and each worker ends after
 the answer it is waiting for.
 """
 
 import asyncio
-import itertools
 import random
 import sys
 import time
 import traceback
-from collections.abc import Coroutine, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from runner.campaign import survey
-from runner.campaign.address import BadAddress, check, mask, mask_text
-from runner.campaign.csvdata import Row
+from runner.campaign.address import mask_text
 from runner.campaign.files import Campaign
-from runner.channel.port import Kind, Outcome, ServerRefusesUs
-from runner.channel.smtp import Wire
+from runner.channel.port import Kind, Message, Outcome, ServerRefusesUs, Wire
 from runner.errors import CANCELLED, CONFIG, OK, SOME_FAILED, Refused
 from runner.message.mail import RowRefused
-from runner.policy.pacer import Pacer
+from runner.policy import retries
+from runner.policy.bounces import bounce_class
+from runner.policy.gates import Gate, Wait, WindowGate
+from runner.policy.pacer import SLOW_DOWN, Pace, least
 from runner.policy.refusals import Refusal, Refusals
-from runner.record.journal import SENDABLE, Journal
+from runner.record.journal import DEFERRED, Journal
 from runner.run.backlog import Backlog, Item
-from runner.run.control import Control
+from runner.run.control import UNSET, Control, Unset
+from runner.run.feed import Feed
+from runner.run.ledger import Ledger
 from runner.run.output import DeliveryLog, Output
 from runner.run.progress import Counts, Progress
 from runner.run.voice import Voice
-from runner.settings import Settings, Smtp
+from runner.settings import Settings
 
-TRIES = 3
-_LOSSES = 5  # connections one mail may lose before it is given up
+_LOSSES = 5  # connections one message may lose before it is given up
 _TICK = 0.25
+_SWEEP = 1.0
 _ABORT_SECONDS = 3.0
+_LONGEST_BACKOFF = 60
+
+
+@dataclass(frozen=True)
+class Task:
+    """One process's share of a run. `states` is the journal's state of each row, `tries` what rows that were
+    deferred before have behind them: attempts made and when the next is due (Unix seconds). `switch(account)` makes
+    the wires use "main" or "fallback" from the next message on, and tells why when it can't."""
+
+    settings: Settings
+    campaign: Campaign
+    surveyed: survey.Survey
+    wires: list[Wire[Any]]
+    journal: Journal
+    states: bytearray
+    tries: dict[int, tuple[int, float]]
+    counts: Counts
+    control: Control
+    output: Output
+    delivery: DeliveryLog | None
+    switch: Callable[[str], str]
 
 
 class Sender:
-    """One process's share of a run. `states` is the journal's state of each row, `tries` what rows that were
-    deferred before have behind them: attempts made and when the next is due (Unix seconds)."""
+    """One use each."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        smtp: Smtp,
-        campaign: Campaign,
-        surveyed: survey.Survey,
-        journal: Journal,
-        states: bytearray,
-        tries: dict[int, tuple[int, float]],
-        counts: Counts,
-        control: Control,
-        output: Output,
-        delivery: DeliveryLog | None,
-    ) -> None:
-        assert surveyed.composer is not None
+    def __init__(self, task: Task) -> None:
+        assert task.surveyed.composer is not None
+        settings, metadata = task.settings, task.campaign.metadata
         self._settings = settings
-        self._campaign = campaign
-        self._surveyed = surveyed
-        self._composer = surveyed.composer
-        self._journal = journal
-        self._states = states
-        self._tries = tries
-        self._counts = counts
-        self._control = control
-        self._output = output
-        self._delivery = delivery
-        self.progress = Progress(counts)
-        self._voice = Voice(output, self.progress, settings.verbose)
-        rates = [rate for rate in (settings.rate, campaign.metadata.max_rate) if rate]
-        self._rate = min(rates, default=None)
-        self._pacer = Pacer(self._rate, settings.batch_size, settings.batch_pause)
+        self._compose = task.surveyed.composer.compose
+        self._wires = task.wires
+        self._journal = task.journal
+        self._counts = task.counts
+        self._control = task.control
+        self._output = task.output
+        self._delivery = task.delivery
+        self._switch = task.switch
+        self.progress = Progress(task.counts, zone=metadata.zone, classify=bounce_class)
+        self._voice = Voice(task.output, self.progress, settings.verbose)
+        deferred = {row for row in task.tries if task.states[row] == DEFERRED}
+        self._ledger = Ledger(task.journal, task.counts, self.progress, task.delivery, deferred)
+        self._gates: list[Gate] = [WindowGate(metadata.window)] if metadata.window else []
+        self._allowed = metadata.max_rate
+        self._pace = Pace(least(settings.rate, self._allowed), 1, settings.batch_size, settings.batch_pause)
+        self._wished: tuple[float | Unset | None, str] = (UNSET, "main")
         self._backlog = Backlog()
-        self._wires = [Wire(smtp) for _ in range(settings.connections)]
+        self._feed = Feed(
+            task.campaign,
+            task.surveyed,
+            task.journal,
+            task.states,
+            dict(task.tries),
+            self._backlog,
+            lambda row, why: self._ledger.unsendable(row, f"address: {why}"),
+        )
         self._reason: str | None = None
         self._rc = OK
         self._breaker: str | None = None
-        self._breaker_from = control.written
+        self._breaker_from = task.control.written
         self._refusals = Refusals()
-        self._losses = 0
-        self._deferred: set[int] = set()
+        self._losses = 0  # in a row, over all connections
+        self._inflight = 0
+        self._swept = 0.0
         self._ended = False
+        self._open = False
+        self._wait: Wait | None = None
 
     async def run(self) -> tuple[int, str | None]:
         """Send until all is done, cancelled or impossible: the exit code, and the reason when it was stopped."""
         self._tick()
         ticker = asyncio.create_task(self._tick_on())
-        tasks = [asyncio.create_task(self._guarded(self._feed()))]
+        tasks = [asyncio.create_task(self._guarded(self._feed.run(self._gate, self._claim_size)))]
         tasks += [asyncio.create_task(self._guarded(self._work(wire))) for wire in self._wires]
         pending = set(tasks)
         while pending:
@@ -96,7 +119,7 @@ class Sender:
             if self._control.at_once and pending:
                 await self._drop_everything(pending)
         if not self._stopping:
-            await self._guarded(self._fail_rest())
+            await self._guarded(self._fail_refused_at_last())
         self._ended = True
         await ticker
         rc = self._exit_code()
@@ -112,28 +135,33 @@ class Sender:
     def _stop(self, reason: str, rc: int) -> None:
         if self._reason is None:
             self._reason, self._rc = mask_text(reason), rc
-        self._backlog.stop()
+        self._open = False
+        self._backlog.close()
 
-    def _open(self) -> bool:
-        """May a mail be begun, as far as pause, breaker and window go?"""
+    @property
+    def _is_open(self) -> bool:
+        return self._open and not self._control.signals
+
+    def _may_begin(self) -> bool:
+        """As far as pause, breaker and gates go."""
         if self._breaker and self._control.word == "run" and self._control.written != self._breaker_from:
             self._breaker = None  # a person said `run` again after it
-        window = self._campaign.metadata.window
-        return (
-            self._breaker is None
-            and self._control.word != "pause"
-            and (window is None or window.is_open(datetime.now(UTC)))
-        )
+        return self._breaker is None and self._control.word != "pause" and not self._must_wait()
 
-    async def _gate(self, wire: Wire | None = None) -> bool:
-        """Wait until a mail may be begun; False when none may any more."""
+    def _must_wait(self) -> bool:
+        now = time.time()
+        self._wait = next(filter(None, (gate.wait(now) for gate in self._gates)), None)
+        return self._wait is not None
+
+    async def _gate(self, wire: Wire[Any] | None = None) -> bool:
+        """Wait until a message may be begun; False when none may any more."""
         while not self._stopping:
-            if self._open():
+            if self._is_open:
                 return True
             if wire is not None:
                 await wire.close()  # servers cut idle connections anyway
             await self._nap(0.1)
-        self._backlog.stop()
+        self._backlog.close()
         return False
 
     async def _nap(self, seconds: float) -> None:
@@ -141,189 +169,158 @@ class Sender:
         while not self._stopping and (left := end - time.monotonic()) > 0:  # noqa: ASYNC110 - two things end it
             await asyncio.sleep(min(left, 0.1))
 
-    # -- claiming
-
-    async def _feed(self) -> None:
-        size = survey.BLOCK
-        if self._rate:
-            size = max(1, min(size, int(self._rate * 0.1)))
-        try:
-            for block in survey.blocks(self._campaign, self._surveyed):
-                await asyncio.sleep(0)
-                for start in range(0, len(block), size):
-                    items = list(self._sendable(block[start : start + size]))
-                    if not items:
-                        continue
-                    if not await self._gate():
-                        return
-                    await self._claim([item.row for item in items])
-                    await self._backlog.offer([item for item in items if not self._put_off(item)])
-        finally:
-            self._backlog.fed()
-
-    def _sendable(self, rows: list[Row]) -> Iterator[Item]:
-        for row in rows:
-            if self._states[row.number] not in SENDABLE:
-                continue
-            address = check(row.values[self._surveyed.email_index])
-            if isinstance(address, BadAddress):
-                self._fail(row.number, "-", 0, f"address: {address.why}", "•••")
-                continue
-            made, _ = self._tries.get(row.number, (0, 0.0))
-            yield Item(row.number, row.values, address, attempt=made + 1)
-
-    async def _claim(self, rows: list[int]) -> None:
-        """On the disk before any of them may be sent; only rows that will be."""
-        for _, group in itertools.groupby(enumerate(rows), lambda pair: pair[1] - pair[0]):
-            run = [row for _, row in group]
-            self._journal.claim(run[0], run[-1])
-        await asyncio.to_thread(self._journal.sync)
-
-    def _put_off(self, item: Item) -> bool:
-        """A row deferred by an earlier process keeps its waiting time."""
-        _, due = self._tries.get(item.row, (0, 0.0))
-        wait = due - time.time()
-        if item.row in self._tries:
-            self._deferred.add(item.row)
-        if wait > 0:
-            self._backlog.defer(item, wait)
-        return wait > 0
+    def _claim_size(self) -> int:
+        """Rows to claim at once: little is in doubt after a power cut when the rate is low."""
+        rate = self._pace.rate
+        return max(1, min(survey.BLOCK, int(rate * 0.1))) if rate else survey.BLOCK
 
     # -- sending
 
-    async def _work(self, wire: Wire) -> None:
+    async def _work(self, wire: Wire[Any]) -> None:
+        """Hand over one message after the other; what keeps a connection from coming about is waited out."""
+        losses = 0
         try:
-            while (item := await self._backlog.take()) is not None:
-                try:
-                    again = await self._one(wire, item)
-                except BaseException:
-                    self._backlog.done()
-                    raise
-                if again:
+            while True:
+                if (item := self._backlog.take()) is None:
+                    if not await self._backlog.more():
+                        return
+                    continue
+                if not await self._slot(wire):
                     self._backlog.give_back(item)
-                else:
+                    continue
+                if (message := self._composed(item)) is None:
                     self._backlog.done()
-                if self._losses:
-                    await self._nap(self._backoff())
+                    continue
+                outcome = await self._deliver(wire, item, message)
+                if outcome is not None and self._settle(item, outcome):
+                    self._backlog.done()
+                else:
+                    self._backlog.give_back(item)
+                if outcome is not None and outcome.kind in (Kind.LOST, Kind.UNREACHABLE):
+                    losses += 1
+                    await self._nap(self._backoff(losses))
+                else:
+                    losses = 0
         finally:
             await wire.close()
 
-    async def _one(self, wire: Wire, item: Item) -> bool:
-        """Send one mail if it may be sent; True when it goes back to the backlog."""
-        if not await self._gate(wire):
-            return True
-        if (wait := self._pacer.reserve(time.monotonic())) > 0:
-            await self._nap(wait)
-            if not await self._gate(wire):
+    async def _slot(self, wire: Wire[Any]) -> bool:
+        """Wait until one more message may be begun; False when none may any more."""
+        while self._is_open or await self._gate(wire):
+            turn = self._pace.turn
+            wait = self._pace.reserve(time.monotonic())
+            if wait > 0:
+                await self._nap(wait)
+            if self._gates and self._must_wait():
+                self._open = False
+            elif turn == self._pace.turn and self._is_open:
                 return True
-        if item.retry:
-            await self._claim([item.row])
-            item.retry = False
-        key = item.address.hexkey
+        return False
+
+    def _composed(self, item: Item) -> Message | None:
+        """None when this row can become no message, which is then written down."""
         try:
-            mail = self._composer.build(self._composer.render(item.values), item.address, datetime.now(UTC))
+            return self._compose(item.values, item.address, time.time())
         except RowRefused as error:
-            self._fail(item.row, key, 0, f"{error.kind}: {error}", mask(item.address.text))
-            return False
-        outcome = await wire.deliver(
-            mail.sender,
-            item.address.text,
-            mail.wire,
-            lambda: self._journal.begin(item.row, key, item.attempt, mail.message_id),
-        )
-        return self._settle(item, outcome)
+            self._ledger.failed(item, 0, f"{error.kind}: {error}")
+            return None
+
+    async def _deliver(self, wire: Wire[Any], item: Item, message: Message) -> Outcome | None:
+        """None when the server refuses us now and a person has to mend it. Raises ServerRefusesUs if it
+        always did."""
+        self._inflight += 1
+        try:
+            return await wire.deliver(message, partial(self._ledger.begin, item, message))
+        except ServerRefusesUs as error:
+            if not self.progress.done_here:
+                raise
+            if not self._breaker:
+                self._pause_for(str(error), 0)
+            return None
+        finally:
+            self._inflight -= 1
 
     def _settle(self, item: Item, outcome: Outcome) -> bool:
-        """Write down what became of a mail; True when it goes back to the backlog."""
+        """Write down what became of a message; False when it goes back to the backlog."""
         kind, code, text = outcome.kind, outcome.code, outcome.text
-        key, who = item.address.hexkey, mask(item.address.text)
-        if kind in (Kind.LOST, Kind.UNREACHABLE):
-            return self._lost(item, kind, code, text)
+        if kind is Kind.ACCEPTED:
+            self._losses = 0
+            if self._refusals.kept:
+                self._fail_refused()  # the sender is taken, so the refusals before were about the messages
+            self._ledger.accepted(item, code, text)
+            return True
+        if code in SLOW_DOWN:
+            self._pace.slow_down(time.monotonic(), self.progress.rate(1))
+        if kind is Kind.LOST or kind is Kind.UNREACHABLE:
+            return self._lost(item, outcome)
         self._losses = 0
         if kind is Kind.SENDER_REFUSED:
             return self._sender_refused(Refusal(item, code, text))
-        self._fail_refused()  # the sender is taken, so the refusals before were about the mails
-        if kind is Kind.ACCEPTED:
-            self._journal.accepted(item.row, key, code, text)
-            self._counts.accepted += 1
-            self._done(item.row, "accepted", code, text, who)
-        elif kind is Kind.UNKNOWN:
-            self.progress.error(code, text)
-            self._journal.unknown(item.row, key, text)
-            self._counts.unknown += 1
-            self._done(item.row, "unknown", code, text, who)
-        elif kind is Kind.DEFERRED and item.attempt < TRIES:
-            self.progress.error(code, text)
-            wait = self._settings.retry_base * 4 ** (item.attempt - 1) * random.uniform(0.8, 1.2)  # noqa: S311
-            self._journal.deferred(item.row, key, item.attempt, time.time() + wait, code, text)
-            self._deliver_line(item.row, "deferred", code, text, who)
-            self._deferred.add(item.row)
-            self._counts.deferred = len(self._deferred)
+        self._fail_refused()
+        if kind is Kind.UNKNOWN:
+            self._ledger.unknown(item, code, text)
+        elif kind is Kind.DEFERRED and (wait := self._retry_in(item)) is not None:
+            self._ledger.deferred(item, wait, code, text)
             item.attempt += 1
-            self._backlog.defer(item, wait)
+            item.claimed = False
+            self._backlog.defer(item, time.monotonic() + wait)
         else:
-            self._fail(item.row, key, code, text, who)
-        return False
-
-    def _lost(self, item: Item, kind: Kind, code: int, text: str) -> bool:
-        """Provably not sent: again, without spending a try, but not for ever."""
-        self._losses += 1
-        self.progress.error(code, text)
-        if self._losses >= 10 * len(self._wires):
-            self._stop(f"the mail server is out of reach: {text}", SOME_FAILED)
-        if kind is Kind.LOST:
-            item.losses += 1
-        if item.losses >= _LOSSES:
-            why = f"the connection was lost {item.losses} times before the message: {text}"
-            self._fail(item.row, item.address.hexkey, code, why, mask(item.address.text))
-            return False
+            self._ledger.failed(item, code, text)
         return True
 
-    def _backoff(self) -> float:
-        """Seconds to wait after lost connections: 1, 2, 4 ... 60 at the default retry base."""
+    def _retry_in(self, item: Item) -> float | None:
+        return retries.due(item.attempt, self._settings.retry_base, random.random())  # noqa: S311
+
+    def _lost(self, item: Item, outcome: Outcome) -> bool:
+        """Provably not sent: again, without spending a try, but not for ever."""
+        self._losses += 1
+        self._ledger.taken_back(item, outcome.code, outcome.text)
+        self.progress.error(outcome.code, outcome.text)
+        if self._losses >= 10 * len(self._wires):
+            self._stop(f"the mail server is out of reach: {outcome.text}", SOME_FAILED)
+        if outcome.kind is Kind.LOST:
+            item.losses += 1
+        if item.losses >= _LOSSES:
+            why = f"the connection was lost {item.losses} times before the message: {outcome.text}"
+            self._ledger.failed(item, outcome.code, why)
+            return True
+        return False
+
+    def _backoff(self, losses: int) -> float:
+        """Seconds to wait after so many lost connections: 1, 2, 4 ... 60 at the default retry base."""
         unit = self._settings.retry_base / 60
-        return float(unit * min(60, 2 ** (self._losses // len(self._wires))))
+        return float(unit * min(_LONGEST_BACKOFF, 2 ** min(losses - 1, 6)))
 
     def _sender_refused(self, refusal: Refusal) -> bool:
-        """Perhaps because of this mail, perhaps none will go through; True when it goes back to the backlog."""
+        """Perhaps because of this message, perhaps none will go through; False when it goes back to the backlog."""
+        self._ledger.taken_back(refusal.item, refusal.code, refusal.text)
         if self._breaker:
-            return True  # it was in flight when the send was paused for this
+            return False  # it was in flight when the send was paused for this
         if not self._refusals.fits(refusal):
             self._fail_refused()
         if self._refusals.keep(refusal):
             kept = self._refusals.take_all()
-            self._breaker = mask_text(
-                f"the mail server refused {len(kept)} mails in a row: {refusal.code} {refusal.text}"
+            self._pause_for(
+                f"the mail server refused {len(kept)} mails in a row: {refusal.code} {refusal.text}", refusal.code
             )
-            self._breaker_from = self._control.written
-            self.progress.error(refusal.code, refusal.text)
             for former in kept:
                 self._backlog.add(former.item)
-        return False
+        return True
+
+    def _pause_for(self, reason: str, code: int) -> None:
+        """Until a person says `run` again."""
+        self._breaker = mask_text(reason)
+        self._breaker_from = self._control.written
+        self._open = False
+        self.progress.error(code, reason)
 
     def _fail_refused(self) -> None:
-        """The refusals kept aside were about those mails."""
+        """The refusals kept aside were about those messages."""
         for refusal in self._refusals.take_all():
-            item = refusal.item
-            self._fail(item.row, item.address.hexkey, refusal.code, refusal.text, mask(item.address.text))
+            self._ledger.failed(refusal.item, refusal.code, refusal.text)
 
-    async def _fail_rest(self) -> None:
+    async def _fail_refused_at_last(self) -> None:
         self._fail_refused()
-
-    def _fail(self, row: int, key: str, code: int, text: str, who: str) -> None:
-        self._journal.failed(row, key, code, text)
-        self._counts.failed += 1
-        self.progress.error(code, text)
-        self._done(row, "failed", code, text, who)
-
-    def _done(self, row: int, outcome: str, code: int, text: str, who: str) -> None:
-        self._deferred.discard(row)
-        self._counts.deferred = len(self._deferred)
-        self._deliver_line(row, outcome, code, text, who)
-
-    def _deliver_line(self, row: int, outcome: str, code: int, text: str, who: str) -> None:
-        if self._delivery is not None:
-            self._delivery.add(row, outcome, code, text, who)
 
     # -- stopping
 
@@ -376,26 +373,46 @@ class Sender:
     def _tick(self) -> None:
         """Four times a second: the operator's wishes, the state, a progress line when there is news."""
         self._control.poll()
+        self._heed_wishes()
         if self._stopping:
-            self._backlog.stop()
+            self._backlog.close()
+        self._open = not self._stopping and self._may_begin()
+        clock = time.monotonic()
+        self._pace.recover(clock)
+        if clock - self._swept >= _SWEEP:
+            self._swept = clock
+            for wire in self._wires:
+                wire.sweep(clock)
         if self._delivery is not None:
             self._delivery.flush()
         self._say(self._state_now())
 
+    def _heed_wishes(self) -> None:
+        """The rate and the account that are asked for; never faster than the campaign allows."""
+        rate, account = self._control.rate, self._control.account
+        before, self._wished = self._wished, (rate, account)
+        if not isinstance(rate, Unset) and rate != before[0]:
+            self._pace.change(least(rate, self._allowed), time.monotonic())
+        if account != before[1] and (trouble := self._switch(account)):
+            self._output.complain(trouble)
+
     def _state_now(self) -> str:
-        if self._reason is not None or self._control.cancelled:
+        if self._stopping:
             return "cancelling"
-        if self._open():
+        if self._open:
             return "sending"
-        return "paused" if self._breaker or self._control.word == "pause" else "window"
+        if self._breaker or self._control.word == "pause" or self._wait is None:
+            return "paused"
+        return self._wait.state
 
     def _say(self, state: str) -> None:
         """A progress line when there is news, with the reason of a wait or a stop; a new state is written down."""
-        more: dict[str, object] = {}
-        window = self._campaign.metadata.window
-        if self._reason or (state == "paused" and self._breaker):
-            more["reason"] = self._reason or self._breaker
-        if state == "window" and window:
-            more["next_opening"] = window.next_opening(datetime.now(UTC)).isoformat()
-        if self._voice.say(state, self._backlog.in_hand, **more):
+        why, until = self._reason or "", None
+        if state == "paused":
+            why = self._breaker or why
+        elif self._wait is not None and state == self._wait.state:
+            why = self._wait.why
+            until = self._wait.until
+        rate, account = self._pace.rate, self._control.account
+        if self._voice.say(state, self._inflight, why, until, rate_limit=rate, account=account):
             self._journal.state(state)

@@ -1,0 +1,228 @@
+"""P6: messages a second, the full path with a durable journal, against the mail software's own source and others.
+
+    python -m bench.send_bench [messages] [rounds]
+
+One message is about 10 KB with one recipient; all go to Postfix' smtp-sink on loopback. Every round runs each
+sender once, one after the other; the figures are the medians of the rounds' ratios to `smtp-source -d -s 20` of
+that round. The slow ways send fewer messages. The runner's time is its own, from the journal's first record to the
+last answer (`send`), and that of the whole process, which also looks at every row before the first message
+(`whole`).
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from runner.campaign.address import check
+from runner.campaign.files import open_campaign
+from runner.message.mail import Composer
+
+MESSAGES, ROUNDS = 40_000, 5
+CONNECTIONS = 20
+PARAGRAPH = (
+    '<tr><td class="cell" style="padding:12px 24px;font-family:Helvetica,Arial,sans-serif;font-size:15px">'
+    "This month the garden is full again: see what our growers picked for you, and what to sow before the frost."
+    "</td></tr>\n"
+)
+HTML = (
+    "<!doctype html>\n<html><head><title>News</title></head><body><table>\n"
+    "<tr><td><h1>Hello {{ first_name }} {{ last_name }}!</h1></td></tr>\n"
+    + PARAGRAPH * 40
+    + "<tr><td>Your city is {{ city }}, your code <b>{{ code }}</b>.</td></tr>\n</table></body></html>\n"
+)
+TEXT = "Hello {{ first_name }}!\n\nThe news of this month are in the HTML part.\nYour code: {{ code }}\n"
+METADATA = {
+    "name": "Garden news",
+    "subject": "News for {{ first_name }}",
+    "from": "Garden <news@example.com>",
+    "list_unsubscribe": "https://example.com/u/{{ code }}",
+}
+
+
+class Stage:
+    """A campaign, a sink and what the runner needs, in a temporary folder."""
+
+    def __init__(self, root: Path, messages: int) -> None:
+        self.root, self.messages = root, messages
+        self.folder = root / "campaigns" / "garden"
+        self.folder.mkdir(parents=True)
+        (root / "log").mkdir()
+        (self.folder / "blast_template.html").write_text(HTML)
+        (self.folder / "blast_template.txt").write_text(TEXT)
+        (self.folder / "blast_metadata.json").write_text(json.dumps(METADATA))
+        with (self.folder / "blast_data.csv").open("w") as file:
+            file.write("email,first_name,last_name,city,code\n")
+            for n in range(messages):
+                file.write(f"user{n}@example.com,Ann{n},Miller,Little Hampton,{n:08x}\n")
+        self.port = free_port()
+        credentials = root / "credentials.conf"
+        credentials.write_text(f"[smtp]\nhost = 127.0.0.1\nport = {self.port}\ntls = none\n")
+        credentials.chmod(0o600)
+        (self.folder / "mail").write_bytes(self._one_mail())
+
+    def _one_mail(self) -> bytes:
+        campaign = open_campaign(self.folder.parent, "garden")
+        row = next(iter(campaign.reader()))
+        reader = campaign.reader()
+        composer = Composer("garden", campaign.metadata, campaign.html, campaign.text, reader.columns)
+        to = check("user0@example.com")
+        data: bytes = composer.compose(row.values, to, time.time()).data  # type: ignore[arg-type, union-attr]
+        campaign.close()
+        return data.removesuffix(b".\r\n")
+
+    @contextlib.contextmanager
+    def sink(self) -> Iterator[None]:
+        user = ["-u", "nobody"] if os.getuid() == 0 else []
+        process = subprocess.Popen([program("smtp-sink"), *user, "-4", f"127.0.0.1:{self.port}", "512"])
+        try:
+            until_open(self.port)
+            yield
+        finally:
+            process.terminate()
+            process.wait(10)
+
+    def source(self) -> float:
+        """Messages a second of smtp-source."""
+        addresses = ["-f", "news@example.com", "-t", "somebody@example.com"]
+        command = [program("smtp-source"), "-4", "-d", "-s", str(CONNECTIONS), "-m", str(self.messages), *addresses]
+        began = time.perf_counter()
+        subprocess.run(
+            [*command, "-F", str(self.folder / "mail"), f"127.0.0.1:{self.port}"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return self.messages / (time.perf_counter() - began)
+
+    def sender(self, name: str, messages: int, *fast: str) -> float:
+        """Messages a second of one of `bench.senders`."""
+        command = [sys.executable, "-m", "bench.senders", name, str(self.port), str(messages), str(self.folder)]
+        done = subprocess.run([*command, *fast], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return messages / float(done.stdout)
+
+    def runner(self, *, uvloop: bool, journal: bool = True) -> tuple[float, float]:
+        """Messages a second of the runner: of the send alone, and of the whole process."""
+        shutil.rmtree(self.root / "state", ignore_errors=True)
+        env = {
+            **os.environ,
+            "MAIL_BLAST_CAMPAIGNS_DIR": str(self.folder.parent),
+            "MAIL_BLAST_LOG_DIR": str(self.root / "log"),
+            "MAIL_BLAST_STATE_DIR": str(self.root / "state" / "runs"),
+            "MAIL_BLAST_CREDENTIALS": str(self.root / "credentials.conf"),
+            "BENCH_NO_UVLOOP": "" if uvloop else "1",
+            "BENCH_NO_JOURNAL": "" if journal else "1",
+        }
+        command = [sys.executable, "-m", "bench.runner_as", "--campaign", "garden", "--mode", "send"]
+        began = time.perf_counter()
+        done = subprocess.run([*command, "--connections", str(CONNECTIONS)], env=env, stdout=subprocess.PIPE)
+        whole = time.perf_counter() - began
+        summary = json.loads(done.stdout.splitlines()[-1])
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert summary["counts"]["accepted"] == self.messages
+        return self.messages / summary["duration_s"], self.messages / whole
+
+
+def run(messages: int = MESSAGES, rounds: int = ROUNDS) -> list[dict[str, Any]]:
+    fast = importlib.util.find_spec("uvloop") is not None
+    few = max(1, messages // 40)
+    found: dict[str, list[float]] = {}
+    rates: dict[str, list[float]] = {}
+
+    def note(name: str, rate: float, source: float) -> None:
+        rates.setdefault(name, []).append(rate)
+        found.setdefault(name, []).append(rate / source)
+
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Stage(Path(folder), messages)
+        with stage.sink():
+            for _ in range(rounds):
+                source = stage.source()
+                note("smtp-source -d -s 20", source, source)
+                for loop in ("uvloop", "asyncio") if fast else ("asyncio",):
+                    send, whole = stage.runner(uvloop=loop == "uvloop")
+                    note(f"runner, {loop}: send", send, source)
+                    note(f"runner, {loop}: whole", whole, source)
+                bare, _ = stage.runner(uvloop=fast, journal=False)
+                note("runner, no journal", bare, source)
+                note("aiosmtplib.sendmail, 20 connections", stage.sender("sendmail", messages // 8), source)
+                if fast:
+                    note("the same, uvloop", stage.sender("sendmail", messages // 8, "uvloop"), source)
+                note("smtplib, one connection kept", stage.sender("smtplib", messages // 8), source)
+                note("the naive way", stage.sender("naive", few), source)
+    return figures(rates, found)
+
+
+def figures(rates: dict[str, list[float]], found: dict[str, list[float]]) -> list[dict[str, Any]]:
+    goals = {"runner, uvloop: send": "≥ 1.0", "runner, asyncio: send": "≥ 0.6"}
+    made = []
+    source = statistics.median(rates["smtp-source -d -s 20"])
+    for name, each in rates.items():
+        made.append(
+            {
+                "name": f"P6 {name}",
+                "ours": f"{statistics.median(each):,.0f}",
+                "reference": f"{source:,.0f}",
+                "ratio": f"{statistics.median(found[name]):.2f}",
+                "unit": "messages/s",
+                "goal": goals.get(name, ""),
+            }
+        )
+
+    def against(ours: str, theirs: str, goal: str) -> None:
+        if ours in rates and theirs in rates:
+            pairs = [a / b for a, b in zip(rates[ours], rates[theirs], strict=True)]
+            made.append(
+                {
+                    "name": f"P6 {ours} against {theirs}",
+                    "ours": f"{statistics.median(rates[ours]):,.0f}",
+                    "reference": f"{statistics.median(rates[theirs]):,.0f}",
+                    "ratio": f"{statistics.median(pairs):.2f}",
+                    "unit": "messages/s",
+                    "goal": goal,
+                }
+            )
+
+    best = "runner, uvloop: send" if "runner, uvloop: send" in rates else "runner, asyncio: send"
+    against("runner, uvloop: send", "aiosmtplib.sendmail, 20 connections", "≥ 4")
+    against("runner, asyncio: send", "aiosmtplib.sendmail, 20 connections", "≥ 2.5")
+    against(best, "the naive way", "≥ 50")
+    against(best, "runner, no journal", "≥ 0.85")
+    return made
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if found is None:
+        raise SystemExit(f"{name} is missing: install Postfix")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until_open(port: int) -> None:
+    for _ in range(500):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.01)
+    raise SystemExit("the sink didn't start")
+
+
+if __name__ == "__main__":
+    from bench.__main__ import table
+
+    print(table(run(*map(int, sys.argv[1:]))))
