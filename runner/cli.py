@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import __version__
@@ -68,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--resend", metavar="ROWS", help="resolve: let these unknown rows be sent again by a resume")
     made.add_argument("--by", metavar="NAME", help="resolve: who decided it")
+    made.add_argument("--show", type=_few, default=1, metavar="N", help="dry-run: tell of so many messages")
+    made.add_argument("--save-to", type=Path, metavar="DIR", help="dry-run: and write them into this new folder")
+    made.add_argument(
+        "--probe", action="store_true", help="dry-run: connect to the mail server and log in too, hand nothing over"
+    )
     made.add_argument("--version", action="version", version=version())
     made.add_argument("--capabilities", action="store_true", help="say as JSON what this runner can do")
     return made
@@ -171,6 +177,13 @@ def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def _few(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError("must be from 0 to 100")
     return value
 
 

@@ -47,6 +47,9 @@ class Settings:
     run_dir: Path | None = None
     run_id: str | None = None
     maillogs: tuple[Path, ...] = ()
+    show: int = 1
+    save_to: Path | None = None
+    probe: bool = False
 
     @property
     def holds_dir(self) -> Path:
@@ -63,6 +66,7 @@ class Smtp:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     notify_to: str | None = None
+    token_file: Path | None = None  # an OAuth access token for XOAUTH2, kept fresh by somebody else
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,9 @@ def from_args(args: argparse.Namespace, env: Mapping[str, str]) -> Settings:
         run_dir=run_dir,
         run_id=env.get("MAIL_BLAST_RUN_ID") or None,
         maillogs=tuple(map(Path, args.maillog)),
+        show=args.show,
+        save_to=args.save_to,
+        probe=args.probe,
         **paths,
     )
 

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -30,10 +30,11 @@ class Campaign:
     digests: dict[str, str | None]
     _data: BinaryIO
 
-    def reader(self) -> Reader:
-        """The rows from the beginning, out of the one file opened at the start (a replaced file isn't seen)."""
+    def reader(self, expected: Sequence[bytes] | None = None) -> Reader:
+        """The rows from the beginning, out of the one file opened at the start (a replaced file isn't seen);
+        `expected` are the marks of an earlier reader, whose bytes they must be."""
         self._data.seek(0)
-        return Reader(self._data, self.metadata.recipient_column)
+        return Reader(self._data, self.metadata.recipient_column, expected=expected)
 
     def data_digest(self) -> str:
         self._data.seek(0)

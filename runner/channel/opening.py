@@ -4,6 +4,7 @@ import asyncio
 import functools
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -68,6 +69,13 @@ class Opening:
     def _check(self) -> None:
         if self._aborted:
             raise ConnectionAbortedError("the connection was given up")
+
+    async def quit(self) -> None:
+        """Say goodbye, where nobody took the transport over."""
+        if (client := self._client) is not None:
+            with suppress(*ERRORS):
+                await client.quit(timeout=5)
+            client.close()
 
     def abort(self) -> None:
         """End the attempt: it raises soon, at the latest when the address it tries has had its time."""

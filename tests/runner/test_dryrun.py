@@ -58,7 +58,12 @@ def test_given_a_line_break_in_a_name_then_that_recipient_is_refused_as_header(h
     rehearsed = host.run("dry-run")
     assert rehearsed.rc == 1
     assert rehearsed.summary["refused"] == [
-        {"row": 1, "column": "subject", "why": "subject has a line break or control character in it"}
+        {
+            "row": 1,
+            "column": "subject",
+            "kind": "header",
+            "why": "subject has a line break or control character in it",
+        }
     ]
     sent = host.run("send")
     assert sent.rc == 1
@@ -89,6 +94,7 @@ def test_given_missing_or_malformed_files_then_the_file_and_the_fault_are_named(
     host.campaign(["ann@example.com"])
     (host.folder / "blast_metadata.json").write_text('{"subject": "x",\n "from": }')
     assert "blast_metadata.json line 2" in host.run("dry-run").err
+    host.campaign(["ann@example.com"])
     (host.folder / "blast_template.html").unlink()
     ended = host.run("dry-run")
     assert ended.rc == 65
