@@ -6,13 +6,12 @@ anything (DESIGN §6.3, §6.8).
 
 from opsconsole import against
 from opsconsole.action import Action, Context, Danger, Place, authorize
-from opsconsole.verdict import Status
+from opsconsole.goingactions import GOING
 
 __all__ = ["ACTIONS", "BY_ID", "Action", "Context", "Danger", "Place", "authorize", "offered"]
 
 _ON_CAMPAIGN = frozenset({Place.BOARD, Place.CAMPAIGN})
 _ON_RUN = frozenset({Place.RUN, Place.CAMPAIGN, Place.BOARD})
-_RUNNING = (Status.SENDING, Status.STALLED)
 
 ACTIONS: tuple[Action, ...] = (
     Action(
@@ -81,41 +80,7 @@ ACTIONS: tuple[Action, ...] = (
         places=_ON_RUN,
         command="report",
     ),
-    Action(
-        id="pause",
-        key="f6",
-        label="pause",
-        tooltip="Start no new message; those on the wire are waited for",
-        places=_ON_RUN,
-        danger=Danger.CHANGE,
-        role="operator",
-        rule=against.status(*_RUNNING),
-        command="pause",
-    ),
-    Action(
-        id="resume",
-        key="f7",
-        label="resume",
-        tooltip="Go on with a paused run",
-        places=_ON_RUN,
-        danger=Danger.CHANGE,
-        role="operator",
-        mails=True,
-        rule=against.status(Status.PAUSED),
-        command="resume",
-    ),
-    Action(
-        id="stop",
-        key="f9",
-        label="stop run",
-        tooltip="End the run for good; whoever is left gets nothing",
-        places=_ON_RUN,
-        danger=Danger.DESTRUCTIVE,
-        role="operator",
-        needs_reason=True,
-        rule=against.status(*_RUNNING, Status.PAUSED),
-        command="cancel",
-    ),
+    *GOING,
     Action(
         id="hold",
         key="h",

@@ -14,6 +14,22 @@ def status(*allowed: Status) -> Callable[[Verdict], str]:
     return lambda v: "" if v.status in allowed else f"It is {v.status}; this works only when it is {words}."
 
 
+def steerable(wish: str) -> Callable[[Verdict], str]:
+    """Against asking a run for another rate or account: it must go, and its runner be one that obeys that."""
+    going = status(Status.SENDING, Status.STALLED, Status.PAUSED)
+
+    def rule(verdict: Verdict) -> str:
+        if refusal := going(verdict):
+            return refusal
+        controls = verdict.run.going.controls if verdict.run else ()
+        if wish in controls:
+            return ""
+        knows = ", ".join(controls) or "nothing"
+        return f"Its runner can't be told another {wish} while it goes (it obeys {knows}); a newer runner can."
+
+    return rule
+
+
 def rehearsable(verdict: Verdict) -> str:
     if verdict.group is Group.IN_FLIGHT or verdict.status is Status.STALLED:  # a stalled run is still alive
         return f"It is {verdict.status}: wait until the run has ended."

@@ -254,7 +254,12 @@ def say_counts(counts: Counts) -> str:
 
 
 def _others(counts: Counts) -> tuple[tuple[int, str], ...]:
-    return (counts.failed, "failed"), (counts.unknown, "unknown"), (counts.deferred, "deferred")
+    return (
+        (counts.failed, "failed"),
+        (counts.unknown, "unknown"),
+        (counts.deferred, "deferred"),
+        (counts.suppressed, "suppressed"),
+    )
 
 
 def _ranked(observations: tuple[Observation, ...]) -> tuple[Observation, ...]:

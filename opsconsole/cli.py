@@ -27,6 +27,8 @@ COMMANDS = {
     "pause": "acting",
     "resume": "acting",
     "cancel": "acting",
+    "rate": "steering",
+    "account": "steering",
     "doubt": "mending",
     "settle": "mending",
     "send-rest": "mending",

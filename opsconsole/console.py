@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from opsconsole import actions
 from opsconsole.campaign import check_slug
-from opsconsole.deciding import Deciding
 from opsconsole.plan import DryRun, Plan
 from opsconsole.ports import Doubt, Fates, Followed, Refused, RunState, Started, Switched, Verb, concerned
 from opsconsole.safety import approval_for, check_environment, check_plan, check_releaser
+from opsconsole.steering import Steering
 from opsconsole.triggers import TRIGGER_OFF, TRIGGER_ON, by_key
 from opsconsole.verdict import Verdict
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the pre-flight is heavy; it is imported when first used
     from opsconsole.preflight.check import Result
 
 
-class Console(Deciding):
+class Console(Steering):
     """What the operator may see and do in one environment."""
 
     # Rehearsing.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opsconsole.grounds import say_recorded
 from opsconsole.observation import Mark
 from opsconsole.plan import short
+from opsconsole.wishes import Wish, say_wish
 
 if TYPE_CHECKING:  # the store's own modules are heavy
     from opsconsole.audit.records import OutboxItem, Record
@@ -16,8 +17,19 @@ Said = tuple[Mark, str]
 _HEX = re.compile(r"[0-9a-f]{12,128}")
 DECIDED = frozenset(
     {"approve", "break-glass", "hold", "release", "mark", "cancel", "reschedule", "close", "settle", "send"}
-    | {"send-rest", "release-claim", "run-pause", "run-resume", "run-cancel", "resolve", "adopt"}
+    | {
+        "send-rest",
+        "release-claim",
+        "run-pause",
+        "run-resume",
+        "run-cancel",
+        "run-rate",
+        "run-account",
+        "resolve",
+        "adopt",
+    }
     | {"trigger-off", "trigger-on", "host-accepted", "clock-explained"}
+    | {"install-runner"}
 )
 """Actions by which somebody changed something; the rest looked, rehearsed, or happened by itself."""
 
@@ -64,7 +76,7 @@ def say_told(detail: Mapping[str, Any]) -> str:
         return ""
     total = counts.get("total")
     words = [f"{_number(counts.get('accepted'))} accepted" + (f" of {total:,}" if isinstance(total, int) else "")]
-    words += [f"{_number(counts[k])} {k}" for k in ("failed", "unknown", "deferred") if counts.get(k)]
+    words += [f"{_number(counts[k])} {k}" for k in ("failed", "unknown", "deferred", "suppressed") if counts.get(k)]
     return ", ".join(words)
 
 
@@ -209,12 +221,23 @@ def _adopt(detail: Mapping[str, Any]) -> Said:
     return Mark.YES, f"adopted: {run}{_counts(detail)}"
 
 
+def _install(detail: Mapping[str, Any]) -> Said:
+    what = "the former runner is put back on" if detail.get("undo") else "the runner is installed on"
+    digests = f"{say_digest(detail.get('before'))} becomes {say_digest(detail.get('after'))}"
+    return Mark.MOVING, f"{what} {detail.get('host')}: {detail.get('path')}, {digests}"
+
+
 def _counts(detail: Mapping[str, Any]) -> str:
     return f", {counts}" if (counts := say_told(detail)) else ""
 
 
 def _was(detail: Mapping[str, Any]) -> str:
     return f" (it was {detail['was']})" if detail.get("was") else ""
+
+
+def _wish(wish: Wish, detail: Mapping[str, Any]) -> Said:
+    now, was = (say_wish(wish, str(detail.get(key) or "")) for key in ("to", "was"))
+    return Mark.MOVING, f"asked for {now} (it was {was})"
 
 
 def _plain(mark: Mark, text: str) -> Callable[[Mapping[str, Any]], Said]:
@@ -243,10 +266,13 @@ _NOTES: dict[str, Callable[[Mapping[str, Any]], Said]] = {
     "run-pause": _plain(Mark.MOVING, "asked to pause"),
     "run-resume": _plain(Mark.MOVING, "asked to resume"),
     "run-cancel": _plain(Mark.MOVING, "asked to stop the run for good"),
+    "run-rate": lambda detail: _wish(Wish.RATE, detail),
+    "run-account": lambda detail: _wish(Wish.ACCOUNT, detail),
     "resolve": _plain(Mark.YES, "what was left open is resolved by looking"),
     "reveal": _plain(Mark.NO, "personal data was shown"),
     "report": _plain(Mark.NO, "a report was written"),
     "refused-paste": _plain(Mark.NO, "a pasted confirmation was refused"),
     "host-accepted": _plain(Mark.YES, "the host was accepted as it is"),
+    "install-runner": _install,
     "clock-explained": _plain(Mark.YES, "the clock's step was explained"),
 }

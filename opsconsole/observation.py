@@ -39,10 +39,30 @@ class Counts:
     failed: int = 0
     unknown: int = 0
     deferred: int = 0
+    suppressed: int = 0  # asked not to be mailed; not in `total`
 
     @property
     def settled(self) -> int:
         return self.accepted + self.failed + self.unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Going:
+    """How a run goes on, by its runner's newest line; "" and None where that doesn't tell.
+
+    Rates in messages a second. `why` it waits or stopped. `classes` counts the failed by class of refusal, and
+    `error_class` is that of the last. `rate_limit` is a number as text or `none`. `controls` are the wishes that
+    this runner obeys while it goes.
+    """
+
+    rate_1s: float | None = None
+    rate_30s: float | None = None
+    why: str = ""
+    classes: tuple[tuple[str, int], ...] = ()
+    error_class: str = ""
+    rate_limit: str = ""
+    account: str = ""
+    controls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +84,7 @@ class RunWord:
     eta_s: float | None = None
     beat_at: datetime | None = None  # the supervisor's last sign of life
     planned: int | None = None  # the audience of the plan it was started by
+    going: Going = Going()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from opsconsole.settings import Patterns
 LINE_CAP = 64 * 1024  # bytes of one line that are kept; the rest of it is dropped
 SEARCHED = 512  # characters of a line that patterns see: bounds the time of any regular expression
 COUNT_CAP = 10**12
+CLASS_CAP, CLASSES_CAP, WHY_CAP = 40, 40, 300  # characters of a class's name, classes, characters of a reason
 CUT = " … (line cut)"
 
 SEND, DRY_RUN = "send", "dry-run"
@@ -32,6 +33,8 @@ class RunEvent:
     `state` is the runner's own word (`sending`, `paused`, …). `begins` says that it starts, `ends` that it is
     the closing summary. `ours` marks a line of our runner, which tells everything at once. Durations in seconds,
     `rate` in messages per second. `stamp` is the line's own time, naive when it names no offset.
+    `why` is the reason of a wait or a stop, `classes` the failed by class of refusal, `rate_limit` a number as text
+    or `none`.
     `moved_at` (aware) is when a count last changed, by the runner's own word; `told_at` (aware) is when our runner
     wrote the line.
     """
@@ -48,11 +51,19 @@ class RunEvent:
     unknown: int | None = None
     deferred: int | None = None
     inflight: int | None = None
+    suppressed: int | None = None
     rate: float | None = None
+    rate_1s: float | None = None
+    rate_30s: float | None = None
     eta_s: float | None = None
     duration_s: float | None = None
     rc: int | None = None
     error: str = ""
+    error_class: str = ""
+    classes: tuple[tuple[str, int], ...] = ()
+    why: str = ""
+    rate_limit: str = ""
+    account: str = ""
     stamp: datetime | None = None
     moved_at: datetime | None = None
     told_at: datetime | None = None
@@ -228,11 +239,19 @@ def _read_json(text: str) -> RunEvent | None:
         unknown=_count(numbers, "unknown"),
         deferred=_count(numbers, "deferred"),
         inflight=_count(numbers, "inflight"),
+        suppressed=_count(numbers, "suppressed"),
         rate=_real(document, "rate"),
+        rate_1s=_real(document, "rate_1s"),
+        rate_30s=_real(document, "rate_30s"),
         eta_s=_real(document, "eta_s"),
         duration_s=_real(document, "duration_s"),
         rc=_exit_code(document.get("rc")),
         error=_error(document.get("last_error")) or _word(document, "error"),
+        error_class=_error_class(document.get("last_error")),
+        classes=_classes(document.get("classes")),
+        why=_word(document, "why")[:WHY_CAP],
+        rate_limit=_rate_limit(document),
+        account=_word(document, "account")[:CLASS_CAP],
         stamp=_stamp(_word(document, "at")),
         moved_at=_aware_stamp(_word(document, "moved")),
         told_at=_aware_stamp(_word(document, "t")),
@@ -245,12 +264,33 @@ def _word(document: dict[str, Any], key: str) -> str:
 
 
 def _error(value: Any) -> str:
-    """The last error: a text, or `{"code": 550, "text": "…", "n": 3}` as our runner tells it."""
+    """The last error: a text, or `{"code": 550, "class": "…", "text": "…", "n": 3}` as our runner tells it."""
     if not isinstance(value, dict):
         return value[:SEARCHED] if isinstance(value, str) else ""
     code, times = _count(value, "code"), _count(value, "n")
-    words = " ".join(str(part) for part in (code, _word(value, "text")) if part)
+    kind = _error_class(value)
+    words = " ".join(str(part) for part in (code, kind and f"{kind}:", _word(value, "text")) if part)
     return f"{words} ({times:,} times)" if words and times and times > 1 else words
+
+
+def _error_class(value: Any) -> str:
+    return _word(value, "class")[:CLASS_CAP] if isinstance(value, dict) else ""
+
+
+def _classes(value: Any) -> tuple[tuple[str, int], ...]:
+    """The failed by class, the most frequent first; what isn't a count is left out."""
+    if not isinstance(value, dict):
+        return ()
+    found = [(kind[:CLASS_CAP], number) for kind in value if (number := _count(value, kind))]
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0]))[:CLASSES_CAP])
+
+
+def _rate_limit(document: dict[str, Any]) -> str:
+    """`50`, `none`, or "" where it isn't told."""
+    if "rate_limit" in document and document["rate_limit"] is None:
+        return "none"
+    limit = _real(document, "rate_limit")
+    return f"{limit:g}" if limit else ""
 
 
 def _count(document: dict[str, Any], key: str) -> int | None:
@@ -298,6 +338,8 @@ class Counted(Protocol):
     def unknown(self) -> int | None: ...
     @property
     def deferred(self) -> int | None: ...
+    @property
+    def suppressed(self) -> int | None: ...
 
 
 def counts_of(word: Counted) -> Counts | None:
@@ -312,4 +354,5 @@ def counts_of(word: Counted) -> Counts | None:
         failed=failed,
         unknown=word.unknown or 0,
         deferred=word.deferred or 0,
+        suppressed=word.suppressed or 0,
     )

@@ -40,6 +40,7 @@ __all__ = [
     "stretches",
 ]
 
+_NOW = frozenset({"rate", "rate_1s", "rate_30s", "eta_s"})  # a line of ours without one takes it back
 _NOTICE = re.compile(r"(?i)notif")
 
 
@@ -61,10 +62,17 @@ class Progress:
         self.ended = False
         self.inflight: int | None = None
         self.rate: float | None = None
+        self.rate_1s: float | None = None
+        self.rate_30s: float | None = None
         self.eta_s: float | None = None
         self.duration_s: float | None = None
         self.rc: int | None = None
         self.last_error = ""
+        self.error_class = ""
+        self.classes: tuple[tuple[str, int], ...] = ()
+        self.why = ""
+        self.rate_limit = ""
+        self.account = ""
         self.summary: RunEvent | None = None
         self.first_stamp: datetime | None = None
         self.last_stamp: datetime | None = None
@@ -75,6 +83,7 @@ class Progress:
         self.failed: int | None = None
         self.unknown: int | None = None
         self.deferred: int | None = None
+        self.suppressed: int | None = None
 
     @property
     def counts(self) -> Counts | None:
@@ -93,14 +102,17 @@ class Progress:
         if event.ours and not event.ends:
             self.ended, self.summary = False, None  # it went on: a resumed run writes behind its old summary
         self.began = self.began or event.begins or event.ours
-        for name in ("total", "processed", "accepted", "failed", "unknown", "deferred", "inflight"):
+        for name in ("total", "processed", "accepted", "failed", "unknown", "deferred", "suppressed", "inflight"):
             value = getattr(event, name)
             if value is not None:
                 setattr(self, name, value)
-        for name in ("rate", "eta_s", "duration_s", "rc"):
+        for name in ("rate", "rate_1s", "rate_30s", "eta_s", "duration_s", "rc"):
             value = getattr(event, name)
-            if value is not None or (event.ours and name in ("rate", "eta_s")):
+            if value is not None or (event.ours and name in _NOW):
                 setattr(self, name, value)
+        if event.ours and not event.ends:
+            self.why, self.classes, self.error_class = event.why, event.classes, event.error_class
+            self.rate_limit, self.account = event.rate_limit, event.account
         self.state = event.state or self.state
         self.mode = event.mode or self.mode
         self.last_error = event.error or self.last_error

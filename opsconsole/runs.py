@@ -30,9 +30,10 @@ from opsconsole.ports import (
     Verb,
 )
 from opsconsole.schedule import say_span
+from opsconsole.wishes import UNCHANGED, Steers, Wish
 
 ENDS = frozenset({Says.ENDED})
-LOOKED_AFTER = frozenset({SEND, SEND_REST, SETTLE, RELEASE_CLAIM, *(f"run-{verb}" for verb in Verb)})
+LOOKED_AFTER = frozenset({SEND, SEND_REST, SETTLE, RELEASE_CLAIM, *(f"run-{verb}" for verb in (*Verb, *Wish))})
 """Actions whose open intents the carrier can be asked about."""
 SAME_INSTANT = timedelta(seconds=2)
 """So far may two readings of one end lie apart, where the host's clock is corrected."""
@@ -142,18 +143,33 @@ class Runs:
 
     def signal(self, slug: str, attempt: int, verb: Verb, carrier: str, reason: str = "") -> RunState:
         """Pause, resume or cancel a run, with a record before and after."""
-        store, identity = self._store(), self._identity
-        event = identity.event(f"run-{verb}", slug, "", reason, attempt=attempt, carrier=carrier)
-        with self.busy(f"run-{verb}", slug):
-            intent = store.intent(event)
+        event = self._identity.event(f"run-{verb}", slug, "", reason, attempt=attempt, carrier=carrier)
+        return self._told(event, lambda: self._carriers[carrier].signal(slug, attempt, verb))
+
+    def steer(self, state: RunState, wish: Wish, value: str, was: str, carrier: str, reason: str = "") -> RunState:
+        """Ask a run for another rate or account, with a record before and after that names both."""
+        told = {"attempt": state.attempt, "carrier": carrier, "was": was, "to": value}
+        event = self._identity.event(f"run-{wish}", state.slug, state.run_id, reason, **told)
+        steered = self._carriers[carrier]
+        if not isinstance(steered, Steers):
+            raise Refused(f"{carrier} can't be told that.", UNCHANGED)
+        return self._told(event, lambda: steered.steer(state.slug, state.attempt, wish, value))
+
+    def _told(self, event: Event, tell: Callable[[], RunState]) -> RunState:
+        """Tell a run something between the two records of `event`."""
+        identity, slug = self._identity, event.campaign
+        with self.busy(event.action, slug):
+            intent = self._store().intent(event)
             try:
-                state = self._carriers[carrier].signal(slug, attempt, verb)
+                state = tell()
             except Trouble as error:
                 # A lost answer is none: whether the run was told isn't known.
                 result = "failed" if isinstance(error, Refused | OutOfReach) else "unclear"
-                self.record_outcome(intent, identity.event(f"run-{verb}", slug, "", str(error), result=result))
+                self.record_outcome(
+                    intent, identity.event(event.action, slug, event.run, str(error), result=result)
+                )
                 raise
-            done = identity.event(f"run-{verb}", slug, state.run_id, result="done", state=str(state.says))
+            done = identity.event(event.action, slug, state.run_id, result="done", state=str(state.says))
             self.record_outcome(intent, done)
         return state
 

@@ -74,7 +74,14 @@ def test_an_end_is_recorded_once_and_told_to_the_dashboard_once(
     assert [r.detail["status"] for r in outcomes] == ["sent"]
     assert store.unresolved() == []
     (news,) = Outbox(store).waiting()
-    assert news.payload["counts"] == {"total": 2601, "accepted": 2601, "failed": 0, "unknown": 0, "deferred": 0}
+    assert news.payload["counts"] == {
+        "total": 2601,
+        "accepted": 2601,
+        "failed": 0,
+        "unknown": 0,
+        "deferred": 0,
+        "suppressed": 0,
+    }
     assert (news.payload["session"], news.payload["duration_s"]) == ("s-1", 540.0)
     assert words(store).says is Says.ENDED
 

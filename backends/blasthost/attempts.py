@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opsconsole.hostfacts import RunFact
-from opsconsole.observation import Counts, RunWord, Says
+from opsconsole.observation import Counts, Going, RunWord, Says
 from opsconsole.ports import RunState, Verb
 from opsconsole.runlog import Progress, Reader
 from opsconsole.schedule import is_plausible, say_span
@@ -104,6 +104,16 @@ def run_state(slug: str, fact: RunFact, patterns: Patterns) -> RunState:
         rate=progress.rate,
         eta_s=progress.eta_s,
         beat_at=datetime.fromtimestamp(fact.beat_ns / 1e9, UTC) if fact.beat_ns else None,
+        going=Going(
+            rate_1s=progress.rate_1s,
+            rate_30s=progress.rate_30s,
+            why=progress.why,
+            classes=progress.classes,
+            error_class=progress.error_class,
+            rate_limit=progress.rate_limit,
+            account=progress.account,
+            controls=_controls(fact.capabilities),
+        ),
         planned=planned if isinstance(planned, int) and not isinstance(planned, bool) else None,
     )
     if fact.read_ns:
@@ -136,8 +146,21 @@ def _moved_at(fact: RunFact, progress: Progress) -> datetime | None:
 
 
 def _waiting(progress: Progress) -> bool:
-    """Still on purpose: outside its window, or with nobody left but those to be tried again later."""
-    return progress.state == "window" or bool(progress.deferred and progress.inflight == 0)
+    """Still on purpose: outside its window, for another wait that it tells, or with nobody left but those to be
+    tried again later."""
+    said = progress.state == "window" or (progress.why and progress.state not in _AT_WORK)
+    return bool(said or (progress.deferred and progress.inflight == 0))
+
+
+_AT_WORK = frozenset({"", "starting", "sending", "running", "cancelling"})
+
+
+def _controls(capabilities: Mapping[str, Any]) -> tuple[str, ...]:
+    """The wishes a runner obeys while it goes, by its own word; one that says nothing knows the first three."""
+    controls = capabilities.get("controls")
+    if isinstance(controls, list):
+        return tuple(str(wish)[:40] for wish in controls[:40])
+    return tuple(Verb)
 
 
 _CAN = {
@@ -183,7 +206,7 @@ def _note(fact: RunFact, progress: Progress) -> str:
     if not fact.claim and not fact.trouble:
         words.append("by whom it was claimed can't be told")
     if fact.finished is None and progress.state:
-        words.append(progress.state)
+        words.append(progress.why or progress.state)
     if fact.trouble:
         words.append(fact.trouble)
     return "; ".join(words)
@@ -200,7 +223,7 @@ def counts_of(counts: object) -> Counts | None:
         return None
     known = {
         name: value
-        for name in ("total", "accepted", "failed", "unknown", "deferred")
+        for name in ("total", "accepted", "failed", "unknown", "deferred", "suppressed")
         if isinstance(value := counts.get(name), int) and not isinstance(value, bool) and value >= 0
     }
     return Counts(**known) if "accepted" in known else None

@@ -45,6 +45,7 @@ from opsconsole.ports import (
     Verb,
 )
 from opsconsole.settings import BlastHost
+from opsconsole.wishes import Wish
 
 
 class BlastHostBackend:
@@ -177,6 +178,9 @@ class BlastHostBackend:
 
     def signal(self, slug: str, attempt: int, verb: Verb) -> RunState:
         return self._dated(self._launcher().signal(slug, attempt, verb))
+
+    def steer(self, slug: str, attempt: int, wish: Wish, value: str) -> RunState:
+        return self._dated(self._launcher().steer(slug, attempt, wish, value))
 
     # -- Releases, Doubts, HoldKeeper, TriggerKeeper ---------------------------------------------------------
     def release(self, slug: str, attempt: int, run_id: str, by: str, reason: str) -> RunState:

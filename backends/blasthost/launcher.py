@@ -23,6 +23,7 @@ from opsconsole.plan import Actual, Plan, compare, say_stale
 from opsconsole.policy import Policy
 from opsconsole.ports import MaybeStarted, OutOfReach, Refused, RunState, Started, Trouble, Verb
 from opsconsole.settings import BlastHost
+from opsconsole.wishes import UNCHANGED, Wish
 
 LAUNCH_LIMIT = 60.0  # seconds: ten for the lock, five for the start, the rest for digests of large files
 ASK_LIMIT = 20.0
@@ -97,20 +98,42 @@ class Launcher:
 
     def signal(self, slug: str, attempt: int, verb: Verb) -> RunState:
         """Pause, resume or cancel; the state afterwards. Raises Refused when there is no live run to tell."""
+        state, how = self._tell(slug, attempt, verb)
+        return state if how == "signal" else self._obeyed(state, verb)
+
+    def steer(self, slug: str, attempt: int, wish: Wish, value: str) -> RunState:
+        """Another rate or account; the state once it had time to obey. Raises Refused when it can't be told."""
+        state, _ = self._tell(slug, attempt, wish, value)
+        for _ in range(10):
+            now = state.word.going.rate_limit if wish is Wish.RATE else state.word.going.account
+            if now == value or state.says not in (Says.RUNNING, Says.PAUSED):
+                break
+            self.sleep(0.2)
+            state = self.run_state(state.slug, state.attempt) or state
+        return state
+
+    def _tell(self, slug: str, attempt: int, what: Verb | Wish, *value: str) -> tuple[RunState, str]:
+        """Its state right after it was told, and how that was done: by its control file, or by a `signal`."""
         home = f"{self.state_dir}/{check_slug(slug)}"
-        done = self.session.run(script("control"), home, str(attempt), verb.value, timeout=ASK_LIMIT)
-        lines = done.check(f"{verb} {slug}").stdout.decode("utf-8", "replace").splitlines()
+        done = self.session.run(script("control"), home, str(attempt), what.value, *value, timeout=ASK_LIMIT)
+        lines = done.check(f"{what} {slug}").stdout.decode("utf-8", "replace").splitlines()
         fact = attempts.parse(lines)
         state = attempts.run_state(slug, fact, self.settings.patterns) if fact else None
         if "GONE" in lines or state is None:
-            raise refusals.nobody_there(self.host, slug, attempt, verb, state)
+            raise refusals.nobody_there(self.host, slug, attempt, what, state)
+        if "UNABLE" in lines:
+            raise Refused(
+                f"The runner of {slug} on {self.host} takes no other {what} while it goes.",
+                UNCHANGED,
+                "A newer runner does; pause or stop this run if it must not go on so.",
+            )
         if "FAILED" in lines:
             raise Trouble(
-                f"{self.host} did not let the console {verb} {slug}.",
+                f"{self.host} did not let the console {what} {slug}.",
                 "The run goes on as it was.",
                 "Log in as the account that started it, or ask its owner.",
             )
-        return state if "DONE signal" in lines else self._obeyed(state, verb)
+        return state, "signal" if "DONE signal" in lines else "file"
 
     def _obeyed(self, state: RunState, verb: Verb) -> RunState:
         """A runner that reads its control file takes a moment to say that it did."""

@@ -9,6 +9,7 @@ from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT
 from opsconsole.hostfacts import RunFact
 from opsconsole.plan import Difference, say_stale, short
 from opsconsole.ports import Refused, RunState, Trouble, Verb
+from opsconsole.wishes import Wish
 
 NOTHING = "Nothing was started."
 
@@ -179,10 +180,11 @@ def not_asked(host: str, slug: str, attempt: int, code: str, mode: str, runner: 
     return Refused(f"{why}.", "Nothing was written.", "Look at the run again, or install this console's runner.")
 
 
-def nobody_there(host: str, slug: str, attempt: int, verb: Verb, state: RunState | None) -> Refused:
+def nobody_there(host: str, slug: str, attempt: int, verb: Verb | Wish, state: RunState | None) -> Refused:
     what = f"it is {state.says.value}" if state else "there is no such run"
+    about = f"to {verb}" if isinstance(verb, Verb) else f"another {verb}"
     return Refused(
-        f"Attempt {attempt} of {slug} on {host} can't be told to {verb}: {what}.",
+        f"Attempt {attempt} of {slug} on {host} can't be told {about}: {what}.",
         "No process was touched.",
         "Look at the run again.",
     )

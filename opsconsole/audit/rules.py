@@ -37,6 +37,7 @@ ANCHORED = frozenset(
         "release",
         "release-claim",
         "run-cancel",
+        "run-account",
         "mark",
         "close",
         "cancel",

@@ -111,7 +111,9 @@ def _counts(detail: Mapping[str, Any]) -> str:
     if not isinstance(counts, Mapping):
         return f" (exit code {detail.get('rc')}, no counts)"
     words = [f"{counts.get('accepted', 0):,} accepted"]
-    words += [f"{counts[name]:,} {name}" for name in ("failed", "unknown", "deferred") if counts.get(name)]
+    words += [
+        f"{counts[name]:,} {name}" for name in ("failed", "unknown", "deferred", "suppressed") if counts.get(name)
+    ]
     total = counts.get("total")
     return f": {', '.join(words)}" + (f" of {total:,}" if isinstance(total, int) else "")
 

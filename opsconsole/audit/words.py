@@ -228,13 +228,16 @@ def counts_of(value: Any) -> Counts | None:
     """Counts as they lie in a record's detail; None when there are none."""
     if not isinstance(value, Mapping):
         return None
-    numbers = {key: _int(value.get(key)) for key in ("total", "accepted", "failed", "unknown", "deferred")}
+    numbers = {
+        key: _int(value.get(key)) for key in ("total", "accepted", "failed", "unknown", "deferred", "suppressed")
+    }
     return Counts(
         total=numbers["total"],
         accepted=numbers["accepted"] or 0,
         failed=numbers["failed"] or 0,
         unknown=numbers["unknown"] or 0,
         deferred=numbers["deferred"] or 0,
+        suppressed=numbers["suppressed"] or 0,
     )
 
 

@@ -1,0 +1,53 @@
+"""Steering a run that goes: another rate, another account, by the same rules as every action."""
+
+from opsconsole import actions
+from opsconsole.deciding import Deciding
+from opsconsole.ports import Refused, RunState
+from opsconsole.safety import Confirmation, confirm_decision
+from opsconsole.wishes import UNCHANGED, Steers, Wish, checked, faster, say_wish
+
+
+class Steering(Deciding):
+    """The part of the console that tells a living run how to go on."""
+
+    def confirm_account(self, slug: str, account: str) -> Confirmation:
+        """What must be read and typed before mail goes out by another account. Raises Refused."""
+        action = self._require("account", slug)
+        verdict, account = self.verdict(slug), checked(Wish.ACCOUNT, account)
+        going = verdict.run.going if verdict.run else None
+        was = say_wish(Wish.ACCOUNT, going.account if going else "")
+        return confirm_decision(
+            "account",
+            f"Send {slug} by {say_wish(Wish.ACCOUNT, account)}",
+            verdict,
+            consequence="let every further mail of this run go out by that mail server, under its name and limits",
+            environment=f"{self.environment} ({self.where(self.carrier_of(slug).name)})",
+            danger=self.settings.danger,
+            needs_reason=action.needs_reason,
+            lines=(("account", f"{was}, then {say_wish(Wish.ACCOUNT, account)}"),),
+        )
+
+    def steer(self, slug: str, action_id: str, value: str, typed: str = "", reason: str = "") -> RunState:
+        """Ask the newest run for another `rate` or `account`. To go faster needs a reason; another account is
+        confirmed as well. Raises Refused, with nothing changed."""
+        wish = Wish(action_id)
+        action, value = self._require(action_id, slug), checked(wish, value)
+        if action.danger is actions.Danger.DESTRUCTIVE:
+            self.confirm_account(slug, value).check(typed, reason)
+        carrier = self.carrier_of(slug)
+        state = carrier.run_state(slug)
+        if state is None or not isinstance(carrier, Steers):
+            raise Refused(f"{carrier.name} knows no run of {slug} that could be told.", UNCHANGED)
+        was = state.word.going.rate_limit if wish is Wish.RATE else state.word.going.account
+        if was == value:
+            raise Refused(f"{slug} goes out with {say_wish(wish, value)} already.", UNCHANGED)
+        if wish is Wish.RATE and faster(was, value) and not reason.strip():
+            raise Refused(
+                f"{say_wish(wish, value).capitalize()} may be faster than now ({say_wish(wish, was)}).",
+                UNCHANGED,
+                "Say in a few words why; to go slower needs no reason.",
+            )
+        try:
+            return self._runs().steer(state, wish, value, was, carrier.name, reason)
+        finally:
+            self.watch.refresh((carrier.name, "console"))
