@@ -50,6 +50,7 @@ class Host:
         self.runs = root / "state" / "runs" / "may"
         self.log = root / "log" / "may.log"
         self.credentials = root / "credentials.conf"
+        self.program = [sys.executable, "-m", "runner"]
         self.started: list[subprocess.Popen[bytes]] = []
         self.folder.mkdir(parents=True)
         self.log.parent.mkdir()
@@ -84,7 +85,7 @@ class Host:
             "MAIL_BLAST_CREDENTIALS": self.credentials,
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "runner", "--campaign", "may", "--mode", *args],
+            [*self.program, "--campaign", "may", "--mode", *args],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,
@@ -101,8 +102,8 @@ class Host:
     def run(self, *args: str, **env: str) -> Ended:
         return self.ended(self.start(*args, **env))
 
-    def ended(self, process: "subprocess.Popen[bytes]") -> Ended:
-        out, err = process.communicate(timeout=60)
+    def ended(self, process: "subprocess.Popen[bytes]", seconds: float = 60) -> Ended:
+        out, err = process.communicate(timeout=seconds)
         return Ended(process.returncode, (out or b"").decode(), err.decode())
 
     def journal(self, attempt: int = 1) -> list[str]:
