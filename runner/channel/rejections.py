@@ -88,6 +88,8 @@ SMPP = {
     0xFE: UNREACHABLE,  # ESME_RDELIVERYFAILURE
 }
 
+CLASSES = frozenset(meaning.name for meaning in (*GATEWAY.values(), *SMPP.values(), BUSY, OTHER))
+
 
 def gateway(code: int) -> Meaning:
     return GATEWAY.get(code, OTHER)

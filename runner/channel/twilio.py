@@ -41,12 +41,13 @@ class TwilioWire:
         self._client: httpx.AsyncClient | None = None
         self._exchange: asyncio.Task[Outcome] | None = None
         self._begun = False
-        self._against = ""  # why no message will go through
+        self._against = ""  # why no message goes through
         self._since: float | None = None  # by sweep()'s clock
 
     async def deliver(self, message: Text, begin: Callable[[], None]) -> Outcome:
-        if self._against:
-            raise ServerRefusesUs(self._against)
+        if against := self._against:
+            self._against = ""  # the one after it finds out whether a person mended it
+            raise ServerRefusesUs(against)
         self._begun, self._since = False, None
         raised: list[BaseException] = []
 

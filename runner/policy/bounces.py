@@ -6,6 +6,8 @@ all. Then the reply code, then words that mail systems really use, then what the
 
 import re
 
+from runner.channel import rejections
+
 UNKNOWN_MAILBOX = "mailbox unknown"
 FULL = "mailbox full"
 BLOCKED = "blocked"  # spam, reputation, policy
@@ -17,10 +19,12 @@ DOMAIN = "domain unknown"
 OTHER = "other"
 CLASSES = (UNKNOWN_MAILBOX, FULL, BLOCKED, GREYLISTED, RATE, TOO_BIG, AUTH, DOMAIN, OTHER)
 
+_LOOKED_AT = 300  # characters: what a reply is about stands at its beginning
 _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
 
 # What an enhanced code says whatever the words are; `subject.detail`.
 _CERTAIN = {
+    "1.1": UNKNOWN_MAILBOX,
     "1.2": DOMAIN,
     "1.3": UNKNOWN_MAILBOX,
     "1.6": UNKNOWN_MAILBOX,
@@ -48,7 +52,7 @@ _CERTAIN = {
     "7.28": RATE,
 }
 # What it most likely says when the words don't tell.
-_LIKELY = {"1.0": UNKNOWN_MAILBOX, "1.1": UNKNOWN_MAILBOX, "2.0": UNKNOWN_MAILBOX, "2.1": UNKNOWN_MAILBOX}
+_LIKELY = {"1.0": UNKNOWN_MAILBOX, "2.0": UNKNOWN_MAILBOX, "2.1": UNKNOWN_MAILBOX}
 _CODES = {454: RATE, 523: TOO_BIG, 530: AUTH, 534: AUTH, 535: AUTH, 538: AUTH, 556: DOMAIN}
 _USUAL = {421: RATE, 450: GREYLISTED, 550: UNKNOWN_MAILBOX, 551: UNKNOWN_MAILBOX, 553: UNKNOWN_MAILBOX}
 
@@ -98,13 +102,15 @@ _WORDS = [
         r"|temporarily deferred|tss\d|unusual",
     ),
 ]
-_FOUND = [(name, re.compile(words, re.IGNORECASE | re.DOTALL)) for name, words in _WORDS]
+_FOUND = [(name, re.compile(words)) for name, words in _WORDS]
 
 
 def bounce_class(code: int, text: str) -> str:
-    """One of CLASSES for a refusal (4xx or 5xx) with this reply code and text."""
-    text = text[:1000]
-    found = _ENHANCED.search(text[:120])
+    """One of CLASSES for a refusal (4xx or 5xx) with this reply code and text; of a text message its own class."""
+    if code and not 400 <= code < 600 and (name := text.partition(":")[0]) in rejections.CLASSES:
+        return name
+    text = " ".join(text[:_LOOKED_AT].lower().split())
+    found = _ENHANCED.search(text)
     status = f"{int(found[2])}.{int(found[3])}" if found else ""
     if status in _CERTAIN:
         return _CERTAIN[status]

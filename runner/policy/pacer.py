@@ -6,7 +6,7 @@ Pure: clocks are arguments, monotonic seconds. Nothing is counted down by a time
 from collections import deque
 from math import inf
 
-SLOW_DOWN = frozenset({421, 454})  # replies by which a server asks us to go slower
+SLOW_DOWN = frozenset({421, 454, 429, 0x58, 0x14})  # SMTP, HTTP, SMPP: by these a server asks us to go slower
 
 _LEAST = 0.1  # messages a second; below that a send looks dead
 _ONE_TROUBLE = 5.0  # seconds; what comes sooner after a halving is the same trouble, seen by another connection
@@ -129,10 +129,3 @@ class Pace:
 def least(*rates: float | None) -> float | None:
     """The lowest of several limits; None when there is none."""
     return min((rate for rate in rates if rate is not None), default=None)
-
-
-class Pacer(Pace):
-    """The former name, until the engine says Pace."""
-
-    def __init__(self, rate: float | None, batch: int = 0, pause: float = 0.0) -> None:
-        super().__init__(rate, 1, batch, pause)
