@@ -6,7 +6,7 @@ import socket
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import aiosmtplib
 
@@ -44,6 +44,7 @@ class Opening:
             sock=sock,
             username=self._smtp.username,
             password=self._smtp.password,
+            oauth_token_generator=self._token if self._smtp.token_file else None,
             use_tls=self._smtp.tls == "tls",
             start_tls=self._smtp.tls == "starttls",
             tls_context=trust() if self._smtp.tls != "none" else None,
@@ -65,6 +66,14 @@ class Opening:
         limit = client.esmtp_extensions.get("size", "")
         size = int(limit) if limit.isascii() and limit.isdecimal() else 0
         return Opened(cast(asyncio.Transport, transport), client.supports_extension("pipelining"), size)
+
+    async def _token(self) -> str:
+        """Read anew for each connection: whoever keeps it fresh replaces the file about once an hour."""
+        assert self._smtp.token_file is not None
+        try:
+            return self._smtp.token_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeError) as error:
+            raise ServerRefusesUs(f"{self._smtp.token_file} can't be read: {type(error).__name__}") from None
 
     def _check(self) -> None:
         if self._aborted:
@@ -124,8 +133,7 @@ async def _dial(host: str, port: int) -> socket.socket:
     """A connected socket to the first of the host's addresses that answers; neither event loop's own way to connect
     goes on to the next one before the system gives the first up, after minutes."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    found.sort(key=lambda info: info[4] in _dead_ends)
+    found = sorted(await _resolve(host, port), key=lambda info: info[4] in _dead_ends)
     for last, (family, kind, proto, _, address) in enumerate(found, 1 - len(found)):
         sock = socket.socket(family, kind, proto)
         try:
@@ -141,6 +149,10 @@ async def _dial(host: str, port: int) -> socket.socket:
         else:
             return sock
     raise OSError(f"{host} has no address")
+
+
+async def _resolve(host: str, port: int) -> list[tuple[Any, ...]]:
+    return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 _dead_ends: set[object] = set()  # addresses that didn't answer while others of their host did: tried last

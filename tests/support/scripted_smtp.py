@@ -116,6 +116,8 @@ class ScriptedSmtp:
 
     def stop(self) -> None:
         self.stopped.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # a close alone lets one more in
         self._listener.close()
         for sock in list(self._socks):
             with contextlib.suppress(OSError):
@@ -198,10 +200,8 @@ class Talk:
             marks = ["-"] * (len(lines) - 1) + [" "]
             self._step(verb, "\r\n".join(f"250{mark}{text}" for mark, text in zip(marks, lines, strict=True)))
         elif verb == "STARTTLS":
-            self._step(verb, "220 2.0.0 go ahead")
-            assert self.server.start_tls is not None
-            self.sock = self.server.start_tls.wrap_socket(self.sock, server_side=True)
-            self.server._socks.append(self.sock)
+            if self._step(verb, "220 2.0.0 go ahead") and self.server.start_tls is not None:
+                self.sock = self.server.start_tls.wrap_socket(self.sock, server_side=True)
         elif verb == "RSET":
             self.sender, self.valid = None, []
             self._step(verb, "250 2.0.0 ok")
