@@ -196,4 +196,9 @@ def _smtp(path: Path, section: Mapping[str, Any], notify_to: str | None) -> Smtp
         port = 0
     if not 0 < port < 65536:
         raise Refused(CONFIG, f"{path}: port must be a number from 1 to 65535")
-    return Smtp(host, port, tls, section.get("username") or None, section.get("password"), notify_to)
+    username, password, token = (section.get(key) or None for key in ("username", "password", "token_file"))
+    if token is not None and (not token.startswith("/") or password is not None or username is None):
+        raise Refused(
+            CONFIG, f"{path}: token_file is a full path, and takes the password's place beside a username"
+        )
+    return Smtp(host, port, tls, username, password, notify_to, Path(token) if token else None)
