@@ -283,6 +283,17 @@ ACTIONS: tuple[Action, ...] = (
         command="host accept",
     ),
     Action(
+        id="install-runner",
+        key="",
+        label="install runner",
+        tooltip="Put this console's runner on a host; what was there is kept, and it can be undone",
+        places=frozenset(),
+        danger=Danger.DESTRUCTIVE,
+        role="admin",
+        about_campaign=False,
+        command="host install-runner",
+    ),
+    Action(
         id="accept-clock",
         key="",
         label="accept clock",

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from opsconsole import actions
 from opsconsole.campaign import check_slug
+from opsconsole.hostfacts import RunnerFact
 from opsconsole.plan import DryRun, Plan
 from opsconsole.ports import Doubt, Fates, Followed, Refused, RunState, Started, Switched, Verb, concerned
-from opsconsole.safety import approval_for, check_environment, check_plan, check_releaser
+from opsconsole.safety import Confirmation, approval_for, check_environment, check_plan, check_releaser
 from opsconsole.steering import Steering
 from opsconsole.triggers import TRIGGER_OFF, TRIGGER_ON, by_key
 from opsconsole.verdict import Verdict
 
 if TYPE_CHECKING:  # the pre-flight is heavy; it is imported when first used
+    from opsconsole.installing import Replaced
     from opsconsole.preflight.check import Result
 
 
@@ -134,6 +136,49 @@ class Console(Steering):
         finally:
             self.watch.refresh((source.source, "console"))
             self.tidy()
+
+    def runner_on(self, name: str, path: str = "", *, again: bool = False) -> RunnerFact | None:
+        """The runner on a host, at `path` or where it is configured; None where that is unknown. Raises Trouble."""
+        keeper = self._runner_keepers.get(name)
+        return keeper.runner(path, again=again) if keeper else None
+
+    def confirm_runner(self, host: str, path: str = "", *, undo: bool = False, force: bool = False) -> Confirmation:
+        """What must be read and typed before the runner on `host` is replaced, by a look now. Raises Refused."""
+        return self._confirm_runner(self._runner_now(host, path), host, undo, force)
+
+    def install_runner(
+        self, host: str, path: str, typed: str, reason: str = "", *, undo: bool = False, force: bool = False
+    ) -> "Replaced":
+        """Put this console's runner on `host`, or with `undo` the former one back. Looked at again; recorded."""
+        seen = self._runner_now(host, path)
+        self._confirm_runner(seen, host, undo, force).check(typed, reason)
+        try:
+            return self._installing().replace(host, seen, undo=undo, reason=reason)
+        finally:
+            self.watch.refresh((host, "console"))
+            self.tidy()
+
+    def _runner_now(self, host: str, path: str) -> RunnerFact:
+        if refusal := actions.authorize(actions.BY_ID["install-runner"], self.context()):
+            raise Refused(refusal, "Nothing was done.")
+        if seen := self.runner_on(host, path, again=True):
+            return seen
+        raise Refused(f"{host} takes no runner from here.", "Nothing was done.")
+
+    def _confirm_runner(self, seen: RunnerFact, host: str, undo: bool, force: bool) -> Confirmation:
+        from opsconsole.installing import confirm_install
+
+        where = self.where(host)
+        return confirm_install(
+            host,
+            where,
+            seen,
+            undo=undo,
+            force=force,
+            configured=self.host_settings(host).runner,
+            environment=f"{self.environment} ({where})",
+            danger=self.settings.danger,
+        )
 
     # When a run broke.
 

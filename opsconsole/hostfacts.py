@@ -86,6 +86,65 @@ class ProcessFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRunner:
+    """A former runner beside the one in place."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerFact:
+    """The program that sends, as it lies on a host and as it answered; and the one this console would put there.
+
+    `there` is "file", "none", "link" (to `link`), "odd" or "unreadable". `says` is what it told of itself; empty
+    when it wasn't asked, or didn't answer as ours. `python` and `cron_python` are the versions of python3 that a
+    login and cron find, "" for none. `ours`: it is our runner, by its content.
+    """
+
+    path: str
+    there: str
+    sha256: str = ""
+    size: int = 0
+    mode: int = 0
+    owner: str = ""
+    link: str = ""
+    version: str = ""
+    ours: bool = False
+    asked: bool = False
+    says: Mapping[str, Any] = field(default_factory=dict)
+    python: str = ""
+    cron_python: str = ""
+    kept: tuple[KeptRunner, ...] = ()  # the newest last
+    our_sha256: str = ""
+    our_version: str = ""
+
+    @property
+    def same(self) -> bool:
+        """It is the very file that this console installs."""
+        return bool(self.sha256) and self.sha256 == self.our_sha256
+
+    def say(self) -> str:
+        """`version 0.1.0, the file this console installs`."""
+        match self.there:
+            case "none":
+                return "there is none"
+            case "odd" | "unreadable":
+                return "not a file that can be read"
+        version = f"version {self.version}" if self.version else "its version can't be told"
+        if self.same:
+            return f"{version}, the file this console installs"
+        if self.asked and not self.says:
+            return "it doesn't answer as our runner"
+        if not self.ours and not self.says:
+            return "not a runner of ours"
+        which = (
+            f"with {self.our_version}" if self.version != self.our_version else "with another file of that version"
+        )
+        return f"{version}; this console comes {which}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FolderFacts:
     """All of one campaign on the host. `metadata` is the raw file (None: not readable)."""
 
@@ -163,6 +222,7 @@ class HostFacts:
     cron: tuple[CronFact, ...] = ()
     scripts: tuple[ScriptFact, ...] = ()  # those that cron lines call, as far as they are scripts
     runner: FileFact | None = None
+    program: RunnerFact | None = None  # what the runner said of itself; None when it wasn't asked
     credentials: FileFact | None = None
     state_dir: FileFact | None = None
     log_dir: FileFact | None = None

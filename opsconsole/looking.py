@@ -24,6 +24,7 @@ from opsconsole.ports import (
     Mapped,
     Recorder,
     Refused,
+    RunnerKeeper,
     Source,
     TriggerKeeper,
     Trouble,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
     from opsconsole.audit.store import AuditStore
     from opsconsole.decisions import Decisions
     from opsconsole.delivery import Delivery
+    from opsconsole.installing import Installing
     from opsconsole.mending import Mending
     from opsconsole.runs import Identity, Runs
     from opsconsole.switching import Switching
@@ -83,6 +85,7 @@ class Looking:
         self._recorders = {n: s for n, s in self._sources.items() if isinstance(s, Recorder)}
         self._keepers = {n: s for n, s in self._carriers.items() if isinstance(s, HoldKeeper)}
         self._switchers = {n: s for n, s in self._sources.items() if isinstance(s, TriggerKeeper)}
+        self._runner_keepers = {n: s for n, s in self._machines.items() if isinstance(s, RunnerKeeper)}
         self._telling = {n: s for n, s in self._sources.items() if isinstance(s, AccessView)}
         self.also_told = dict(recorders or {})
         self.witness = witness
@@ -156,7 +159,8 @@ class Looking:
                 self._delivery(only=self.notified).deliver()
                 return
             before = self.store().head().seq
-            found = (*self._runs().reconcile(), *self._switching().reconcile(self._known))
+            runs, triggers, runners = self._runs(), self._switching(), self._installing()
+            found = (*runs.reconcile(), *triggers.reconcile(self._known), *runners.reconcile())
             self._record_adopted_ends()
             if not self._tidied:  # later it finds this console's own runs, which nobody left open
                 self.found_at_start, self._tidied = found, True
@@ -301,8 +305,7 @@ class Looking:
 
     def carrier_of(self, slug: str) -> Carrier:
         """The carrier that holds this campaign. Raises Refused when none does."""
-        verdict = self._known(slug)
-        for o in verdict.observations if verdict else ():
+        for o in verdict.observations if (verdict := self._known(slug)) else ():
             if o.source in self._carriers and o.says != "absent":
                 return self._carriers[o.source]
         if len(self._carriers) == 1:
@@ -369,6 +372,11 @@ class Looking:
         from opsconsole.switching import Switching
 
         return Switching(self.store, self._switchers, self.identity, self.clock, self._runs())
+
+    def _installing(self) -> "Installing":
+        from opsconsole.installing import Installing
+
+        return Installing(self.store, self._runner_keepers, self.identity, self.clock, self._runs())
 
     def _decisions(self) -> "Decisions":
         from opsconsole.decisions import Decisions

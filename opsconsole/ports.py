@@ -11,7 +11,7 @@ from enum import StrEnum
 from threading import Event
 from typing import Any, Protocol, runtime_checkable
 
-from opsconsole.hostfacts import FolderFacts, HostFacts
+from opsconsole.hostfacts import FolderFacts, HostFacts, KeptRunner, RunnerFact
 from opsconsole.observation import Counts, Hold, Report, RunWord, Says
 from opsconsole.plan import DryRun, Plan
 
@@ -217,6 +217,29 @@ class TriggerKeeper(Protocol):
 
         Raises Refused, with nothing changed, when it isn't what `key` names any more; Trouble when unproven.
         """
+        ...
+
+
+@runtime_checkable
+class RunnerKeeper(Protocol):
+    """A machine on which the console can put its own runner."""
+
+    def runner(self, path: str = "", *, again: bool = False) -> RunnerFact:
+        """What is at `path` ("": where the configuration says), as it was told before unless `again`.
+
+        Looks only. Raises Trouble.
+        """
+        ...
+
+    def put_runner(self, seen: RunnerFact) -> str:
+        """Put this console's runner where `seen` was. The path of the copy of what was there, "" for nothing.
+
+        Raises Refused or OutOfReach with nothing changed; Trouble where what came of it isn't known.
+        """
+        ...
+
+    def put_back_runner(self, seen: RunnerFact, kept: KeptRunner) -> None:
+        """Put a former runner back where `seen` was. Raises like put_runner."""
         ...
 
 

@@ -1,7 +1,8 @@
 """A blast host as a machine: connection, clock, room, processes, cron tables, and which secrets exist."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from opsconsole.board import Board
 from opsconsole.cronview import CronRow, CronTable, cron_tables, say_fire
 from opsconsole.hostfacts import FileFact, HostFacts
 from opsconsole.policy import Policy
+from opsconsole.ports import Trouble
 from screens.base import ConsoleScreen, registry_bindings
 from screens.safe import safe
 from screens.widgets.rows import CAUTION, DANGER, DIM
@@ -80,6 +82,8 @@ class HostScreen(ConsoleScreen):
             return None
         name = names[self._index % len(names)]
         facts, board = self.console.host_facts(name), self.ops.board
+        with suppress(Trouble):  # the host is out of reach, and that is shown
+            facts = replace(facts, program=self.console.runner_on(name)) if facts else None
         tables: tuple[CronTable, ...] = ()
         if facts is not None:
             settings, now = self.console.host_settings(name), self.console.clock()
@@ -164,7 +168,7 @@ def _files(text: Text, facts: HostFacts) -> None:
     _heading(text, "Access")
     named = (
         ("credentials", facts.credentials, "; its content is never read"),
-        ("runner", facts.runner, ""),
+        ("runner", facts.runner, f"; {facts.program.say()}" if facts.program else ""),
         ("run state", facts.state_dir, ""),
         ("logs", facts.log_dir, ""),
     )

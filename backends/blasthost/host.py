@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from backends.blasthost import words
+from backends.blasthost import installing, words
 from backends.blasthost.access import look as look_at_access
 from backends.blasthost.anchors import Anchors
 from backends.blasthost.cronswitch import switch
@@ -23,11 +23,12 @@ from backends.blasthost.launcher import Launcher
 from backends.blasthost.mending import Mender
 from backends.blasthost.probe import Probe
 from backends.blasthost.rehearsal import dry_run
+from backends.blasthost.runnerfile import runner_file
 from backends.blasthost.session import HostSession
 from backends.blasthost.target import target_of
 from opsconsole.campaign import check_slug
 from opsconsole.config import duration
-from opsconsole.hostfacts import HostFacts
+from opsconsole.hostfacts import FileFact, HostFacts, KeptRunner, RunnerFact
 from opsconsole.observation import Hold, Report
 from opsconsole.plan import DryRun, Plan
 from opsconsole.policy import Policy
@@ -49,8 +50,8 @@ from opsconsole.wishes import Wish
 
 
 class BlastHostBackend:
-    """A host: Source, Carrier, HostView, Releases, Doubts, HoldKeeper, TriggerKeeper, AnchorKeeper and
-    AccessView.
+    """A host: Source, Carrier, HostView, Releases, Doubts, HoldKeeper, TriggerKeeper, RunnerKeeper,
+    AnchorKeeper and AccessView.
 
     Connects at the first call; safe for several threads.
     """
@@ -73,6 +74,7 @@ class BlastHostBackend:
         self._opening = threading.Lock()
         self._opened: tuple[HostSession, Probe] | None = None
         self._facts: HostFacts | None = None
+        self._program: tuple[FileFact | None, RunnerFact] | None = None  # the file by its stat, and what it said
         self._memo: words.Memo = {}
         self._unreached_since: datetime | None = None
 
@@ -135,6 +137,8 @@ class BlastHostBackend:
         with _looking():
             facts = self._probe().look([slug])
             folder = facts.campaigns[slug]
+            if self._ours and facts.runner is not None and facts.runner.executable:
+                facts = replace(facts, program=self._asked(facts.runner))
             files, unread = fetch(self._session(), self.settings.campaigns_dir, slug, folder.files)
         return CampaignFacts(host=facts, folder=folder, files=files, unread=unread)
 
@@ -201,6 +205,38 @@ class BlastHostBackend:
 
     def switch_trigger(self, key: str, on: bool, by: str) -> Switched:
         return switch(self._session(), self.settings, self.name, key, on, by, datetime.now(UTC))
+
+    # -- RunnerKeeper --------------------------------------------------------------------------------------
+    def runner(self, path: str = "", *, again: bool = False) -> RunnerFact:
+        with _looking():
+            if again or path not in ("", self.settings.runner) or self._facts is None:
+                return installing.look(
+                    self._session(), path or self.settings.runner, runner_file(), ask=self._is_ours(path)
+                )
+            return self._asked(self._facts.runner)
+
+    def put_runner(self, seen: RunnerFact) -> str:
+        self._program = None
+        return installing.put(self._session(), self.name, seen, runner_file(), datetime.now(UTC))
+
+    def put_back_runner(self, seen: RunnerFact, kept: KeptRunner) -> None:
+        self._program = None
+        installing.put_back(self._session(), self.name, seen, kept)
+
+    @property
+    def _ours(self) -> bool:
+        return self.settings.runner_kind == "mail-blast-runner"
+
+    def _is_ours(self, path: str) -> bool:
+        """Whether what is at `path` may be run, to say what it can do. Another's runner could start to send."""
+        return self._ours and path in ("", self.settings.runner)
+
+    def _asked(self, file: FileFact | None) -> RunnerFact:
+        """What the configured runner says; asked again only when the file there is another."""
+        if self._program is None or self._program[0] != file:
+            path = self.settings.runner
+            self._program = file, installing.look(self._session(), path, runner_file(), ask=self._is_ours(path))
+        return self._program[1]
 
     def _dated(self, state: RunState) -> RunState:
         """With true instants, as far as the host's clock is known: these times go into the records."""

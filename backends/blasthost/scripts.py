@@ -11,6 +11,7 @@ _NEEDS = {
     "settle": ("coming",),
     "settle_rest": ("coming",),
     "journal": ("checks",),
+    "runner": ("checks",),
 }
 
 

@@ -2,15 +2,26 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from opsconsole.commands.common import FINE, UNREACHED, Session, guarded, json_option, say, say_json
+from opsconsole.commands.common import (
+    FINE,
+    UNREACHED,
+    USAGE,
+    Session,
+    ask_twice,
+    guarded,
+    json_option,
+    say,
+    say_json,
+    stop,
+)
 from opsconsole.hostfacts import HostFacts
-from opsconsole.ports import Refused
+from opsconsole.ports import Refused, Trouble
 from opsconsole.settings import BlastHost
 
 if TYPE_CHECKING:
@@ -36,6 +47,11 @@ def show(session: Session, name: str, as_json: bool) -> None:
             state = next(s for s in console.board().sources if s.name == chosen)
             say(state.trouble or f"{chosen} was not reached.")
             sys.exit(UNREACHED)
+        try:
+            program = console.runner_on(chosen)
+        except Trouble:  # it answered a moment ago; what it told stands
+            program = None
+        facts = replace(facts, program=program)
         if as_json:
             say_json({"connection": dict(connection), **_facts_json(facts)})
         else:
@@ -88,6 +104,55 @@ def _print_table(table: "CronTable", now: datetime) -> None:
             say(f"     {'!' if note.alarm else '·'} {note.text}")
     for warning in table.warnings:
         say(f"  !    {warning}")
+
+
+@host.command("install-runner")
+@click.argument("name")
+@click.option("--to", "path", default="", help="Where to, when not where the configuration says.")
+@click.option("--undo", is_flag=True, help="Put the runner back that was there before.")
+@click.option("--force", is_flag=True, help="Also in place of a program that is no runner of ours.")
+@click.option("--reason", default="", help="Why; recorded.")
+@click.option("--confirm", "typed", default="", help='Without a terminal: "<host> <version>", exactly as it asks.')
+@json_option
+@click.pass_obj
+@guarded
+def install_runner(
+    session: Session, name: str, path: str, undo: bool, force: bool, reason: str, typed: str, as_json: bool
+) -> None:
+    """Put this console's runner on the host NAME as one file; what was there is kept beside it. Asks twice."""
+    if path and (not path.startswith("/") or path.endswith("/") or not path.isprintable()):
+        stop(f"--to takes the full path of the file, not {path!r}. Nothing was done.", USAGE)
+    with session.console() as console:
+        chosen = _chosen(console.host_names(), name)
+        if not typed:
+            asked = console.confirm_runner(chosen, path, undo=undo, force=force)
+            typed = ask_twice(console, "", asked)
+        done = console.install_runner(chosen, path, typed, reason, undo=undo, force=force)
+    after, before = done.after, done.before
+    if as_json:
+        digests = {"before": before.sha256, "after": after.sha256, "version": after.version}
+        say_json({"host": chosen, "path": after.path, "undo": undo, **digests, "copy": done.copy})
+        return
+    say(f"{after.path} on {chosen} is {after.say()}. It was read again there: SHA-256 {after.sha256[:12]}.")
+    if done.copy:
+        say(f"What was there is kept: {done.copy}")
+        to = f" --to {path}" if path else ""
+        say(f"To undo: opsconsole host install-runner {chosen}{to} --undo")
+
+
+@host.command("build-runner")
+@click.argument("file", type=click.Path(dir_okay=False, writable=True))
+@guarded
+def build_runner(file: str) -> None:
+    """Write the runner as one FILE, to be copied to a host by hand. Reaches no host."""
+    from pathlib import Path
+
+    from backends.blasthost.runnerfile import runner_file
+
+    made = runner_file()
+    Path(file).write_bytes(made.content)
+    Path(file).chmod(0o755)
+    say(f"{file}: version {made.version}, {len(made.content):,} bytes, SHA-256 {made.sha256}")
 
 
 @host.command("trust")
@@ -161,6 +226,8 @@ def _print_facts(facts: HostFacts, connection: dict[str, Any]) -> None:
     if facts.credentials:
         c = facts.credentials
         say(f"  secrets  {c.path}: {c.kind}, mode {c.mode:04o}, owner {c.owner} (content never read)")
+    if facts.program:
+        say(f"  runner   {facts.program.path}: {facts.program.say()}")
     for hold in facts.holds:
         say(f"  hold     {hold.scope}: {'unreadable, counts as held' if hold.unreadable else hold.text}")
     for name in facts.foreign:

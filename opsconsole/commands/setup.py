@@ -13,6 +13,7 @@ from opsconsole.commands.common import ATTENTION, FINE, USAGE, Session, guarded,
 from opsconsole.config import EXAMPLE, Loaded, default_path
 
 if TYPE_CHECKING:
+    from opsconsole.hostfacts import RunnerFact
     from opsconsole.ports import Tried
 
 ROOM_MB = 20  # free space at the audit store below which doctor warns
@@ -112,6 +113,10 @@ def doctor(session: Session, as_json: bool) -> None:
             facts = console.host_facts(name)
             if facts and facts.survives_logout:
                 lines.append({"what": name, "ok": False, "says": facts.survives_logout})
+            with suppress(Trouble):  # out of reach: its own line says so
+                if facts and (program := console.runner_on(name)):
+                    ours = console.host_settings(name).runner_kind == "mail-blast-runner"
+                    lines.append(_runner(name, program, ours))
         lines += notify_lines(console, loaded)
     if as_json:
         say_json(lines)
@@ -119,6 +124,20 @@ def doctor(session: Session, as_json: bool) -> None:
         glyph = "!" if line.get("warn") else "✓" if line["ok"] else "✖"
         say(f"{glyph} {line['what']:<16} {line['says']}")
     sys.exit(FINE if all(line["ok"] for line in lines) else ATTENTION)
+
+
+def _runner(name: str, program: "RunnerFact", ours: bool) -> dict[str, Any]:
+    """Whether what sends there is what the configuration says; a version that differs is for somebody to know."""
+    well = program.there == "file" and (bool(program.says) or not ours)
+    says = f"{program.path}: {program.say()}"
+    if ours and (not well or program.version != program.our_version):
+        says += f". To install this console's: opsconsole host install-runner {name}"
+    return {
+        "what": name,
+        "ok": well,
+        "warn": well and ours and program.version != program.our_version,
+        "says": says,
+    }
 
 
 def _mapping(name: str, tried: "tuple[Tried, ...]") -> list[dict[str, Any]]:

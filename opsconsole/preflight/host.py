@@ -41,7 +41,16 @@ def judge_runner(runner: FileFact | None, situation: Situation) -> Finding:
             f"chmod o-w {path}, and compare it with the released one.",
             [f"mode {runner.mode:04o}, owner {runner.owner}"],
         )
-    return passed(f"{path} is there and executable.")
+    program = situation.host.program
+    if program is None or not situation.our_runner:
+        return passed(f"{path} is there and executable.")
+    update = f"Install this console's: opsconsole host install-runner {situation.carrier}"
+    if not program.says:
+        why = [f"python3 on {host} is {program.python or 'missing'}"]
+        return failed(f"{path} on {host} doesn't answer as our runner.", update, why)
+    if program.version != program.our_version:
+        return warned(f"{path} on {host} is {program.say()}.", update)
+    return passed(f"{path} is there and executable, {program.say()}.")
 
 
 def judge_disk(host: HostFacts, situation: Situation) -> Finding:
