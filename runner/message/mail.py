@@ -2,35 +2,23 @@
 
 import binascii
 import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.header import Header
-from email.utils import format_datetime, formataddr
-from typing import NamedTuple
+from email.utils import format_datetime
+from typing import Any, NamedTuple
 
-from runner.campaign.address import Address, BadAddress, check
+from runner.campaign.address import Address
 from runner.campaign.metadata import Metadata
-from runner.message import plaintext
-from runner.message.guard import RowTimeout, row_guard
-from runner.message.template import Source, Template, TemplateError
+from runner.message import headers, plaintext, quoted
+from runner.message.guard import GUARD, RowTimeout
+from runner.message.headers import RowRefused as RowRefused
+from runner.message.template import Contexts, Source, Template, TemplateError, global_names
 
 HTML_FILE = "blast_template.html"
 TEXT_FILE = "blast_template.txt"
 METADATA_NAME = "blast_metadata.json"
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_MAILBOX = re.compile(r'\s*(?:"?([^"<>]*?)"?\s*<([^<>\s]+)>|([^<>\s"]+))\s*')
-_NOT_URL = re.compile(r"[^\x21-\x7e]|[<>]")
-
-
-class RowRefused(Exception):
-    """This recipient can't be mailed; `kind` is template or header, `column` the field of the metadata."""
-
-    def __init__(self, kind: str, why: str, column: str | None = None) -> None:
-        super().__init__(why)
-        self.kind = kind
-        self.column = column
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +47,7 @@ class Mail(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """`wire` is what follows 354: dot-stuffed, CRLF, with the closing dot."""
+    """A mail of build(): `wire` as Mail's data."""
 
     sender: str
     message_id: str
@@ -68,113 +56,157 @@ class Built:
     wire: bytes
 
 
+class _Part(NamedTuple):
+    """One part of the mail: how a row becomes its body, which ends with a line end or is empty."""
+
+    encoding: str
+    make: Callable[[dict[str, Any]], str]
+
+
 class Composer:
     """Everything that is the same for all recipients, compiled once. Raises TemplateError."""
 
     def __init__(self, slug: str, metadata: Metadata, html: str, text: str | None, columns: Sequence[str]) -> None:
-        self._slug = slug
         self.run_id = "rehearsal"  # until a run is claimed
         self._columns = tuple(columns)
-        self._html, self._text, *headers = [
-            Template(source) if source else None for source in sources(metadata, html, text)
-        ]
-        self._subject, self._from, self._reply_to, self._unsubscribe = headers
+        self._globals = global_names()
+        self._seed = _seed(slug)
+        given = sources(metadata, html, text)
+        self._html, self._text, self._subject, self._from, self._reply_to, self._unsubscribe = (
+            Template(source) if source else None for source in given
+        )
+        self._in_html, self._in_text = Contexts(True), Contexts(False)
+        assert given[0]
+        self._html_part = self._part(given[0], self._in_html)
+        self._text_part = self._part(given[1], self._in_text) if given[1] else self._part_of_html()
+        self._second, self._date = 0, ""
 
     def values(self, row: Sequence[str]) -> dict[str, str]:
         return dict(zip(self._columns, row, strict=True))
 
+    def compose(self, values: Sequence[str], to: Address, now: float) -> Mail:
+        """The mail of one row; `now` is in Unix seconds. Raises RowRefused."""
+        row = self._globals.copy()
+        row.update(zip(self._columns, values, strict=True))
+        try:
+            GUARD.enter()
+            from_ = self._header(self._from, row)
+            lines = headers.mailbox_line("From", "from", from_)
+            lines += headers.subject_line(self._header(self._subject, row))
+            if reply_to := self._header(self._reply_to, row):
+                lines += headers.mailbox_line("Reply-To", "reply_to", reply_to)
+            if unsubscribe := self._header(self._unsubscribe, row):
+                lines += _unsubscribe_lines(unsubscribe)
+            html = self._html_part.make(row)
+            text = self._text_part.make(row)
+        except (TemplateError, RowTimeout, UnicodeEncodeError, MemoryError) as error:
+            self._in_html.forget()
+            self._in_text.forget()
+            raise _refused(error) from None
+        finally:
+            GUARD.inside = False
+        box = headers.mailbox("from", from_)
+        return self._assemble(box, lines, to, now, (self._text_part.encoding, text, self._html_part.encoding, html))
+
+    def _assemble(
+        self, sender: headers.Mailbox, lines: str, to: Address, now: float, parts: tuple[str, str, str, str]
+    ) -> Mail:
+        text_encoding, text, html_encoding, html = parts
+        if self._second != (second := int(now)):
+            self._second, self._date = second, format_datetime(datetime.fromtimestamp(second, UTC))
+        ident = _ident(self._seed, to)
+        message_id = f"<{ident}@{sender.domain}>"
+        # a boundary that begins with "=_" can't occur in quoted-printable or base64
+        data = (
+            f"{lines}To: {to.text}\r\nDate: {self._date}\r\nMessage-ID: {message_id}\r\n"
+            f"X-Blast-Id: {self.run_id} {ident}\r\nMIME-Version: 1.0\r\n"
+            f'Content-Type: multipart/alternative; boundary="=_{ident}"\r\n\r\n'
+            f"--=_{ident}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            f"Content-Transfer-Encoding: {text_encoding}\r\n\r\n{text}"
+            f"\r\n--=_{ident}\r\nContent-Type: text/html; charset=utf-8\r\n"
+            f"Content-Transfer-Encoding: {html_encoding}\r\n\r\n{html}"
+            f"\r\n--=_{ident}--\r\n.\r\n"
+        ).encode("ascii")
+        return Mail(sender.address, to.text, message_id, data, len(data))
+
+    def _header(self, template: Template | None, row: dict[str, Any]) -> str:
+        if template is None:
+            return ""
+        return template.pour(self._in_text.of(row)) if template.constant is None else template.constant
+
+    def _part(self, source: Source, contexts: Contexts) -> _Part:
+        """Encoded by the compiled template where that can be, else as a whole, in what is fastest for that."""
+        if template := quoted.quoted(source):
+            return _Part("quoted-printable", lambda row: template.pour(contexts.of(row)))
+        whole = Template(source)
+        return _Part("base64", lambda row: base64_lines(whole.render(row)))
+
+    def _part_of_html(self) -> _Part:
+        whole = self._html
+        assert whole
+        return _Part("base64", lambda row: base64_lines(plaintext.from_html(whole.render(row))))
+
     def render(self, row: Sequence[str]) -> Rendered:
-        """Render all templates for a row and judge the header values. Raises RowRefused."""
+        """Render all templates for a row and judge the header values, to be looked at. Raises RowRefused."""
         values = self.values(row)
 
         def run(template: Template | None) -> str:
             return template.render(values) if template else ""
 
-        try:
-            with row_guard():
-                html = run(self._html)
-                text = run(self._text) if self._text else None
-                subject, from_ = run(self._subject), run(self._from)
-                reply_to, unsubscribe = run(self._reply_to), run(self._unsubscribe)
-        except TemplateError as error:
-            raise RowRefused("template", str(error), error.finding.variable) from None
-        except RowTimeout:
-            raise RowRefused("template", "the template takes too long to render for this row") from None
-        for name, value in (("subject", subject), ("from", from_), ("reply_to", reply_to)):
-            if _CONTROL.search(value):
-                raise RowRefused("header", f"{name} has a line break or control character in it", name)
-        from_name, from_addr = _mailbox("from", from_)
-        if reply_to:
-            reply_to = formataddr(_mailbox("reply_to", reply_to))
-        if unsubscribe and (
-            _NOT_URL.search(unsubscribe) or not unsubscribe.startswith("https://") or len(unsubscribe) > 900
-        ):
-            raise RowRefused("header", "list_unsubscribe is not a plain https:// address", "list_unsubscribe")
-        if len(subject) > 2000:
-            raise RowRefused("header", "subject is longer than 2,000 characters", "subject")
-        return Rendered(html, text, subject.strip(), from_name, from_addr, reply_to, unsubscribe)
-
-    def compose(self, values: Sequence[str], to: Address, now: float) -> Mail:
-        """The mail of one row; `now` is in Unix seconds. Raises RowRefused."""
-        built = self.build(self.render(values), to, datetime.fromtimestamp(now, UTC))
-        return Mail(built.sender, to.text, built.message_id, built.wire, len(built.wire))
+        with _guarded():
+            html = run(self._html)
+            text = run(self._text) if self._text else None
+            subject, from_ = run(self._subject), run(self._from)
+            reply_to, unsubscribe = run(self._reply_to), run(self._unsubscribe)
+        name, address = headers.mailbox("from", from_)
+        return Rendered(
+            html=html,
+            text=text,
+            subject=headers.subject(subject),
+            from_name=name,
+            from_addr=address,
+            reply_to=str(headers.mailbox("reply_to", reply_to)) if reply_to else "",
+            unsubscribe=headers.unsubscribe(unsubscribe) if unsubscribe else "",
+        )
 
     def build(self, mail: Rendered, to: Address, now: datetime) -> Built:
-        """Encode a rendered mail. `now` is an aware instant. Raises RowRefused."""
-        ident = _ident(self._slug, to)
-        message_id = _message_id(ident, mail.from_addr)
+        """What compose() makes, of a rendered mail. `now` is an aware instant. Raises RowRefused."""
         text = mail.text if mail.text is not None else plaintext.from_html(mail.html)
+        sender = headers.Mailbox(mail.from_name, mail.from_addr)
         try:
-            parts = (("plain", quoted_printable(text)), ("html", quoted_printable(mail.html)))
-            head = [
-                f"From: {formataddr((mail.from_name, mail.from_addr))}",
-                f"To: {to.text}",
-                f"Subject: {_unstructured('Subject', mail.subject)}",
-                f"Date: {format_datetime(now.astimezone(UTC))}",
-                f"Message-ID: {message_id}",
-                f"X-Blast-Id: {self.run_id} {ident}",
-                "MIME-Version: 1.0",
-            ]
-        except UnicodeEncodeError:
-            raise RowRefused("template", "the text has a broken character (a lone surrogate)") from None
-        if mail.reply_to:
-            head.append(f"Reply-To: {mail.reply_to}")
-        if mail.unsubscribe:
-            head.append(f"List-Unsubscribe: <{mail.unsubscribe}>")
-            head.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
-        boundary = f"=_{ident}"  # "=_" can't occur in quoted-printable text
-        head += [f'Content-Type: multipart/alternative; boundary="{boundary}"', ""]
-        body = "\r\n".join(head).encode("ascii")
-        for kind, encoded in parts:
-            body += (
-                f"\r\n--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
-                f"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-            ).encode() + encoded
-        body += f"\r\n--{boundary}--\r\n".encode()
-        return Built(mail.from_addr, message_id, mail.subject, text, body.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+            lines = headers.mailbox_line("From", "from", str(sender)) + headers.subject_line(mail.subject)
+            if mail.reply_to:
+                lines += headers.mailbox_line("Reply-To", "reply_to", mail.reply_to)
+            if mail.unsubscribe:
+                lines += _unsubscribe_lines(mail.unsubscribe)
+            parts = ("base64", base64_lines(text), "base64", base64_lines(mail.html))
+        except UnicodeEncodeError as error:
+            raise _refused(error) from None
+        made = self._assemble(sender, lines, to, now.timestamp(), parts)
+        return Built(made.sender, made.ident, mail.subject, text, made.data)
 
 
 class MessageIds:
     """The Message-IDs of a campaign's mails, without building the mails. Raises TemplateError."""
 
     def __init__(self, slug: str, metadata: Metadata, columns: Sequence[str]) -> None:
-        self._slug = slug
+        self._seed = _seed(slug)
         self._columns = tuple(columns)
         self._from = Template(Source(metadata.from_, f"{METADATA_NAME} from"))
 
     def of(self, row: Sequence[str], to: Address) -> str:
         """The Message-ID of the mail this row becomes; "" when it can become none."""
         try:
-            with row_guard():
+            with _guarded():
                 sender = self._from.render(dict(zip(self._columns, row, strict=True)))
-            return _message_id(_ident(self._slug, to), _mailbox("from", sender)[1])
-        except (TemplateError, RowTimeout, RowRefused):
+            return f"<{_ident(self._seed, to)}@{headers.mailbox('from', sender).domain}>"
+        except RowRefused:
             return ""
 
 
 def sources(metadata: Metadata, html: str, text: str | None) -> list[Source | None]:
     """All templates of a campaign, in the Composer's order; None where there is none."""
-    headers = {
+    fields = {
         "subject": metadata.subject,
         "from": metadata.from_,
         "reply_to": metadata.reply_to,
@@ -183,38 +215,50 @@ def sources(metadata: Metadata, html: str, text: str | None) -> list[Source | No
     return [
         Source(html, HTML_FILE, html=True),
         Source(text, TEXT_FILE) if text is not None else None,
-        *(Source(value, f"{METADATA_NAME} {key}") if value else None for key, value in headers.items()),
+        *(Source(value, f"{METADATA_NAME} {key}") if value else None for key, value in fields.items()),
     ]
 
 
-def quoted_printable(text: str) -> bytes:
-    """Text with any line ends as quoted-printable with CRLF; raises UnicodeEncodeError for a lone surrogate."""
-    plain = text.replace("\r\n", "\n").replace("\r", "\n").encode()
-    return binascii.b2a_qp(plain, istext=True).replace(b"\n", b"\r\n")
+def base64_lines(text: str) -> str:
+    """A text encoded as a whole; raises UnicodeEncodeError for a lone surrogate."""
+    plain = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode()
+    encoded = binascii.b2a_base64(plain, newline=False).decode("ascii")
+    return "".join(encoded[start : start + 76] + "\r\n" for start in range(0, len(encoded), 76))
 
 
-def _ident(slug: str, to: Address) -> str:
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """What goes wrong with a row's templates, as RowRefused."""
+    try:
+        GUARD.enter()
+        yield
+    except (TemplateError, RowTimeout) as error:
+        raise _refused(error) from None
+    finally:
+        GUARD.inside = False
+
+
+def _refused(error: Exception) -> RowRefused:
+    if isinstance(error, TemplateError):
+        return RowRefused("template", str(error), error.finding.variable)
+    if isinstance(error, RowTimeout):
+        return RowRefused("template", "the template takes too long to render for this row")
+    if isinstance(error, MemoryError):
+        return RowRefused("template", "the mail needs too much memory")
+    return RowRefused("template", "the text has a broken character (a lone surrogate)")
+
+
+def _unsubscribe_lines(value: str) -> str:
+    address = headers.unsubscribe(value)
+    return f"List-Unsubscribe: <{address}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+
+
+def _seed(slug: str) -> "hashlib._Hash":
+    return hashlib.sha256(f"{slug}|".encode())
+
+
+def _ident(seed: "hashlib._Hash", to: Address) -> str:
     """The same for the same person in every attempt, so that a mail sent again can be told."""
-    return hashlib.sha256(f"{slug}|{to.hexkey}".encode()).hexdigest()[:32]
-
-
-def _message_id(ident: str, from_addr: str) -> str:
-    return f"<{ident}@{from_addr.rpartition('@')[2].lower()}>"
-
-
-def _mailbox(name: str, value: str) -> tuple[str, str]:
-    """A display name and an address out of `Name <addr>` or `addr`; a value can't smuggle in a second one."""
-    match = _MAILBOX.fullmatch(value)
-    if match is None:
-        raise RowRefused("header", f'{name} is not of the form "Name <address>"', name)
-    found = check(match[2] or match[3])
-    if isinstance(found, BadAddress):
-        raise RowRefused("header", f"{name}: {found.why}", name)
-    return (match[1] or "").strip(), found.text
-
-
-def _unstructured(name: str, value: str) -> str:
-    """A header value as RFC 2047 asks; plain ASCII stays readable."""
-    if value.isascii() and "=?" not in value and len(value) + len(name) < 76:
-        return value
-    return Header(value, "utf-8", header_name=name, maxlinelen=76).encode(linesep="\r\n")
+    made = seed.copy()
+    made.update(to.hexkey.encode())
+    return made.hexdigest()[:32]

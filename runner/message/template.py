@@ -6,6 +6,7 @@ from using up the machine, and an undefined variable is an error that names its 
 
 import contextlib
 import difflib
+import functools
 import json
 import os
 import re
@@ -15,12 +16,13 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 from jinja2 import filters, meta, nodes
 from jinja2.compiler import CodeGenerator
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context, new_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from runner.message.guard import RowTimeout
@@ -63,7 +65,7 @@ class Source:
     html: bool = False
 
 
-class _Generator(CodeGenerator):
+class Generator(CodeGenerator):
     """Computes nothing while compiling, where nobody guards it: without this, outputs of constants would be."""
 
     def _output_child_to_const(self, node: nodes.Expr, frame: Any, finalize: Any) -> str:
@@ -72,8 +74,8 @@ class _Generator(CodeGenerator):
         raise nodes.Impossible
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    code_generator_class = _Generator
+class Sandbox(ImmutableSandboxedEnvironment):
+    code_generator_class = Generator
     # 9 ** 9 ** 9 never ends and can't be interrupted; nor can what is done to a list of lists of lists
     intercepted_binops = frozenset({"**", "*"})
 
@@ -93,10 +95,27 @@ def _sum(environment: Any, iterable: Any, attribute: Any = None, start: Any = 0)
     return filters.do_sum(environment, iterable, attribute, start)
 
 
-def _environment(html: bool) -> _Sandbox:
+def _line_ends(value: Any) -> Any:
+    """A value's line ends become the template's own, so that a text has one kind."""
+    if isinstance(value, str) and "\r" in value:
+        return value.replace("\r\n", "\n").replace("\r", "\n")
+    return value
+
+
+S = TypeVar("S", bound=Sandbox)
+
+
+def sandbox(html: bool, kind: type[S]) -> S:
     # optimized=False: nothing is computed while compiling
-    made = _Sandbox(autoescape=html, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, optimized=False)
+    made = kind(autoescape=html, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, optimized=False)
     made.filters["sum"] = jinja2.pass_environment(_sum)
+    return made
+
+
+@functools.cache
+def _plain(html: bool) -> Sandbox:
+    made = sandbox(html, Sandbox)
+    made.finalize = _line_ends
     return made
 
 
@@ -105,15 +124,34 @@ def _as_it_is(_context: Any, value: Any) -> Any:
     return value
 
 
-class Template:
-    """A compiled template. Raises TemplateError when the source doesn't compile."""
+def parse(source: Source, environment: Sandbox) -> nodes.Template:
+    """Raises TemplateError."""
+    try:
+        return environment.parse(source.text, source.file, source.file)
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateError(_syntax(source, error)) from None
+    except RecursionError:
+        raise TemplateError(Finding(source.file, None, "is nested too deeply")) from None
 
-    def __init__(self, source: Source) -> None:
+
+class Template:
+    """A compiled template. Raises TemplateError when the source doesn't compile.
+
+    `tree` is compiled instead of the source's own, in the `environment` that made it."""
+
+    def __init__(
+        self, source: Source, environment: Sandbox | None = None, tree: nodes.Template | None = None
+    ) -> None:
         self._file = source.file
-        environment = _environment(source.html)
+        self._environment = environment or _plain(source.html)
+        tree = tree or parse(source, self._environment)
+        self.constant = None
+        if all(isinstance(node, nodes.Output | nodes.TemplateData) for node in tree.find_all(nodes.Node)):
+            self.constant = "".join(node.data for node in tree.find_all(nodes.TemplateData))
         try:
-            code = environment.compile(source.text, source.file, source.file)
-            self._template = jinja2.Template.from_code(environment, code, environment.make_globals(None))
+            code = self._environment.compile(tree, source.file, source.file)
+            globals_ = self._environment.make_globals(None)
+            self._template = jinja2.Template.from_code(self._environment, code, globals_)
         except jinja2.TemplateSyntaxError as error:
             raise TemplateError(_syntax(source, error)) from None
         except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
@@ -121,16 +159,27 @@ class Template:
 
     def render(self, values: Mapping[str, str]) -> str:
         """The text for one row. Raises TemplateError for whatever the template does wrong."""
+        return self.pour(self._template.new_context(dict(values)))
+
+    def pour(self, context: Context) -> str:
+        """render() with the row in a context of `Contexts`."""
         try:
-            return self._template.render(values)
+            try:
+                return "".join(self._template.root_render_func(context))
+            except Exception:
+                self._environment.handle_exception()  # with the template's lines
         except RowTimeout:
             raise
         except jinja2.UndefinedError as error:
             text = error.message or "a variable is undefined"
             match = _UNDEFINED.search(text)
             name = match[1] if match else None
-            finding = Finding(self._file, self._line(error), text, name, suggest(name, values) if name else None)
+            known = [key for key in context.parent if key not in self._environment.globals]
+            finding = Finding(self._file, self._line(error), text, name, suggest(name, known) if name else None)
             raise TemplateError(finding) from None
+        except UnicodeEncodeError as error:
+            what = "the text has a broken character (a lone surrogate)"
+            raise TemplateError(Finding(self._file, self._line(error), what)) from None
         except Exception as error:
             # the text of a foreign exception may hold a recipient's data: its type is enough with the line
             what = str(error) if isinstance(error, SecurityError) else f"fails with {type(error).__name__}"
@@ -145,6 +194,34 @@ class Template:
         return line
 
 
+class Contexts:
+    """Rows for the templates that are made with the same escaping: one context, filled anew for each."""
+
+    def __init__(self, html: bool) -> None:
+        self._environment = _plain(html)
+        self._context = self._new()
+
+    def of(self, values: dict[str, Any]) -> Context:
+        """`values` has the global_names() too."""
+        context = self._context
+        if context.vars or context.exported_vars:  # what another template has set at its top level
+            context = self._context = self._new()
+        context.parent = values
+        return context
+
+    def forget(self) -> None:
+        """After an error, which may have left anything in the context."""
+        self._context = self._new()
+
+    def _new(self) -> Context:
+        return new_context(self._environment, None, {}, {}, True)
+
+
+def global_names() -> dict[str, Any]:
+    """What every template may use besides the row."""
+    return dict(_plain(False).globals)
+
+
 def _syntax(source: Source, error: jinja2.TemplateSyntaxError) -> Finding:
     return Finding(source.file, error.lineno, (error.message or "syntax error")[:300])
 
@@ -157,14 +234,12 @@ def suggest(name: str, known: Mapping[str, str] | Sequence[str]) -> str | None:
 
 def unknown_variables(source: Source, columns: Sequence[str]) -> list[Finding]:
     """Variables the template uses that are no column; also a syntax error. Runs nothing of the template."""
-    environment = _environment(source.html)
+    environment = sandbox(source.html, Sandbox)
     environment.finalize = _as_it_is
     try:
-        tree = environment.parse(source.text, source.file, source.file)
-    except jinja2.TemplateSyntaxError as error:
-        return [_syntax(source, error)]
-    except RecursionError:
-        return [Finding(source.file, None, "is nested too deeply")]
+        tree = parse(source, environment)
+    except TemplateError as error:
+        return [error.finding]
     known = {*columns, *environment.globals}
     tracker = meta.TrackingCodeGenerator(environment)
     tracker.optimizer = None  # this, and a finalize that needs a context, keep constants from being computed
