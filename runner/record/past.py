@@ -3,7 +3,7 @@
 import json
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runner.campaign.files import Campaign, content_digest, stale_parts
@@ -63,27 +63,39 @@ def stale(run: claim.RunDir, digests: dict[str, str | None], audience: int | Non
 
 
 def starting_point(
-    run: claim.RunDir, campaign: Campaign, unworked: bytearray, keys: "array[int]", old: Replay | None
+    run: claim.RunDir,
+    campaign: Campaign,
+    unworked: bytearray,
+    keys: "array[int]",
+    old: Replay | None,
+    suppressed: Sequence[int] = (),
 ) -> tuple[bytearray, Counts]:
     """The state of each row and the counters, from this attempt's journal and earlier attempts'.
 
     `unworked` are the states and `keys` the recipient keys by row (from 1) before anything was sent: further rows
-    of an address are SKIPPED, a row that can't be mailed has key 0. Raises JournalError (70).
+    of an address and the `suppressed` rows are SKIPPED, a row that can't be mailed has key 0. What was done for
+    somebody before they were suppressed stays done. Raises JournalError (70).
     """
     states = bytearray(unworked)
     rows = len(states) - 1
-    counts = Counts(duplicates=states.count(journal.SKIPPED) - 1)
+    counts = Counts(duplicates=states.count(journal.SKIPPED) - 1 - len(suppressed))
+    for row in suppressed:
+        states[row] = journal.PENDING
     if old:
         for row in range(1, rows + 1):
             if states[row] != journal.SKIPPED and old.states[row] != journal.PENDING:
                 states[row] = journal.UNKNOWN if old.states[row] in journal.DOUBTFUL else old.states[row]
+    for row in suppressed:
+        if states[row] in journal.SENDABLE:
+            states[row] = journal.SKIPPED
+            counts.suppressed += 1
     others = [folder for folder in claim.attempts(run.path.parent) if folder != run.path]
     mailed, nameless = _mailed_before(others, campaign)
     for row in range(1, rows + 1):
         if states[row] in journal.SENDABLE and keys[row] and (row in nameless or _holds(mailed, keys[row])):
             states[row] = journal.SKIPPED
             counts.earlier += 1
-    counts.total = rows - counts.duplicates - counts.earlier
+    counts.total = rows - counts.duplicates - counts.earlier - counts.suppressed
     count(states, counts)
     return states, counts
 
