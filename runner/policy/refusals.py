@@ -67,9 +67,6 @@ class Refusals:
     def __init__(self) -> None:
         self.kept: list[Refusal] = []
 
-    def __len__(self) -> int:
-        return len(self._kept)
-
     def fits(self, refusal: Refusal) -> bool:
         """Is it the same answer as those kept?"""
         return not self.kept or self.kept[-1].likeness == refusal.likeness

@@ -18,7 +18,6 @@ from runner.message.guard import RowTimeout, row_guard
 from runner.message.mail import Composer, RowRefused
 from runner.message.template import Source, Template, trial, unknown_variables
 from runner.policy import window
-from runner.policy.pacer import Pacer
 
 HEAD = b"email,name\n"
 FINE = [
@@ -292,9 +291,3 @@ def test_windows_in_their_own_zone(
     assert made.is_open(instant) is is_open
     if opening:
         assert made.next_opening(instant) == datetime.fromisoformat(opening).replace(tzinfo=UTC)
-
-
-def test_the_pace() -> None:
-    pacer = Pacer(10, batch=3, pause=5)
-    waits = [pacer.reserve(100.0) for _ in range(5)]
-    assert waits == pytest.approx([0, 0.1, 0.2, 5.3, 5.4])

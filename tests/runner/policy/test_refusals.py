@@ -85,5 +85,5 @@ def test_nine_are_not_enough_and_another_answer_begins_anew() -> None:
         assert not refusals.keep(one)
     assert not refusals.fits(Refusal(one.item, 554, "5.7.1 rejected as spam"))
     assert len(refusals.take_all()) == ENOUGH - 1
-    assert not refusals
+    assert not refusals.kept
     assert not refusals.keep(one)
