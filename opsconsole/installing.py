@@ -48,16 +48,17 @@ def confirm_install(
 ) -> Confirmation:
     """What must be read and typed before the runner on `host` is replaced. Raises Refused."""
     wanted, kept = seen.our_sha256, last_kept(seen) if undo else None
+    foreign = kept is None and seen.there == "file" and not (seen.ours or seen.says)
     if kept is None and seen.same:
         raise Refused(f"{seen.path} on {host} is this console's runner already, {seen.sha256[:12]}.", NOTHING)
-    if kept is None and seen.there == "file" and not seen.ours and not force:
+    if foreign and not force:
         raise Refused(
             f"{seen.path} on {host} is no runner of ours: {seen.size:,} bytes, owner {seen.owner}.",
             NOTHING,
             "Give --force to put ours in its place (a copy is kept), or --to another path.",
         )
     warnings = []
-    if kept is None and seen.there == "file" and not seen.ours:
+    if foreign:
         warnings.append(f"What is at {seen.path} now isn't a runner of ours.")
     if kept is None and seen.cron_python != seen.python:
         warnings.append(f"Cron finds another python3 than a login does: {seen.cron_python or 'none'}.")
