@@ -4,6 +4,7 @@ A tick of processor time looks whether the same row is still being rendered, so 
 costs no call of the system. The tick comes only while the processor works, and goes when no row is rendered.
 """
 
+import atexit
 import contextlib
 import faulthandler
 import functools
@@ -61,7 +62,7 @@ class Guard:
         signal.setitimer(signal.ITIMER_PROF, seconds / _TICKS, seconds / _TICKS)
         self._limit()
 
-    def _disarm(self) -> None:
+    def disarm(self) -> None:
         self._seconds = 0.0
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
@@ -77,7 +78,7 @@ class Guard:
             self._seen, self._times = self._row, 0
             self._limit()
         elif not self.inside:
-            self._disarm()
+            self.disarm()
         else:
             self._times += 1
             if self._times >= _TICKS:
@@ -104,6 +105,7 @@ class Guard:
 
 GUARD = Guard()
 os.register_at_fork(after_in_child=GUARD.after_fork)
+atexit.register(GUARD.disarm)  # after this the handler is gone, and a tick would end the process as a crash
 
 
 @contextlib.contextmanager
