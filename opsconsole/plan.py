@@ -33,6 +33,10 @@ class DryRun:
     audience: int | None
     refused: int = 0
     duplicates: int = 0
+    suppressed: int = 0
+    rendered: int | None = None  # rows; None: the runner doesn't say
+    largest: int | None = None  # bytes of the largest message
+    probe: Mapping[str, Any] | None = None  # what the mail server told, when it was asked
     duration_s: float = 0.0
     summary: str = ""
     troubles: tuple[str, ...] = ()
@@ -42,6 +46,19 @@ class DryRun:
     @property
     def digest(self) -> str:
         return content_digest(self.digests)
+
+    @property
+    def server(self) -> str:
+        """What the mail server told when it was asked; "" when it wasn't."""
+        told = self.probe
+        if told is None:
+            return ""
+        if told.get("trouble"):
+            return f"{told.get('server')}: {told['trouble']}"
+        login = f"logged in as {told['account']}" if told.get("account") else "without a login"
+        size = told.get("size")
+        limit = f", messages up to {size / 1024:,.0f} KiB" if isinstance(size, int) and size > 0 else ""
+        return f"{told.get('server')} answers, {login}{limit}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +81,11 @@ class Plan:
     created_at: datetime
     expires_at: datetime
     attempt: int = 1
+    rendered: int | None = None  # rows the dry run rendered, so that the send needn't once more; None: not told
 
     def document(self) -> dict[str, Any]:
         """The plan as JSON values: what `plan.json` on the host holds and the digest is made over."""
+        rendered = {} if self.rendered is None else {"rendered": self.rendered}
         return {
             "slug": self.slug,
             "environment": self.environment,
@@ -78,7 +97,7 @@ class Plan:
             "due": _iso(self.due),
             "latest_start": _iso(self.latest_start),
             "window": self.window,
-            "dry_run": {"seq": self.dry_run_seq, "at": _iso(self.dry_run_at)},
+            "dry_run": {"seq": self.dry_run_seq, "at": _iso(self.dry_run_at), **rendered},
             "planned_by": self.planned_by,
             "created_at": _iso(self.created_at),
             "expires_at": _iso(self.expires_at),
@@ -111,6 +130,7 @@ class Plan:
             created_at=created,
             expires_at=expires,
             attempt=int(document["attempt"]),
+            rendered=rehearsal.get("rendered"),
         )
 
     @property

@@ -107,6 +107,8 @@ def dry_run(
         audience=result.audience,
         refused=result.refused,
         duplicates=result.duplicates,
+        suppressed=result.suppressed,
+        rendered=result.rendered,
         duration_s=result.duration_s,
         summary=result.summary,
         troubles=list(result.troubles),
@@ -115,7 +117,13 @@ def dry_run(
     console.watch.refresh((result.carrier, "console"))
     # As recorded, with the sample beside it: a person's letter is shown, and not kept.
     recorded = _dry_run_of(record) or result
-    return replace(recorded, sample=result.sample, duration_s=result.duration_s)
+    return replace(
+        recorded,
+        sample=result.sample,
+        largest=result.largest,
+        probe=result.probe,
+        duration_s=result.duration_s,
+    )
 
 
 def last_dry_run(store: AuditStore, slug: str, environment: str) -> DryRun | None:
@@ -167,6 +175,7 @@ def plan_of(console: "Console", slug: str, digest: str) -> Plan:
 def _dry_run_of(record: Record) -> DryRun | None:
     detail = record.detail
     digests, troubles, audience = detail.get("digests"), detail.get("troubles"), detail.get("audience")
+    rendered = detail.get("rendered")
     if not isinstance(digests, Mapping):
         return None
     return DryRun(
@@ -178,6 +187,8 @@ def _dry_run_of(record: Record) -> DryRun | None:
         audience=audience if isinstance(audience, int) else None,
         refused=_number(detail.get("refused")),
         duplicates=_number(detail.get("duplicates")),
+        suppressed=_number(detail.get("suppressed")),
+        rendered=rendered if isinstance(rendered, int) else None,
         summary=str(detail.get("summary", "")),
         troubles=tuple(str(t) for t in troubles) if isinstance(troubles, list) else (),
         seq=record.seq,

@@ -164,6 +164,7 @@ def make_plan(
         window=f"{details.window} {details.zone}" if details.window else "",
         dry_run_seq=dry_run.seq,
         dry_run_at=dry_run.at,
+        rendered=dry_run.rendered,
         planned_by=operator,
         created_at=now,
         expires_at=now + policy.plan_valid_for,
@@ -176,8 +177,8 @@ def check_plan(
 ) -> None:
     """The last look in the core, just before the intent is recorded. Raises Refused when anything moved."""
     content = next((o.content for o in verdict.observations if o.keeps_traces and o.content), None)
-    # The host counts rows, the dry run people: it leaves out who is there twice.
-    repeated = dry_run.duplicates if dry_run else 0
+    # The host counts rows, the dry run people: it leaves out who is there twice and who is suppressed.
+    repeated = dry_run.duplicates + dry_run.suppressed if dry_run else 0
     people = content.rows - repeated if content and content.rows_exact and content.rows is not None else None
     actual = Actual(digests=dict(content.digests) if content else None, audience=people, host=host)
     differences = list(compare(plan, actual, now))

@@ -120,11 +120,17 @@ def head(screen: DryRunScreen) -> list[Text]:
     line = Text().append(word, style).append(f"  {counted}", "bold")
     line.append(f" · {result.refused:,} refused", DANGER if result.refused else "")
     line.append(f" · {result.duplicates:,} twice", CAUTION if result.duplicates else "")
+    if result.suppressed:
+        line.append(f" · {result.suppressed:,} suppressed")
+    if result.largest:
+        line.append(f" · {result.largest / 1024:,.1f} KiB the largest")
     if result.duration_s:
         line.append(f" · took {say_duration(result.duration_s)}")
     lines = [line]
     digests = "   ".join(f"{name} {short(result.digests[name])}" for name in FILES if name in result.digests)
     lines.append(safe(digests, 400, DIM))
+    if result.server:
+        lines.append(safe(mask_addresses(result.server), 300, DIM))
     sample = result.sample or {}
     lines += [
         safe(f"{name}: {mask_addresses(str(sample[name]))}", 160, DIM)

@@ -121,7 +121,11 @@ def survey(
     return found
 
 
-def skim(campaign: Campaign, on_row: Callable[[Row, Address], None]) -> Survey:
+def skim(
+    campaign: Campaign,
+    on_row: Callable[[Row, Address], None],
+    suppressed: Callable[[Address], bool] | None = None,
+) -> Survey:
     """The rows and their addresses alone, nothing rendered: enough to tell who is who. Raises CsvError."""
     found = Survey()
     check = channel_for(campaign.metadata.channel).check
@@ -130,6 +134,8 @@ def skim(campaign: Campaign, on_row: Callable[[Row, Address], None]) -> Survey:
         address = check(row.values[reader.email_index]) if isinstance(row, Row) else None
         if isinstance(row, Row) and isinstance(address, Address):
             found.keys.append(address.key)
+            if suppressed is not None and suppressed(address):
+                found.suppressed_rows.append(row.number)
             on_row(row, address)
         else:
             found.keys.append(0)

@@ -48,6 +48,21 @@ def test_a_plan_survives_being_written_down() -> None:
     assert (again.digest, again.run_id) == (made.digest, made.run_id)
 
 
+def test_a_plan_says_how_many_rows_its_rehearsal_rendered_and_one_of_before_keeps_its_digest() -> None:
+    told = plan(replace(REHEARSED, rendered=2610))
+    assert told.document()["dry_run"]["rendered"] == 2610
+    assert Plan.from_document(told.document()) == told
+    assert "rendered" not in plan().document()["dry_run"]
+    assert plan().digest != told.digest
+
+
+def test_who_is_there_twice_or_suppressed_is_among_the_rows_and_not_among_the_people() -> None:
+    counted = replace(REHEARSED, audience=2590, duplicates=4, suppressed=7)
+    check_plan(plan(counted), ready(), counted, "machine-1", POLICY, NOW)
+    with pytest.raises(Refused, match="audience was 2,590"):
+        check_plan(plan(counted), ready(), replace(counted, suppressed=8), "machine-1", POLICY, NOW)
+
+
 def test_the_run_id_is_the_same_for_the_same_plan_and_no_other() -> None:
     made = plan()
     assert made.run_id == plan().run_id
