@@ -1,7 +1,6 @@
 """From the command to the running send: who may run, what was planned, what was done before."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +8,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from runner.campaign import suppression
 from runner.campaign.files import Campaign, open_campaign
+from runner.campaign.suppression import Suppressed
 from runner.campaign.survey import Survey, survey
 from runner.channel import loop
 from runner.channel.choose import Account, channel_for
 from runner.errors import BAD_DATA, BUSY, JOURNAL, Refused
 from runner.record import journal, past
-from runner.record.journal import Journal, JournalError, Replay
+from runner.record.journal import Journal, Replay
 from runner.run import claim
 from runner.run.control import Control
 from runner.run.output import DeliveryLog, Output, RunLog
@@ -23,8 +24,6 @@ from runner.run.progress import Counts
 from runner.run.send import Sender, Task
 from runner.run.words import closing_lines
 from runner.settings import Settings
-
-_ROW_BYTES = 320  # of journal, at most, for the usual course of a row
 
 
 @dataclass
@@ -60,7 +59,14 @@ def send(
     try:
         channel = channel_for(campaign.metadata.channel)
         account = channel.account(settings.credentials)
-        found = survey(campaign, tick=tick, now=datetime.now(UTC))
+        lists = Suppressed.load(suppression.lists(settings.campaigns_dir / settings.slug, None))
+        found = survey(
+            campaign,
+            tick=tick,
+            now=datetime.now(UTC),
+            suppressed=lists.has if lists else None,
+            rendered=run is not None and _rehearsed(run),
+        )
         _refuse_bad(found)
         claim.refuse_if_held(settings.holds_dir, settings.slug)  # the look at every row may have taken long
         if run is None:
@@ -77,7 +83,9 @@ def send(
         book: Journal | None = None
         rc = JOURNAL  # unless we get further
         try:
-            states, counts = past.starting_point(run, campaign, found.states, found.keys, old)
+            states, counts = past.starting_point(
+                run, campaign, found.states, found.keys, old, found.suppressed_rows
+            )
             left = counts.total - counts.processed
             log.line(
                 f"{settings.mode} started: run {run.run_id}, attempt {run.attempt}, "
@@ -103,9 +111,10 @@ def send(
                     output=output,
                     delivery=DeliveryLog(run.path / "delivery.jsonl", output) if settings.log_delivery else None,
                     switch=partial(_switch, account, wires),
+                    domains={},
                 )
             )
-            book.keep_reserve()
+            book.keep_room(left)
             claim.refuse_if_held(settings.holds_dir, settings.slug)
             rc, reason = loop.run(sender.run(), account)
             seconds = time.monotonic() - began
@@ -168,6 +177,15 @@ def _refuse_stale(run: claim.RunDir, campaign: Campaign, found: Survey) -> None:
         raise Refused(BAD_DATA, f"plan is stale: {'; '.join(stale)}. Nothing was sent; dry-run and plan again")
 
 
+def _rehearsed(run: claim.RunDir) -> bool:
+    """Did the dry run that the plan rests on render every row? A plan for other files is refused later on."""
+    try:
+        plan = json.loads((run.path / "plan.json").read_bytes())
+        return isinstance(plan["dry_run"]["rendered"], int)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
 def _former(run: claim.RunDir, mode: str, campaign: Campaign, found: Survey, output: Output) -> Replay | None:
     """What earlier processes of this attempt did; None when nothing was begun. Raises Refused (65, 70, 75)."""
     path = run.path / "journal"
@@ -190,10 +208,6 @@ def _open_journal(
     run: claim.RunDir, campaign: Campaign, found: Survey, old: Replay | None, states: bytearray, version: str
 ) -> Journal:
     """The journal with this process's header in it, and the marker that says there is one, all on the disk."""
-    disk = os.statvfs(run.path)
-    needed = found.rows * _ROW_BYTES + (1 << 20)
-    if disk.f_bavail * disk.f_frsize < needed:
-        raise JournalError(f"the disk of {run.path} has too little room: the journal may need {needed >> 20} MiB")
     book = Journal(run.path / "journal")
     book.header(past.identity(run, campaign, found.rows), claim.boot_id(), version, datetime.now(UTC).isoformat())
     if old:

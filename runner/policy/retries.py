@@ -13,3 +13,8 @@ def due(attempt: int, base: float, chance: float) -> float | None:
     if attempt >= TRIES:
         return None
     return float(base * 4 ** (attempt - 1) * (1 + _SPREAD * chance))
+
+
+def longest(base: float) -> float:
+    """The longest wait between two tries, in seconds."""
+    return due(TRIES - 1, base, 1.0) or base

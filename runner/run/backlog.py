@@ -108,9 +108,11 @@ class Backlog:
         self.done()
 
     def add(self, item: Item) -> None:
-        """As offer(), of one that was kept aside."""
-        self._ready.append(item)
-        self._wake()
+        """As give_back(), of one that was kept aside; one that has to be claimed again takes the feeder's way."""
+        if item.claimed:
+            self.offer((item,))
+        else:
+            self.defer(item, 0.0)
 
     def defer(self, item: Item, until: float) -> None:
         """Try again at that moment; whether it is still in hand is told by done()."""

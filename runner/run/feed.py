@@ -18,7 +18,8 @@ _NEVER_TRIED = (0, 0.0)
 
 class Feed:
     """`states` is the journal's state of each row, `tries` what rows that were deferred before have behind them:
-    attempts made and when the next is due (Unix seconds). `refuse(row, why)` is told of rows without an address."""
+    attempts made and when the next is due (Unix seconds). `refuse(row, why)` is told of rows without an address. No wait
+    between tries is longer than `longest_wait` seconds, whatever a clock that was set back makes of `due`."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Feed:
         tries: dict[int, tuple[int, float]],
         backlog: Backlog,
         refuse: Callable[[int, str], None],
+        longest_wait: float,
     ) -> None:
         self._campaign = campaign
         self._check = channel_for(campaign.metadata.channel).check
@@ -38,6 +40,7 @@ class Feed:
         self._tries = tries
         self._backlog = backlog
         self._refuse = refuse
+        self._longest_wait = longest_wait
 
     async def run(self, gate: Callable[[], Awaitable[bool]], size: Callable[[], int]) -> None:
         """Until every row is settled, or the gate says that none may be begun any more; claims `size()` rows."""
@@ -103,7 +106,7 @@ class Feed:
         ripe = []
         for item in items:
             _, due = self._tries.pop(item.row, _NEVER_TRIED)
-            if (wait := due - time.time()) > 0:
+            if (wait := min(due - time.time(), self._longest_wait)) > 0:
                 self._backlog.defer(item, time.monotonic() + wait)
             else:
                 ripe.append(item)

@@ -26,9 +26,11 @@ class Ledger:
         self._journal.begin(item.row, item.address.hexkey, item.attempt, message.ident)
 
     def taken_back(self, item: Item, code: int, text: str) -> None:
-        """It was begun, and provably not sent: without this a death of the process would leave it in doubt."""
+        """It was begun, and provably not sent: without this a death of the process would leave it in doubt.
+
+        It has to be claimed again, or a power cut would let it look unsent when it is sent next."""
         if item.begun:
-            item.begun = False
+            item.begun = item.claimed = False
             now = time.time()
             self._journal.deferred(item.row, item.address.hexkey, item.attempt - 1, now, code, text)
 

@@ -5,11 +5,10 @@ the answer it is waiting for.
 """
 
 import asyncio
-import random
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,9 +21,9 @@ from runner.errors import CANCELLED, CONFIG, OK, SOME_FAILED, Refused
 from runner.message.mail import RowRefused
 from runner.policy import retries
 from runner.policy.bounces import bounce_class
+from runner.policy.domains import DomainLimits
 from runner.policy.gates import Gate, Wait, WindowGate
-from runner.policy.pacer import SLOW_DOWN, Pace, least
-from runner.policy.refusals import Refusal, Refusals
+from runner.policy.pacer import Pace, least
 from runner.record.journal import DEFERRED, Journal
 from runner.run.backlog import Backlog, Item
 from runner.run.control import UNSET, Control, Unset
@@ -32,10 +31,10 @@ from runner.run.feed import Feed
 from runner.run.ledger import Ledger
 from runner.run.output import DeliveryLog, Output
 from runner.run.progress import Counts, Progress
+from runner.run.settling import Settling
 from runner.run.voice import Voice
 from runner.settings import Settings
 
-_LOSSES = 5  # connections one message may lose before it is given up
 _TICK = 0.25
 _SWEEP = 1.0
 _ABORT_SECONDS = 3.0
@@ -46,7 +45,8 @@ _LONGEST_BACKOFF = 60
 class Task:
     """One process's share of a run. `states` is the journal's state of each row, `tries` what rows that were
     deferred before have behind them: attempts made and when the next is due (Unix seconds). `switch(account)` makes
-    the wires use "main" or "fallback" from the next message on, and tells why when it can't."""
+    the wires use "main" or "fallback" from the next message on, and tells why when it can't; `domains` are the rates of
+    DomainLimits."""
 
     settings: Settings
     campaign: Campaign
@@ -60,6 +60,7 @@ class Task:
     output: Output
     delivery: DeliveryLog | None
     switch: Callable[[str], str]
+    domains: Mapping[str, float]
 
 
 class Sender:
@@ -84,8 +85,12 @@ class Sender:
         self._gates: list[Gate] = [WindowGate(metadata.window)] if metadata.window else []
         self._allowed = metadata.max_rate
         self._pace = Pace(least(settings.rate, self._allowed), 1, settings.batch_size, settings.batch_pause)
+        self._domains = DomainLimits(task.domains)
         self._wished: tuple[float | Unset | None, str] = (UNSET, "main")
         self._backlog = Backlog()
+        self._settling = Settling(
+            self._ledger, self._backlog, self._pace, self.progress, self, settings.retry_base, len(task.wires)
+        )
         self._feed = Feed(
             task.campaign,
             task.surveyed,
@@ -94,13 +99,12 @@ class Sender:
             dict(task.tries),
             self._backlog,
             lambda row, why: self._ledger.unsendable(row, f"address: {why}"),
+            retries.longest(settings.retry_base),
         )
         self._reason: str | None = None
         self._rc = OK
         self._breaker: str | None = None
         self._breaker_from = task.control.written
-        self._refusals = Refusals()
-        self._losses = 0  # in a row, over all connections
         self._inflight = 0
         self._swept = 0.0
         self._ended = False
@@ -119,7 +123,7 @@ class Sender:
             if self._control.at_once and pending:
                 await self._drop_everything(pending)
         if not self._stopping:
-            await self._guarded(self._fail_refused_at_last())
+            await self._guarded(self._settle_the_last())
         self._ended = True
         await ticker
         rc = self._exit_code()
@@ -132,7 +136,20 @@ class Sender:
     def _stopping(self) -> bool:
         return self._control.cancelled or self._reason is not None
 
-    def _stop(self, reason: str, rc: int) -> None:
+    @property
+    def paused(self) -> bool:
+        """Is it paused for a reason of the server's?"""
+        return self._breaker is not None
+
+    def pause(self, reason: str, code: int) -> None:
+        """Begin nothing until a person says `run` again."""
+        self._breaker = mask_text(reason)
+        self._breaker_from = self._control.written
+        self._open = False
+        self.progress.error(code, reason)
+
+    def stop(self, reason: str, rc: int) -> None:
+        """End with this exit code; the first reason stands."""
         if self._reason is None:
             self._reason, self._rc = mask_text(reason), rc
         self._open = False
@@ -185,6 +202,9 @@ class Sender:
                     if not await self._backlog.more():
                         return
                     continue
+                if self._domains and self._passed_over(item):
+                    self._backlog.done()
+                    continue
                 if not await self._slot(wire):
                     self._backlog.give_back(item)
                     continue
@@ -192,7 +212,7 @@ class Sender:
                     self._backlog.done()
                     continue
                 outcome = await self._deliver(wire, item, message)
-                if outcome is not None and self._settle(item, outcome):
+                if outcome is not None and self._settling.settle(item, outcome):
                     self._backlog.done()
                 else:
                     self._backlog.give_back(item)
@@ -203,6 +223,16 @@ class Sender:
                     losses = 0
         finally:
             await wire.close()
+
+    def _passed_over(self, item: Item) -> bool:
+        """Must others go before it, since its domain had enough for now?"""
+        domain = item.address.text.rpartition("@")[2].lower()
+        clock = time.monotonic()
+        if (wait := self._domains.wait(domain, clock)) > 0:
+            self._backlog.defer(item, clock + wait)
+            return True
+        self._domains.taken(domain, clock)
+        return False
 
     async def _slot(self, wire: Wire[Any]) -> bool:
         """Wait until one more message may be begun; False when none may any more."""
@@ -235,92 +265,18 @@ class Sender:
             if not self.progress.done_here:
                 raise
             if not self._breaker:
-                self._pause_for(str(error), 0)
+                self.pause(str(error), 0)
             return None
         finally:
             self._inflight -= 1
-
-    def _settle(self, item: Item, outcome: Outcome) -> bool:
-        """Write down what became of a message; False when it goes back to the backlog."""
-        kind, code, text = outcome.kind, outcome.code, outcome.text
-        if kind is Kind.ACCEPTED:
-            self._losses = 0
-            if self._refusals.kept:
-                self._fail_refused()  # the sender is taken, so the refusals before were about the messages
-            self._ledger.accepted(item, code, text)
-            return True
-        if code in SLOW_DOWN:
-            self._pace.slow_down(time.monotonic(), self.progress.rate(1))
-        if kind is Kind.LOST or kind is Kind.UNREACHABLE:
-            return self._lost(item, outcome)
-        self._losses = 0
-        if kind is Kind.SENDER_REFUSED:
-            return self._sender_refused(Refusal(item, code, text))
-        self._fail_refused()
-        if kind is Kind.UNKNOWN:
-            self._ledger.unknown(item, code, text)
-        elif kind is Kind.DEFERRED and (wait := self._retry_in(item)) is not None:
-            self._ledger.deferred(item, wait, code, text)
-            item.attempt += 1
-            item.claimed = False
-            self._backlog.defer(item, time.monotonic() + wait)
-        else:
-            self._ledger.failed(item, code, text)
-        return True
-
-    def _retry_in(self, item: Item) -> float | None:
-        return retries.due(item.attempt, self._settings.retry_base, random.random())  # noqa: S311
-
-    def _lost(self, item: Item, outcome: Outcome) -> bool:
-        """Provably not sent: again, without spending a try, but not for ever."""
-        self._losses += 1
-        self._ledger.taken_back(item, outcome.code, outcome.text)
-        self.progress.error(outcome.code, outcome.text)
-        if self._losses >= 10 * len(self._wires):
-            self._stop(f"the mail server is out of reach: {outcome.text}", SOME_FAILED)
-        if outcome.kind is Kind.LOST:
-            item.losses += 1
-        if item.losses >= _LOSSES:
-            why = f"the connection was lost {item.losses} times before the message: {outcome.text}"
-            self._ledger.failed(item, outcome.code, why)
-            return True
-        return False
 
     def _backoff(self, losses: int) -> float:
         """Seconds to wait after so many lost connections: 1, 2, 4 ... 60 at the default retry base."""
         unit = self._settings.retry_base / 60
         return float(unit * min(_LONGEST_BACKOFF, 2 ** min(losses - 1, 6)))
 
-    def _sender_refused(self, refusal: Refusal) -> bool:
-        """Perhaps because of this message, perhaps none will go through; False when it goes back to the backlog."""
-        self._ledger.taken_back(refusal.item, refusal.code, refusal.text)
-        if self._breaker:
-            return False  # it was in flight when the send was paused for this
-        if not self._refusals.fits(refusal):
-            self._fail_refused()
-        if self._refusals.keep(refusal):
-            kept = self._refusals.take_all()
-            self._pause_for(
-                f"the mail server refused {len(kept)} mails in a row: {refusal.code} {refusal.text}", refusal.code
-            )
-            for former in kept:
-                self._backlog.add(former.item)
-        return True
-
-    def _pause_for(self, reason: str, code: int) -> None:
-        """Until a person says `run` again."""
-        self._breaker = mask_text(reason)
-        self._breaker_from = self._control.written
-        self._open = False
-        self.progress.error(code, reason)
-
-    def _fail_refused(self) -> None:
-        """The refusals kept aside were about those messages."""
-        for refusal in self._refusals.take_all():
-            self._ledger.failed(refusal.item, refusal.code, refusal.text)
-
-    async def _fail_refused_at_last(self) -> None:
-        self._fail_refused()
+    async def _settle_the_last(self) -> None:
+        self._settling.those_kept_failed()
 
     # -- stopping
 
@@ -329,13 +285,13 @@ class Sender:
         try:
             await work
         except Refused as error:
-            self._stop(str(error), error.code)
+            self.stop(str(error), error.code)
         except ServerRefusesUs as error:
-            self._stop(str(error), CONFIG)
+            self.stop(str(error), CONFIG)
         except Exception as error:  # a fault of ours: say where, not what it held
             where = "".join(traceback.format_tb(sys.exc_info()[2])[-2:])
             self._output.complain(f"internal error {type(error).__name__} at\n{where}")
-            self._stop(f"internal error {type(error).__name__}", SOME_FAILED)
+            self.stop(f"internal error {type(error).__name__}", SOME_FAILED)
 
     async def _drop_everything(self, pending: "set[asyncio.Task[None]]") -> None:
         """The second SIGTERM: those waiting for the answer to their dot become unknown."""
