@@ -2,16 +2,19 @@
 
 import argparse
 import configparser
+import hashlib
 import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from runner.campaign.metadata import sender_fault
 from runner.errors import CONFIG, Refused
+from runner.policy import limits
+from runner.policy.limits import Limits
 
 PATHS = {
     "campaigns_dir": ("MAIL_BLAST_CAMPAIGNS_DIR", "/var/mail/campaigns"),
@@ -19,6 +22,7 @@ PATHS = {
     "state_dir": ("MAIL_BLAST_STATE_DIR", "/var/lib/mail-blasts/runs"),
     "credentials": ("MAIL_BLAST_CREDENTIALS", "/etc/mail/blast-credentials.conf"),
 }
+_SMTP_KEYS = ("host", "port", "username", "password", "token_file", "tls")
 _GATEWAY = r"https://[\x21-\x7e]+|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/[\x21-\x7e]*"
 
 
@@ -50,6 +54,7 @@ class Settings:
     show: int = 1
     save_to: Path | None = None
     probe: bool = False
+    suppressed: Path | None = None
 
     @property
     def holds_dir(self) -> Path:
@@ -67,6 +72,13 @@ class Smtp:
     password: str | None = field(default=None, repr=False)
     notify_to: str | None = None
     token_file: Path | None = None  # an OAuth access token for XOAUTH2, kept fresh by somebody else
+    limits: Limits = field(default_factory=Limits)
+    fallback: "Smtp | None" = None  # used only when an operator asks for it
+
+    @property
+    def ident(self) -> str:
+        """The same for every campaign that sends by this account; says nothing of it."""
+        return _ident(self.host.lower(), str(self.port), self.username or "")
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,16 @@ class Sms:
     tls: str = "none"
     system_type: str = ""
     binds: int = 1
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def ident(self) -> str:
+        """As Smtp's."""
+        return _ident(self.kind, self.url, self.host.lower(), str(self.port), self.account)
+
+
+def _ident(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def from_args(args: argparse.Namespace, env: Mapping[str, str]) -> Settings:
@@ -116,22 +138,57 @@ def from_args(args: argparse.Namespace, env: Mapping[str, str]) -> Settings:
         show=args.show,
         save_to=args.save_to,
         probe=args.probe,
+        suppressed=Path(env["MAIL_BLAST_SUPPRESSED"]) if env.get("MAIL_BLAST_SUPPRESSED") else None,
         **paths,
     )
 
 
 def read_credentials(path: Path) -> Smtp:
-    """The [smtp] section: host, port, username, password, tls; optionally [notify] to.
+    """The [smtp] section: host, port, username, password, tls; optionally [notify] to, [limits], and
+    [smtp-fallback] with its [limits-fallback].
 
     Raises Refused (78) when the file is missing, open to others or wrong. Its content is never repeated.
     """
     parser = _secret_file(path, "smtp")
-    return _smtp(path, parser["smtp"], parser.get("notify", "to", fallback=None))
+    notify_to = parser.get("notify", "to", fallback=None)
+    fallback = None
+    if "smtp-fallback" in parser:
+        where, section = f"{path} [smtp-fallback]", parser["smtp-fallback"]
+        for number, key in enumerate(section, 1):
+            if key not in _SMTP_KEYS:
+                raise Refused(CONFIG, f"{where}: key {number} isn't known; known are {', '.join(_SMTP_KEYS)}")
+        fallback = replace(_smtp(where, section, notify_to), limits=_limits(path, parser, "limits-fallback"))
+    main = _smtp(str(path), parser["smtp"], notify_to)
+    return replace(main, limits=_limits(path, parser, "limits"), fallback=fallback)
+
+
+def suppression_list(settings: Settings) -> Path | None:
+    """The host's list of those who must not be mailed: MAIL_BLAST_SUPPRESSED, else [suppression] file of the
+    credentials file; None when neither names one. Raises Refused (78) as read_credentials()."""
+    if settings.suppressed is not None:
+        return settings.suppressed
+    try:
+        os.lstat(settings.credentials)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        pass  # reading it will say why it can't be told
+    parser = _secret_file(settings.credentials, None)
+    if "suppression" not in parser:
+        return None
+    section = parser["suppression"]
+    named = section.get("file", "").strip()
+    if not named.startswith("/") or len(section) != 1:
+        raise Refused(
+            CONFIG, f"{settings.credentials}: [suppression] must hold file, a full path, and nothing else"
+        )
+    return Path(named)
 
 
 def read_sms(path: Path) -> Sms:
     """The [sms] section, as read_credentials() reads [smtp]. Raises Refused (78)."""
-    section = _secret_file(path, "sms")["sms"]
+    parser = _secret_file(path, "sms")
+    section, allowed = parser["sms"], _limits(path, parser, "limits-sms")
 
     def wanted(key: str, why: str = "is missing", pattern: str = r"[\x21-\x7e]+", default: str = "") -> str:
         value = section.get(key, default).strip()
@@ -145,7 +202,7 @@ def read_sms(path: Path) -> Sms:
     kind = section.get("kind", "")
     if kind == "twilio":
         url = wanted("url", "must be an https:// address", _GATEWAY)
-        return Sms(kind, wanted("account"), wanted("secret"), sender, url=url)
+        return Sms(kind, wanted("account"), wanted("secret"), sender, url=url, limits=allowed)
     if kind != "smpp":
         raise Refused(CONFIG, f"{path}: kind in [sms] must be twilio or smpp")
     return Sms(
@@ -158,11 +215,19 @@ def read_sms(path: Path) -> Sms:
         tls=wanted("tls", "must be tls or none", "tls|none", "none"),
         system_type=wanted("system_type", "must have at most 12 characters", r"[\x21-\x7e]{0,12}", ""),
         binds=int(wanted("binds", "must be a number from 1 to 99", "[1-9][0-9]?", "1")),
+        limits=allowed,
     )
 
 
-def _secret_file(path: Path, section: str) -> configparser.ConfigParser:
-    """The credentials file, which must have the section. Raises Refused (78)."""
+def _limits(path: Path, parser: configparser.ConfigParser, section: str) -> Limits:
+    try:
+        return limits.parse(parser[section]) if section in parser else Limits()
+    except ValueError as error:
+        raise Refused(CONFIG, f"{path}: in [{section}] {error}") from None
+
+
+def _secret_file(path: Path, section: str | None) -> configparser.ConfigParser:
+    """The credentials file, which must have the section if one is given. Raises Refused (78)."""
     try:
         with path.open(encoding="utf-8") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -177,13 +242,15 @@ def _secret_file(path: Path, section: str) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(text)
-        parser[section]
+        if section is not None:
+            parser[section]
     except (configparser.Error, KeyError):  # their text quotes the file
-        raise Refused(CONFIG, f"{path} is not an ini file with a section [{section}]") from None
+        what = f" with a section [{section}]" if section is not None else ""
+        raise Refused(CONFIG, f"{path} is not an ini file{what}") from None
     return parser
 
 
-def _smtp(path: Path, section: Mapping[str, Any], notify_to: str | None) -> Smtp:
+def _smtp(path: str, section: Mapping[str, Any], notify_to: str | None) -> Smtp:
     tls = section.get("tls", "starttls")
     if tls not in ("starttls", "tls", "none"):
         raise Refused(CONFIG, f"{path}: tls must be starttls, tls or none")

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from runner.policy import window
+from runner.policy import limits, window
 
 CHANNELS = ("email", "sms")
 MOST_SEGMENTS = 10  # gateways take no longer texts
@@ -29,7 +29,8 @@ class Metadata:
     """`max_rate` is in messages a second. `subject`, `from_`, `reply_to`, `list_unsubscribe` may hold variables.
 
     `channel` is "email" or "sms". A text message has no subject; its `from_` holds no variables and may be empty:
-    the account's is used then. `max_segments` bounds what one text message may cost.
+    the account's is used then. `max_segments` bounds what one text message may cost. `warmup` is messages a day,
+    `domain_rates` messages a second by domain.
     """
 
     name: str
@@ -46,6 +47,9 @@ class Metadata:
     channel: str = "email"
     phone_column: str = "phone"
     max_segments: int = MOST_SEGMENTS
+    priority: limits.Priority = "normal"
+    warmup: tuple[int, ...] = ()
+    domain_rates: dict[str, float] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -98,6 +102,16 @@ def parse(data: bytes) -> Metadata:
     if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1e6):
         problems.append("max_rate must be a number of messages a second, above 0")
         rate = None
+    paces: dict[str, Any] = {"warmup": (), "domain_rates": {}}
+    for key, judge in (("warmup", limits.days), ("domain_rates", limits.domain_rates)):
+        if raw.get(key) is not None:
+            try:
+                paces[key] = judge(raw[key])
+            except ValueError as error:
+                problems.append(f"{key} {error}")
+    priority = raw.get("priority", "normal")
+    if priority not in limits.PRIORITIES:
+        problems.append(f"priority must be one of {', '.join(limits.PRIORITIES)}")
     expected = raw.get("expected_recipients")
     if expected is not None and (isinstance(expected, bool) or not isinstance(expected, int) or expected < 0):
         problems.append("expected_recipients must be a whole number")
@@ -129,6 +143,8 @@ def parse(data: bytes) -> Metadata:
         channel=channel,
         phone_column=text("phone_column", default="phone"),
         max_segments=segments,
+        priority=priority,
+        **paces,
         raw=raw,
     )
     if problems:
