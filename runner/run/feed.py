@@ -18,8 +18,8 @@ _NEVER_TRIED = (0, 0.0)
 
 class Feed:
     """`states` is the journal's state of each row, `tries` what rows that were deferred before have behind them:
-    attempts made and when the next is due (Unix seconds). `refuse(row, why)` is told of rows without an address. No wait
-    between tries is longer than `longest_wait` seconds, whatever a clock that was set back makes of `due`."""
+    attempts made and when the next is due (Unix seconds). `refuse(row, why)` is told of rows without an address. No
+    wait between tries is longer than `longest_wait` seconds, whatever a clock that was set back makes of `due`."""
 
     def __init__(
         self,

@@ -45,8 +45,8 @@ _LONGEST_BACKOFF = 60
 class Task:
     """One process's share of a run. `states` is the journal's state of each row, `tries` what rows that were
     deferred before have behind them: attempts made and when the next is due (Unix seconds). `switch(account)` makes
-    the wires use "main" or "fallback" from the next message on, and tells why when it can't; `domains` are the rates of
-    DomainLimits."""
+    the wires use "main" or "fallback" from the next message on, and tells why when it can't; `domains` are the rates
+    of DomainLimits."""
 
     settings: Settings
     campaign: Campaign
