@@ -15,11 +15,13 @@ from typing import Any
 from runner.campaign.address import Address, mask
 from runner.campaign.csvdata import Row
 from runner.campaign.files import Campaign, open_campaign
+from runner.campaign.suppression import Suppressed, lists
 from runner.campaign.survey import Survey, survey
 from runner.channel.port import Message
 from runner.errors import CONFIG, OK, SOME_FAILED, Refused
 from runner.message.look import eml, look
-from runner.settings import Settings, Smtp
+from runner.message.sms import Text
+from runner.settings import Settings, Smtp, suppression_list
 
 
 class _Seen:
@@ -29,6 +31,7 @@ class _Seen:
         self.first: list[tuple[Address, Message]] = []
         self.rows = 0
         self.largest_row = 0
+        self.segments = 0  # of text messages
         self._shown = shown
         self._sizes: Counter[int] = Counter()
         self._largest = 0
@@ -39,6 +42,8 @@ class _Seen:
         self.rows += 1
         if size > self._largest:
             self._largest, self.largest_row = size, row.number
+        if isinstance(message, Text):
+            self.segments += message.segments
         if len(self.first) < self._shown:
             self.first.append((to, message))
 
@@ -67,7 +72,10 @@ def rehearse(settings: Settings, *, tick: Callable[[int], None], now: datetime) 
     campaign = open_campaign(settings.campaigns_dir, settings.slug)
     try:
         probe = _prepared(settings, campaign)
-        found = survey(campaign, tick=tick, now=now, on_message=seen)
+        suppressed = Suppressed.load(lists(settings.campaigns_dir / settings.slug, suppression_list(settings)))
+        found = survey(
+            campaign, tick=tick, now=now, on_message=seen, suppressed=suppressed.has if suppressed else None
+        )
         told = probe() if probe else None
         if settings.save_to is not None:
             _save(settings.save_to, seen.first)
@@ -92,12 +100,16 @@ def rehearse(settings: Settings, *, tick: Callable[[int], None], now: datetime) 
         "suppressed": found.suppressed,
         "digests": {part: campaign.digests.get(part) for part in ("template", "text", "data", "metadata")},
         **sizes,
+        **({"segments_total": seen.segments} if seen.segments else {}),
         "sample": samples[0] if samples else None,
         "samples": samples,
         "probe": told,
         "duration_s": round(time.monotonic() - began, 3),
     }
-    return _lines(found, sizes, told, trouble), summary
+    lines = _lines(found, sizes, told, trouble)
+    if seen.segments:
+        lines.append(f"{seen.segments:,} segments in all")
+    return lines, summary
 
 
 def _prepared(settings: Settings, campaign: Campaign) -> Callable[[], dict[str, Any]] | None:
