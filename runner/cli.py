@@ -28,6 +28,8 @@ def version() -> str:
 
 def capabilities() -> str:
     """What this runner can do, as one JSON line."""
+    from runner.campaign.metadata import CHANNELS
+
     return json.dumps(
         {
             "runner": "opsconsole",
@@ -36,6 +38,7 @@ def capabilities() -> str:
             "control": "file",
             "controls": ["pause", "resume", "cancel", "rate", "account"],
             "progress": "jsonl",
+            "channels": list(CHANNELS),
         }
     )
 
