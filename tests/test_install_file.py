@@ -15,6 +15,9 @@ from backends.blasthost.runnerfile import BUNDLED, packed, runner_file, version_
 from tests.runner.conftest import Host, wait_for
 from tests.support.smtp_peer import SmtpPeer
 
+ROOT = Path(runner.__file__).parent
+NOT_ALONE = {"runner.__main__", "runner.onefile", "runner.channel.smpp"}
+"""Modules that run when they are imported, or need what doesn't go in."""
 OPTIONAL = {"uvloop", "aiosmpplib"}
 """What the runner uses where the host's python3 has it, and does without elsewhere."""
 
@@ -96,7 +99,7 @@ def test_whatever_the_runner_imports_is_in_it_with_its_licence(file: Path) -> No
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
     there = {name.partition("/")[0].removesuffix(".py") for name in names}
-    wanted = {module for path in Path(runner.__file__).parent.rglob("*.py") for module in imported(path)}
+    wanted = {module for path in ROOT.rglob("*.py") for module in imported(path)}
     assert wanted - there - OPTIONAL - set(sys.stdlib_module_names) == set()
     licensed = {name.split("/")[1].rpartition("-")[0] for name in names if name.startswith("licences/")}
     assert licensed == {*BUNDLED, "mail-blast-runner"}
@@ -120,6 +123,17 @@ def test_an_old_python_is_told_so_in_one_line() -> None:
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)
     assert "needs Python 3.11 or newer" in done.stderr
     assert "is 3.9.2. Nothing was sent" in done.stderr
+
+
+@pytest.mark.slow
+def test_every_part_of_it_can_be_read_by_a_python_that_has_no_other_packages(file: Path) -> None:
+    modules = [".".join(p.relative_to(ROOT.parent).with_suffix("").parts) for p in ROOT.rglob("*.py")]
+    wanted = sorted({name.removesuffix(".__init__") for name in modules} - NOT_ALONE)
+    program = f"import sys, importlib\nsys.path.insert(0, {str(file)!r})\n"
+    program += f"for name in {wanted!r}: importlib.import_module(name)\nprint(sys.modules['httpx'].__file__)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(file))
 
 
 @pytest.mark.slow

@@ -17,12 +17,16 @@ from opsconsole.ports import Refused
 
 PYTHON = (3, 11)
 """The oldest python3 that runs it."""
-BUNDLED = ("aiosmtplib", "email-validator", "idna", "jinja2", "markupsafe", "tzdata")
+BUNDLED = (
+    *("aiosmtplib", "email-validator", "idna", "jinja2", "markupsafe", "tzdata"),
+    *("anyio", "certifi", "h11", "httpcore", "httpx", "typing_extensions"),  # for text messages
+)
 """Distributions that go in, as far as they are Python. dnspython doesn't: nobody asks DNS about an address."""
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _MARK = b"mail-blast-runner of opsconsole "  # the zip's comment, so a file is known without being run
 _WHEN = (1980, 1, 1, 0, 0, 0)  # the oldest a zip can tell
 _NEVER_READ = {".so", ".pyd", ".c", ".pyi", ".typed", ".pyc", ".zi", ".tab", ".list"}
+_NEVER_READ |= {".pem"}  # whom to trust is the host's to say
 _LICENCES = ("LICEN", "COPYING", "NOTICE")
 
 

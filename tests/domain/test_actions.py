@@ -16,7 +16,7 @@ from tests.domain.words import HOLD, NOW, dashboard, host, verdict
 
 ACTING = [action for action in ACTIONS if action.danger is not Danger.LOOK]
 MAILING = {"send", "send-rest", "resume", "trigger-on"}
-LEAST = {"approve": "approver", "break-glass": "admin"}
+LEAST = {"approve": "approver", "break-glass": "admin", "install-runner": "admin"}
 
 
 @pytest.mark.parametrize(
