@@ -71,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
         "--sent", metavar="ROWS", help="resolve: take these unknown rows (3,7,10-12, all, all=9) for sent"
     )
     made.add_argument("--resend", metavar="ROWS", help="resolve: let these unknown rows be sent again by a resume")
+    made.add_argument(
+        "--from-maillog",
+        metavar="ROWS",
+        help="resolve: take those of these unknown rows for sent that the mail server's log proves to be taken",
+    )
     made.add_argument("--by", metavar="NAME", help="resolve: who decided it")
     made.add_argument("--show", type=_few, default=1, metavar="N", help="dry-run: tell of so many messages")
     made.add_argument("--save-to", type=Path, metavar="DIR", help="dry-run: and write them into this new folder")
@@ -95,8 +100,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
     if not args.campaign or not args.mode:
         made.error("--campaign and --mode are required")
-    if args.mode == "resolve" and not ((args.sent or args.resend) and args.by and args.by.strip()):
-        made.error("--mode resolve needs --sent or --resend, and --by")
+    decided = args.sent or args.resend
+    if args.mode == "resolve" and not ((decided or args.from_maillog) and args.by and args.by.strip()):
+        made.error("--mode resolve needs --sent, --resend or --from-maillog, and --by")
+    if args.mode == "resolve" and decided and args.from_maillog:
+        made.error("--from-maillog goes alone: decide what it leaves unknown afterwards")
     output = Output()
     try:
         return _run(args, output, born)
@@ -130,7 +138,8 @@ def _run(args: argparse.Namespace, output: "Output", born: float) -> int:
     if chosen.mode == "resolve":
         from runner.record.resolve import parse_rows, resolve
 
-        decided = resolve(chosen, parse_rows(args.sent), parse_rows(args.resend), args.by, datetime.now(UTC))
+        sent, resend, proven = map(parse_rows, (args.sent, args.resend, args.from_maillog))
+        decided = resolve(chosen, sent, resend, args.by, datetime.now(UTC), proven=proven)
         return _tell(output, *doubt.report(chosen, decided))
     control = Control(output.complain)
     control.catch_signals()

@@ -24,7 +24,8 @@ SHOWN = 1000  # unknown rows told one by one
 @dataclass
 class Standing:
     """Where an attempt stands. `who` (masked), `keys` and `message_ids` are of unknown rows, by number, as far as
-    they could be told; `against` is why the rest can't be sent, "" when it can."""
+    they could be told; `against` is why the rest can't be sent, "" when it can. After a decision `settled` is how
+    many it was about, and `log` the mail log where that was asked."""
 
     run: claim.RunDir
     old: Replay | None = None
@@ -35,6 +36,8 @@ class Standing:
     keys: dict[int, str] = field(default_factory=dict)
     message_ids: dict[int, str] = field(default_factory=dict)
     against: str = ""
+    settled: int | None = None
+    log: maillog.Found | None = None
 
 
 def attempt(settings: Settings) -> claim.RunDir:
@@ -63,7 +66,7 @@ def standing(settings: Settings, run: claim.RunDir) -> Standing:
 
 def report(settings: Settings, found: Standing) -> tuple[list[str], dict[str, Any]]:
     """The lines for people and the summary for machines."""
-    log = _mail_log(settings, found)
+    log = found.log or _mail_log(settings, found)
     rows = []
     for row in found.unknown[:SHOWN]:
         message_id = found.message_ids.get(row, "")
@@ -74,6 +77,7 @@ def report(settings: Settings, found: Standing) -> tuple[list[str], dict[str, An
                 "message_id": message_id,
                 "why": found.old.why(row) if found.old else "",
                 "maillog": log.about(message_id),
+                "taken": bool(log.taken(message_id)) and not (found.old and row in found.old.resent),
             }
         )
     summary = {
@@ -90,10 +94,15 @@ def report(settings: Settings, found: Standing) -> tuple[list[str], dict[str, An
         "maillog": log.where,
         "against": found.against,
     }
+    if found.settled is not None:
+        summary["settled"] = found.settled
     return list(_lines(found, rows, log)), summary
 
 
 def _lines(found: Standing, rows: list[dict[str, Any]], log: maillog.Found) -> Iterator[str]:
+    if found.settled is not None:
+        by = " as sent, by the mail log" if found.log else ""
+        yield f"{found.settled} recipients settled{by}; the others stay as they are"
     for told in rows:
         seen = f"; mail log: {told['maillog'] or 'nothing of this mail'}" if log.read else ""
         ident = told["message_id"] or "Message-ID not known"

@@ -207,6 +207,7 @@ class Replay:
     keys: dict[int, str] = field(default_factory=dict)  # of rows whose fate isn't known or was taken for sent
     begun: dict[int, tuple[int, str]] = field(default_factory=dict)  # of unknown rows: the try, the Message-ID
     whys: dict[int, str] = field(default_factory=dict)  # of rows written down as unknown
+    resent: set[int] = field(default_factory=set)  # rows a person once let be sent again
     open_lines: dict[int, bytes] = field(default_factory=dict)  # while reading: the begins without an outcome
     claims: bool = False
     torn: int = 0  # bytes dropped from the end
@@ -348,6 +349,8 @@ def _apply(found: Replay, line: bytes, boot_id: str) -> None:
         found.settle(row)  # what a person sends again gets all its tries
         if record[3] == "sent":
             found.keys[row] = key
+        else:
+            found.resent.add(row)
     else:
         raise ValueError("unknown record")
 

@@ -58,6 +58,10 @@ class Found:
     traces: dict[str, list[Trace]] = field(default_factory=dict)
     read: bool = False
 
+    def taken(self, message_id: str) -> list[str]:
+        """The queue ids under which the mail server made itself responsible for this mail."""
+        return [trace.queue_id for trace in self.traces.get(message_id, ()) if trace.taken]
+
     def about(self, message_id: str) -> str:
         """What the log says of one mail; "" when it has nothing of it or wasn't read."""
         return "; ".join(map(str, self.traces.get(message_id, ())))
@@ -102,8 +106,8 @@ class _Reader:
 
     def see(self, line: str) -> None:
         self.lines += 1
-        if not self._queued and "message-id=<" not in line:
-            return
+        if "message-id=<" not in line and not (self._queued and _queue_id(line) in self._queued):
+            return  # nearly all of a log that others' mails fill
         match = _WRITTEN_BY.match(line)
         if match is None:
             return
@@ -151,6 +155,11 @@ def _lines(stream: BinaryIO, reader: _Reader) -> Iterator[str]:
         if begins:
             yield raw.decode(errors="replace").rstrip("\r\n")
         begins = raw.endswith(b"\n")
+
+
+def _queue_id(line: str) -> str:
+    """Where a queue id stands in a line of Postfix's, if it is one."""
+    return line.partition(": ")[2].partition(": ")[0]
 
 
 def _written(path: Path) -> float:

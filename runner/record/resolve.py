@@ -8,6 +8,7 @@ from runner.errors import BAD_DATA, BUSY, USAGE, Refused
 from runner.record import journal
 from runner.record.doubt import Standing, attempt, standing
 from runner.record.journal import FATES, Journal, Replay
+from runner.record.maillog import Found, look
 from runner.run import claim
 from runner.settings import Settings
 
@@ -45,10 +46,13 @@ def parse_rows(text: str | None) -> Rows:
     return ranges
 
 
-def resolve(settings: Settings, sent: Rows, resend: Rows, by: str, now: datetime) -> Standing:
+def resolve(
+    settings: Settings, sent: Rows, resend: Rows, by: str, now: datetime, *, proven: Rows = None
+) -> Standing:
     """Decide rows, all of them or, when one can't be decided, none. What is decided so already is left alone.
 
-    Raises Refused (2, 65, 70, 75): rows that aren't unknown are named with their state.
+    Of the rows `proven` those are taken for sent whose mail the mail server's log proves to have been taken over;
+    the others stay unknown. Raises Refused (2, 65, 70, 75): rows that aren't unknown are named with their state.
     """
     claim.lock(settings.state_dir / settings.slug)  # kept until this process ends
     run = attempt(settings)
@@ -60,10 +64,34 @@ def resolve(settings: Settings, sent: Rows, resend: Rows, by: str, now: datetime
     found = standing(settings, run)
     if found.old is None:
         raise Refused(BAD_DATA, "nothing was begun in this attempt: no recipient is unknown")
-    decisions = _decisions(found.old, sent, resend)
+    log, decisions = None, _decisions(found.old, sent, resend)
+    why = dict.fromkeys(decisions, by)
+    if proven is not None:
+        log = _log_of(settings, found)
+        for row, fate in _decisions(found.old, proven, None).items():
+            if taken := _proof(found, log, row):
+                decisions[row] = fate
+                why[row] = f"{by}, by the mail log: {' '.join(taken)}"
     if decisions:
-        _write(settings, found, decisions, by, now)
-    return standing(settings, run)
+        _write(found, decisions, why, now)
+    left = standing(settings, run)
+    left.log, left.settled = log, len(decisions)
+    return left
+
+
+def _log_of(settings: Settings, found: Standing) -> Found:
+    """Raises Refused (65) when no mail log can be read: nothing found isn't nothing sent."""
+    log = look(settings.maillogs, list(found.message_ids.values()))
+    if found.unknown and not log.read:
+        raise Refused(BAD_DATA, f"{log.where}. Nothing was written; name the log with --maillog FILE")
+    return log
+
+
+def _proof(found: Standing, log: Found, row: int) -> list[str]:
+    """The queue ids under which the mail server took this mail over. Of a row that was sent twice, because a person
+    had it sent again, the log can't tell which of the two it means."""
+    assert found.old is not None
+    return [] if row in found.old.resent else log.taken(found.message_ids.get(row, ""))
 
 
 def _decisions(old: Replay, sent: Rows, resend: Rows) -> dict[int, str]:
@@ -104,14 +132,14 @@ def _expand(old: Replay, rows: Rows) -> Iterable[int]:
         yield from range(first, last + 1)
 
 
-def _write(settings: Settings, found: Standing, decisions: dict[int, str], by: str, now: datetime) -> None:
+def _write(found: Standing, decisions: dict[int, str], by: dict[int, str], now: datetime) -> None:
     """All on the disk when this returns."""
     path = found.run.path / "journal"
     journal.replay(path, claim.boot_id(), repair=True)  # nothing may be written behind a torn record
     book = Journal(path)
     try:
         for row, fate in sorted(decisions.items()):
-            book.decided(row, found.keys.get(row, "-"), fate, now.isoformat(timespec="seconds"), by)
+            book.decided(row, found.keys.get(row, "-"), fate, now.isoformat(timespec="seconds"), by[row])
         book.sync()
     finally:
         book.close()

@@ -51,6 +51,7 @@ def test_given_a_broken_run_then_one_line_tells_a_machine_everything(host: Host,
                 "message_id": "<2@example.com>",
                 "why": "handed over at attempt 2, no answer recorded",
                 "maillog": "",
+                "taken": False,
             },
             {
                 "row": 3,
@@ -58,6 +59,7 @@ def test_given_a_broken_run_then_one_line_tells_a_machine_everything(host: Host,
                 "message_id": "<3@example.com>",
                 "why": "handed over at attempt 1: no answer after the message: SMTPServerDisconnected",
                 "maillog": "",
+                "taken": False,
             },
         ],
         "maillog": "",
@@ -151,6 +153,66 @@ def test_given_rows_that_cannot_be_decided_then_nothing_is_written(
     assert refused.rc == refused.summary["rc"] == rc
     assert says in refused.summary["error"]
     assert host.journal() == before
+
+
+LOG = """\
+May 11 10:00:01 blast postfix/cleanup[9]: 4AAAA: message-id=<2@example.com>
+May 11 10:00:01 blast postfix/qmgr[9]: 4AAAA: from=<news@example.com>, size=900, nrcpt=1 (queue active)
+May 11 10:00:01 blast postfix/cleanup[9]: 4BBBB: message-id=<3@example.com>
+"""
+
+
+def test_given_a_mail_log_then_only_what_it_proves_is_taken_for_sent(host: Host, peer: SmtpPeer) -> None:
+    """Of row 3 the mail server had read the header: that it took the mail over is not said."""
+    in_doubt(host, peer)
+    log = host.root / "mail.log"
+    log.write_text(LOG)
+
+    decided = decide(host, "--from-maillog", "all=2", "--maillog", str(log))
+
+    assert decided.rc == 0, decided.err
+    assert "1 recipients settled as sent, by the mail log; the others stay as they are" in decided.out
+    assert decided.summary["settled"] == 1
+    (left,) = decided.summary["rows"]
+    assert (left["row"], left["taken"]) == (3, False)
+    assert left["maillog"] == "begun at the mail server as 4BBBB, no word that it was taken"
+    (record,) = [line for line in host.journal() if line.startswith("R ")]
+    assert record.startswith("R 2 ")
+    assert record.endswith(" ana, by the mail log: 4AAAA")
+    assert decide(host, "--resend", "3").rc == 0
+    assert host.run("resume").rc == 0
+    assert peer.recipients() == {f"u{i}@example.com": 1 for i in (2, 3, 4, 5)}
+
+
+@pytest.mark.slow
+def test_given_no_proof_then_the_mail_log_settles_nobody(host: Host, peer: SmtpPeer) -> None:
+    in_doubt(host, peer)
+    log = host.root / "mail.log"
+    before = host.journal()
+    unread = decide(host, "--from-maillog", "all", "--maillog", str(log))
+    assert unread.rc == 65
+    assert "can't be read: No such file or directory. Nothing was written" in unread.err
+    log.write_text(LOG.replace("qmgr", "smtpd"))
+    assert decide(host, "--from-maillog", "all", "--maillog", str(log)).summary["settled"] == 0
+    assert decide(host, "--from-maillog", "all=3", "--maillog", str(log)).rc == 65
+    assert "row 5: not handed over yet" in decide(host, "--from-maillog", "5", "--maillog", str(log)).err
+    assert decide(host, "--from-maillog", "all", "--sent", "3").rc == 2
+    assert host.journal() == before
+
+
+@pytest.mark.slow
+def test_given_a_row_sent_a_second_time_then_the_log_of_the_first_proves_nothing(
+    host: Host, peer: SmtpPeer
+) -> None:
+    in_doubt(host, peer)
+    assert decide(host, "--resend", "2").rc == 0
+    with (host.runs / "1" / "journal").open("a") as book:
+        book.write(f"C 2 2\nB 2 {KEY} 1 <2@example.com>\n")
+    log = host.root / "mail.log"
+    log.write_text(LOG)
+    decided = decide(host, "--from-maillog", "2", "--maillog", str(log))
+    assert decided.summary["settled"] == 0
+    assert [(row["row"], row["taken"]) for row in decided.summary["rows"]] == [(2, False), (3, False)]
 
 
 def test_given_a_decision_was_made_then_it_is_not_turned_round(host: Host, peer: SmtpPeer) -> None:
