@@ -7,7 +7,7 @@ from typing import Any
 
 from opsconsole.board import Board
 from opsconsole.case import say_counts
-from opsconsole.observation import Observation
+from opsconsole.observation import Going, Observation
 from opsconsole.runlog import DRY_RUN, RunEvent
 from opsconsole.schedule import say_distance, say_instant, say_span
 from opsconsole.verdict import Status, Verdict
@@ -49,11 +49,19 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
             "ended_at": _iso(run.ended_at),
             "rc": run.rc,
             "counts": asdict(run.counts) if run.counts else None,
+            "rate": run.rate,
+            "eta_s": run.eta_s,
+            "going": going_json(run.going),
         }
         if run
         else None,
         "sources": [source_json(o) for o in verdict.observations],
     }
+
+
+def going_json(going: Going) -> dict[str, Any]:
+    """How a run goes, by its runner's newest line; None and "" where that doesn't tell."""
+    return {**asdict(going), "classes": dict(going.classes), "controls": list(going.controls)}
 
 
 def source_json(o: Observation) -> dict[str, Any]:
@@ -161,9 +169,11 @@ def say_event(event: RunEvent) -> str:
         head = "dry run ended" if event.mode == DRY_RUN else "run ended"
         parts += [f"exit code {event.rc}"] if event.rc is not None else []
         return ": ".join(filter(None, (head, ", ".join(parts))))
+    parts += [f"{event.rate_1s:,.1f}/s"] if event.rate_1s else []
     parts += [f"{event.eta_s:.0f} s left"] if event.eta_s else []
     parts += [f"last error {event.error}"] if event.error else []
-    return " ".join(filter(None, (event.state or "working", ", ".join(parts))))
+    head = f"{event.why}:" if event.why and parts else event.why or event.state or "working"
+    return " ".join(filter(None, (head, ", ".join(parts))))
 
 
 def _approval(verdict: Verdict) -> dict[str, Any] | None:

@@ -1,30 +1,44 @@
 """Steering a run that goes: another rate, another account, by the same rules as every action."""
 
+from collections.abc import Sequence
+
 from opsconsole import actions
 from opsconsole.deciding import Deciding
+from opsconsole.grounds import Ground
+from opsconsole.plan import Plan
 from opsconsole.ports import Refused, RunState
 from opsconsole.safety import Confirmation, confirm_decision
-from opsconsole.wishes import UNCHANGED, Steers, Wish, checked, faster, say_wish
+from opsconsole.wishes import UNCHANGED, Steers, Wish, checked, faster, other_account, say_wish
 
 
 class Steering(Deciding):
     """The part of the console that tells a living run how to go on."""
 
-    def confirm_account(self, slug: str, account: str) -> Confirmation:
-        """What must be read and typed before mail goes out by another account. Raises Refused."""
-        action = self._require("account", slug)
-        verdict, account = self.verdict(slug), checked(Wish.ACCOUNT, account)
-        going = verdict.run.going if verdict.run else None
-        was = say_wish(Wish.ACCOUNT, going.account if going else "")
+    def confirmation(
+        self,
+        action_id: str,
+        slug: str,
+        plan: Plan | None = None,
+        rows: int | None = None,
+        evidence: Sequence[Ground] | None = None,
+        key: str = "",
+    ) -> Confirmation:
+        """As every action's; of another account `key` is which, the one that isn't in use by default."""
+        if action_id != "account":
+            return super().confirmation(action_id, slug, plan, rows, evidence, key)
+        action = self._require(action_id, slug)
+        verdict = self.verdict(slug)
+        was = verdict.run.going.account if verdict.run else ""
+        wanted = say_wish(Wish.ACCOUNT, checked(Wish.ACCOUNT, key or other_account(was)))
         return confirm_decision(
-            "account",
-            f"Send {slug} by {say_wish(Wish.ACCOUNT, account)}",
+            action_id,
+            f"Send the rest of {slug} by {wanted}",
             verdict,
             consequence="let every further mail of this run go out by that mail server, under its name and limits",
             environment=f"{self.environment} ({self.where(self.carrier_of(slug).name)})",
             danger=self.settings.danger,
             needs_reason=action.needs_reason,
-            lines=(("account", f"{was}, then {say_wish(Wish.ACCOUNT, account)}"),),
+            lines=(("account", f"{say_wish(Wish.ACCOUNT, was)}, then {wanted}"),),
         )
 
     def steer(self, slug: str, action_id: str, value: str, typed: str = "", reason: str = "") -> RunState:
@@ -33,7 +47,7 @@ class Steering(Deciding):
         wish = Wish(action_id)
         action, value = self._require(action_id, slug), checked(wish, value)
         if action.danger is actions.Danger.DESTRUCTIVE:
-            self.confirm_account(slug, value).check(typed, reason)
+            self.confirmation(action_id, slug, key=value).check(typed, reason)
         carrier = self.carrier_of(slug)
         state = carrier.run_state(slug)
         if state is None or not isinstance(carrier, Steers):

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from opsconsole.ports import Refused, RunState
+from opsconsole.ports import NotThere, RunState
 
 UNCHANGED = "Nothing was changed."
 ACCOUNTS = ("main", "fallback")
@@ -28,18 +28,18 @@ class Steers(Protocol):
 
 
 def checked(wish: Wish, value: str) -> str:
-    """`value` as runners read it. Raises Refused."""
+    """`value` as runners read it. Raises NotThere for what is neither rate nor account."""
     value = value.strip().lower()
     if wish is Wish.ACCOUNT:
         if value in ACCOUNTS:
             return value
-        raise Refused(f"{value[:40]!r} is no account.", UNCHANGED, "Name main or fallback.")
+        raise NotThere(f"{value[:40]!r} is no account.", UNCHANGED, "Name main or fallback.")
     try:
         rate = float(value) if value != NO_LIMIT else 1.0
     except ValueError:
         rate = 0.0
     if not 0.001 <= rate < 1e6:
-        raise Refused(
+        raise NotThere(
             f"{value[:40]!r} is no rate.",
             UNCHANGED,
             "Give messages a second, such as 50 or 0.5, or none for no limit. To stop for a while, pause it.",

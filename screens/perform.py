@@ -57,6 +57,10 @@ def perform(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
         work(
             ops, f"{action_id} {slug}", lambda: ops.ops_console.signal(slug, action_id), said(ops, action_id, slug)
         )
+    elif action_id in ("rate", "account"):
+        from screens import steering
+
+        getattr(steering, action_id)(ops, slug)
     elif actions.BY_ID[action_id].danger is actions.Danger.DESTRUCTIVE:
         confirmed(ops, action_id, slug)
     else:

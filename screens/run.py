@@ -1,5 +1,6 @@
 """A run, live: how far it is, its log, and the keys that steer it. Leaving the screen ends nothing."""
 
+import textwrap
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,17 +15,18 @@ from opsconsole.verdict import Status, Verdict
 from screens.attach import Attachment
 from screens.base import registry_bindings
 from screens.logscreen import LogScreen
-from screens.safe import safe
+from screens.safe import safe, say
 from screens.widgets.line import Line
 from screens.widgets.rows import CAUTION, DANGER, DIM, LOOKS
 
+CLASSES = 6  # kinds of failure that are named
 LOOK_EVERY = 0.25  # seconds; the head is painted only when its words changed
 
 
 class RunHead(Line):
-    """Two to five lines: what it is doing, how far, and what was wrong."""
+    """A few lines: what it is doing, how far, and what was wrong."""
 
-    DEFAULT_CSS = "RunHead { height: auto; max-height: 9; padding: 0 0 1 0; }"
+    DEFAULT_CSS = "RunHead { height: auto; max-height: 13; padding: 0 0 1 0; }"
     grows = True
 
     def words(self, width: int) -> Text:
@@ -82,9 +84,13 @@ def head(attachment: Attachment | None, verdict: Verdict | None, where: dict[str
     if attachment is None or (attachment.run is None and not attachment.trouble):
         lost = attachment.lost if attachment else ""
         return safe(f" Looking for the run … {lost}", width, CAUTION if lost else DIM)
-    lines = [_title(attachment, verdict, where)]
     progress = attachment.stream.skimmer.progress if attachment.stream else Progress()
-    lines.append(_bar(attachment, progress, verdict, width))
+    lines = [_title(attachment, verdict, where), *progress_lines(attachment, progress, verdict, width)]
+    if attachment.end is None and (why := progress.why):
+        waits = textwrap.wrap(say(mask_addresses(why), 300), max(width - 2, 10))
+        lines += [Text(f" {line}", CAUTION) for line in waits]
+    if progress.classes:
+        lines += flow([Text("failed by class", DIM), *_classes(progress)], width)
     if error := progress.last_error:
         lines.append(Text.assemble((" last error  ", DIM), safe(mask_addresses(error), 300, DANGER)))
     if link := attachment.link:
@@ -137,38 +143,69 @@ def _state(attachment: Attachment, verdict: Verdict | None) -> tuple[str, str]:
     return f"{glyph} {status}{waits}", str(style)
 
 
-def _bar(attachment: Attachment, progress: Progress, verdict: Verdict | None, width: int) -> Text:
+def progress_lines(attachment: Attachment, progress: Progress, verdict: Verdict | None, width: int) -> list[Text]:
+    """How far, how fast, how long still: as many lines as it takes, for nothing of it may be cut off."""
     counts = _counts(attachment, progress, verdict)
     if counts is None:
-        return Text(" nobody counted yet", DIM)
+        return [Text(" nobody counted yet", DIM)]
     total = counts.total or (verdict.audience if verdict else None)
-    line = Text(" ")
+    parts = [Text(f"{counts.settled:,} settled")]
     if total:
         share = min(counts.settled / total, 1.0)
         cells = max(min(width // 4, 40), 10)
         full = int(share * cells)
-        line.append("█" * full, "#7fb3d5").append("░" * (cells - full), DIM)
-        line.append(f" {int(share * 100)} %  ", "bold").append(f"{counts.settled:,} of {total:,}")
-    else:
-        line.append(f"{counts.settled:,} settled")
-    line.append(f" · {counts.failed:,} failed", DANGER if counts.failed else "")
-    if counts.unknown:
-        line.append(f" · {counts.unknown:,} unknown", DANGER)
-    if counts.deferred:
-        line.append(f" · {counts.deferred:,} to be tried again", CAUTION)
+        parts = [
+            Text.assemble(("█" * full, "#7fb3d5"), ("░" * (cells - full), DIM), (f" {int(share * 100)} %", "bold"))
+        ]
+        parts[0].append(f"  {counts.settled:,} of {total:,}")
+    parts.append(Text(f"{counts.failed:,} failed", DANGER if counts.failed else ""))
+    parts += [Text(f"{counts.unknown:,} unknown", DANGER)] if counts.unknown else []
+    parts += [Text(f"{counts.deferred:,} to be tried again", CAUTION)] if counts.deferred else []
+    parts += [Text(f"{counts.suppressed:,} suppressed", DIM)] if counts.suppressed else []
     if attachment.end is not None:
         word = attachment.end.word
         if word.started_at and word.ended_at:
-            line.append(f" · took {say_duration((word.ended_at - word.started_at).total_seconds())}")
-        return line
+            parts.append(Text(f"took {say_duration((word.ended_at - word.started_at).total_seconds())}"))
+        return flow(parts, width)
+    return flow([*parts, *_speed(progress, verdict)], width)
+
+
+def _speed(progress: Progress, verdict: Verdict | None) -> list[Text]:
     run = verdict.run if verdict is not None else None
     rate = progress.rate if progress.rate is not None else run.rate if run else None
     left = progress.eta_s if progress.eta_s is not None else run.eta_s if run else None
-    if rate:
-        line.append(f" · {rate:,.1f}/s")
+    parts = []
+    if progress.rate_1s is not None and progress.rate_30s is not None:
+        if progress.rate_1s or progress.rate_30s:
+            parts.append(Text(f"{progress.rate_1s:,.1f}/s, over 30 s {progress.rate_30s:,.1f}/s"))
+    elif rate:
+        parts.append(Text(f"{rate:,.1f}/s"))
     if left is not None:
-        line.append(f" · {say_duration(left)} left")
-    return line
+        parts.append(Text(f"{say_duration(left)} left"))
+    if progress.rate_limit not in ("", "none"):
+        parts.append(safe(f"limit {progress.rate_limit}/s", 30, DIM))
+    if progress.account not in ("", "main"):
+        parts.append(safe(f"{progress.account} account", 30, CAUTION))
+    return parts
+
+
+def _classes(progress: Progress) -> list[Text]:
+    parts = [safe(f"{number:,} {kind}", 60, DANGER) for kind, number in progress.classes[:CLASSES]]
+    more = len(progress.classes) - CLASSES
+    return [*parts, Text(f"and {more} more", DIM)] if more > 0 else parts
+
+
+def flow(parts: list[Text], width: int) -> list[Text]:
+    """The parts with dots between, on as many lines as they need."""
+    lines = [Text(" ")]
+    for part in parts:
+        line = lines[-1]
+        if line.cell_len > 1 and line.cell_len + 3 + part.cell_len > width:
+            lines.append(line := Text(" "))
+        if line.cell_len > 1:
+            line.append(" · ", DIM)
+        line.append_text(part)
+    return lines
 
 
 def _counts(attachment: Attachment, progress: Progress, verdict: Verdict | None) -> Counts | None:

@@ -27,7 +27,7 @@ from opsconsole.commands.common import (
 from opsconsole.observation import Says
 from opsconsole.plan import Plan, short
 from opsconsole.ports import Refused, RunState
-from opsconsole.present import say_event
+from opsconsole.present import going_json, say_event
 
 if TYPE_CHECKING:
     from opsconsole.console import Console
@@ -74,7 +74,10 @@ def dry_run(session: Session, slug: str, as_json: bool) -> None:
         else:
             counted = f"{result.audience:,}" if result.audience is not None else "nobody"
             word = "OK" if result.ok else "FAILED"
-            say(f"{word}: {counted} counted, {result.refused:,} refused.")
+            passed_over = f", {result.suppressed:,} suppressed" if result.suppressed else ""
+            say(f"{word}: {counted} counted, {result.refused:,} refused{passed_over}.")
+            if result.server:
+                say(f"  {masked(result.server)}")
             for trouble in result.troubles:
                 say(f"  {trouble}")
             if plan:
@@ -155,7 +158,8 @@ def follow(console: "Console", slug: str, attempt: int, as_json: bool, offset: i
 def say_state(state: RunState) -> None:
     counts = f", {say_counts(state.word.counts)}" if state.word.counts else ""
     rc = f", exit code {state.word.rc}" if state.word.rc is not None else ""
-    say(f"{state.slug} run {state.run_id or state.attempt}: {state.says}{counts}{rc}")
+    why = f"; {masked(state.word.going.why)}" if state.word.going.why and state.word.ended_at is None else ""
+    say(f"{state.slug} run {state.run_id or state.attempt}: {state.says}{counts}{rc}{why}")
 
 
 def state_json(state: RunState) -> dict[str, object]:
@@ -170,6 +174,9 @@ def state_json(state: RunState) -> dict[str, object]:
         "started_at": word.started_at.isoformat() if word.started_at else None,
         "ended_at": word.ended_at.isoformat() if word.ended_at else None,
         "log_bytes": state.out_size,
+        "rate": word.rate,
+        "eta_s": word.eta_s,
+        "going": going_json(word.going),
     }
 
 

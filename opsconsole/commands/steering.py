@@ -42,7 +42,7 @@ def rate(session: Session, slug: str, value: str, reason: str, as_json: bool) ->
 def account(session: Session, slug: str, value: str, reason: str, typed: str, as_json: bool) -> None:
     """Let the rest of a run go out by the fallback account, or by the main one again. Asks twice."""
     with session.console() as console:
-        phrase = typed or ask_twice(console, slug, console.confirm_account(slug, value))
+        phrase = typed or ask_twice(console, slug, console.confirmation("account", slug, key=value))
         state = console.steer(slug, "account", value, phrase, reason)
     _say(state, Wish.ACCOUNT, value, as_json)
 

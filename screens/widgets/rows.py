@@ -11,6 +11,7 @@ from rich.text import Text
 from opsconsole.board import Board
 from opsconsole.observation import Mark, RunWord
 from opsconsole.present import moved_words, round_mark
+from opsconsole.redact import mask_addresses
 from opsconsole.schedule import say_distance, say_instant, say_span
 from opsconsole.verdict import Group, Status, Verdict
 from screens.safe import safe
@@ -216,4 +217,6 @@ def say_progress(run: RunWord, bar: int) -> Text | None:
         text.append(f" · {counts.unknown:,} unknown", DANGER)
     if run.eta_s is not None:
         text.append(f" · {say_span(timedelta(seconds=run.eta_s))} left")
+    if run.going.why:
+        text.append(" · ").append_text(safe(mask_addresses(run.going.why), 120, CAUTION))
     return text

@@ -27,6 +27,7 @@ from opsconsole.ports import CampaignFacts, Followed, RunState, Started, Verb
 from opsconsole.runs import Identity
 from opsconsole.settings import BlastHost, Environment
 from opsconsole.watch import Watch, Watched
+from opsconsole.wishes import Wish
 from screens.app import OpsConsoleApp
 
 SLUG = "paul-simon-may12"
@@ -59,6 +60,7 @@ class Host:
         self.troubles: list[Exception] = []  # raised one by one by follow()
         self.link = "connected"
         self.signals: list[Verb] = []
+        self.steered: list[tuple[Wish, str]] = []
         self.started: list[Plan] = []
         self.cron = b""
         self.rehearsal: list[bytes] = [b"rendering\n", b"3 recipients counted, 0 rows refused\n"]
@@ -228,6 +230,13 @@ class Host:
     def signal(self, slug: str, attempt: int, verb: Verb) -> RunState:
         self.signals.append(verb)
         self.says = {Verb.PAUSE: Says.PAUSED, Verb.RESUME: Says.RUNNING, Verb.CANCEL: Says.ENDED}[verb]
+        return self._state()
+
+    def steer(self, slug: str, attempt: int, wish: Wish, value: str) -> RunState:
+        assert self.run is not None
+        self.steered.append((wish, value))
+        field = "rate_limit" if wish is Wish.RATE else "account"
+        self.run = replace(self.run, going=replace(self.run.going, **{field: value}))
         return self._state()
 
     def running(self, log: list[bytes] | None = None) -> None:
