@@ -9,6 +9,7 @@ PACKAGES = {
     "cron": "cron",
     "faketime": "faketime",
     "postconf": "postfix",
+    "postfix": "postfix",
     "postgres": "postgresql",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "psql": "postgresql-client",
