@@ -71,7 +71,6 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._broken: str | None = None  # why nothing may be begun any more
         self._lost = False  # what the file holds can't be told any more: nothing at all may follow
-        self._rows = 0
         self._room = 0  # the size up to which the disk keeps room for the file
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -86,11 +85,7 @@ class Journal:
         except OSError as error:
             raise self._failed(error) from None
 
-    def keep_reserve(self) -> None:
-        self.keep_room(self._rows)
-
     def header(self, of: "Identity", boot_id: str, version: str, at: str) -> None:
-        self._rows = of.rows
         self._put(f"H {of.run_id} {boot_id} {of.template} {of.data} {of.rows} {of.content} {version} {at}\n")
 
     def claim(self, first: int, last: int) -> None:
