@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +19,9 @@ from backends.blasthost import installing
 from backends.blasthost.errors import HostLost
 from backends.blasthost.runnerfile import RunnerFile, runner_file
 from backends.blasthost.scripts import with_texts
-from backends.blasthost.session import HostSession
 from opsconsole.hostfacts import RunnerFact
 from opsconsole.ports import OutOfReach, Refused, Trouble
 from tests.blasthost.shells import SHELLS, LocalShell, stub, what_the_shell_reads
-from tests.support.blasthost import BlastTree, session_to, until
-from tests.support.proxy import Proxy
-from tests.support.sshd import Sshd
 
 NOW = datetime(2026, 7, 4, 15, 30, tzinfo=UTC)
 OURS = runner_file()
@@ -289,82 +284,3 @@ def test_on_a_disk_that_is_full_the_old_runner_stays_whole(shell: LocalShell, tm
         assert whole(disk)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
-
-
-# Over a real connection.
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> BlastTree:
-    made = BlastTree(tmp_path / "blast")
-    made.runner.write_bytes(OLD)
-    return made
-
-
-@pytest.mark.slow
-def test_over_ssh_it_arrives_whole_and_a_line_that_is_cut_on_the_way_changes_nothing(
-    sshd: Sshd, proxy: Proxy, tree: BlastTree
-) -> None:
-    folder = tree.runner.parent
-    with session_to(sshd, host=proxy.host, port=proxy.port) as session:
-        seen = look(session, folder)
-
-        class CutOff:
-            """The line goes dead when half of the file is on its way."""
-
-            def run(self, *args: Any, **more: Any) -> Any:
-                proxy.after("up", len(OURS.content) // 2, proxy.cut)
-                return session.run(*args, **more)
-
-        with pytest.raises(Trouble):
-            installing.put(CutOff(), "blast", seen, OURS, NOW)  # type: ignore[arg-type]
-        assert tree.runner.read_bytes() == OLD
-
-    with session_to(sshd) as session:
-        copy = put(session, folder)
-        assert look(session, folder, ask=True).same
-        assert Path(copy).read_bytes() == OLD
-
-
-@pytest.mark.slow
-def test_a_console_killed_while_it_installs_leaves_one_of_the_two_whole(
-    sshd: Sshd, session: HostSession, tree: BlastTree
-) -> None:
-    program = (
-        "import sys; from datetime import UTC, datetime\n"
-        "from backends.blasthost import installing; from backends.blasthost.runnerfile import runner_file\n"
-        "from pathlib import Path; from backends.blasthost.session import HostSession\n"
-        "from backends.blasthost.sshconfig import Target\n"
-        "host, port, user, key, known, path = sys.argv[1:]\n"
-        "target = Target(alias='blast', hostname=host, port=int(port), user=user, identity_files=(Path(key),),"
-        " identities_only=True, host_key_alias=None, known_hosts_files=(Path(known),))\n"
-        "with HostSession(target) as session:\n"
-        "    seen = installing.look(session, path, runner_file(), ask=False)\n"
-        "    print('looked', flush=True)\n"
-        "    installing.put(session, 'blast', seen, runner_file(), datetime.now(UTC))\n"
-        "    print('put', flush=True)\n"
-    )
-    place = (sshd.host, str(sshd.port), sshd.user, str(sshd.key), str(sshd.known_hosts), str(tree.runner))
-    for wait in (0.0, 0.05, 0.2, 0.5):
-        console = subprocess.Popen([sys.executable, "-c", program, *place], stdout=subprocess.PIPE)
-        assert console.stdout is not None
-        assert console.stdout.readline() == b"looked\n"
-        time.sleep(wait)
-        console.kill()
-        console.wait()
-        console.stdout.close()
-        assert tree.runner.read_bytes() in (OLD, OURS.content)
-
-    def again() -> bool:
-        with suppress(Refused):  # what the killed one had begun may just come to its end
-            put(session, tree.runner.parent)
-        return look(session, tree.runner.parent).same
-
-    until(again)
-    assert look(session, tree.runner.parent, ask=True).says["version"] == runner.__version__
-
-
-@pytest.fixture
-def session(sshd: Sshd) -> Iterator[HostSession]:
-    with session_to(sshd) as open_session:
-        yield open_session

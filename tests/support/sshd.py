@@ -19,8 +19,9 @@ class Sshd:
     their $HOME.
     """
 
-    def __init__(self, folder: Path, *, options: str = "", key_options: str = "") -> None:
-        """`options`: more sshd_config lines; `key_options`: e.g. `command="..."` before the accepted key."""
+    def __init__(self, folder: Path, *, options: str = "", key_options: str = "", path: str = "") -> None:
+        """`options`: more sshd_config lines; `key_options`: e.g. `command="..."` before the accepted key; `path`:
+        the PATH of commands, when not the server's own."""
         self.folder = folder
         self.host = "127.0.0.1"
         self.port = free_port()
@@ -30,7 +31,7 @@ class Sshd:
         self.log = folder / "sshd.log"
         self.home = folder / "home"
         self.home.mkdir(parents=True)
-        self._options = options
+        self._options, self._path = options, f" PATH={path}" if path else ""
         self._process: subprocess.Popen[bytes] | None = None
         folder.chmod(0o700)
         make_key(self.key)
@@ -77,7 +78,7 @@ class Sshd:
             "StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
             "PermitRootLogin prohibit-password\nPermitUserEnvironment yes\nAllowTcpForwarding yes\n"
             # A home of its own: no start-up files of whoever runs the tests, nothing of theirs written to.
-            f"SetEnv HOME={self.home}\n"
+            f"SetEnv HOME={self.home}{self._path}\n"
             f"Subsystem sftp internal-sftp\nMaxStartups 50\nLogLevel VERBOSE\n{self._options}\n"
         )
         if os.geteuid() == 0:
