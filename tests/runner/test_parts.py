@@ -1,6 +1,5 @@
 """The pure parts, by tables and by properties."""
 
-import io
 import json
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -12,125 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.campaign import metadata
-from runner.campaign.address import Address, BadAddress, check, mask, mask_text
-from runner.campaign.csvdata import CsvError, Problem, Reader
+from runner.campaign.address import Address
 from runner.message.guard import RowTimeout, row_guard
 from runner.message.mail import Composer, RowRefused
 from runner.message.template import Source, Template, trial, unknown_variables
 from runner.policy import window
-
-HEAD = b"email,name\n"
-FINE = [
-    (b"\xef\xbb\xbfemail,name\na@example.com,Ann\n", 1),
-    (b"email,name\r\na@example.com,Ann\r\nb@example.com,Bo\r\n", 2),
-    (b'email,name\na@example.com,"Ann, the ""first""\nof two"\n', 1),
-    (b"EMAIL , name\na@example.com,Ann", 1),
-    (b"\nemail,name\n\na@example.com,\n\n", 1),
-]
-BAD = [
-    (b"", 1, "empty", "header line"),
-    (HEAD + b"a@example.com,Ren\xe9\n", 2, "byte 0xe9 at position 18", "iconv -f WINDOWS-1252"),
-    ("email,name\n".encode("utf-16"), 1, "UTF-16", "UTF-8"),
-    (HEAD + b"a@example.com,A\0nn\n", 2, "NUL", "UTF-8"),
-    (b"email,name,name\n", 1, "same name", "rename"),
-    (b"email,,name\n", 1, "column 2 has no name", "name it"),
-    (b"email,EMAIL\n", 1, "2 columns are called", "keep one"),
-    (b"address,name\n", 1, "no column 'email'", "address, name"),
-    (b"email;name\n", 1, "no column 'email'", "semicolons"),
-    (HEAD + b"a@example.com\n", 2, "1 fields, the header has 2", "quotes"),
-    (HEAD + b"a@example.com,Ann,x\n", 2, "3 fields, the header has 2", "quotes"),
-    (HEAD + b'a@example.com,Ann\nb@example.com,"Bo\nc@example.com,Cy\n', 3, "never closed", "close it"),
-    (HEAD + b'a@example.com,"Ann"x\n', 2, "quoting", "double quotes"),
-    (HEAD + b"a@example.com," + b"x" * 140_000 + b"\n", 2, "128 KiB", "quote"),
-    (HEAD + b"a@example.com,Ann\rb@example.com,Bo\n", 2, "lone carriage return", "CRLF"),
-]
-
-
-def read(data: bytes) -> tuple[int, list[Problem]]:
-    """How many rows a table has, and what is wrong with it."""
-    rows, problems = 0, []
-    try:
-        for row in Reader(io.BytesIO(data), "email"):
-            rows += 1
-            if isinstance(row, Problem):
-                problems.append(row)
-    except CsvError as error:
-        problems.append(error.problem)
-    return rows, problems
-
-
-@pytest.mark.parametrize(("data", "rows"), FINE)
-def test_tables_that_are_read(data: bytes, rows: int) -> None:
-    assert read(data) == (rows, [])
-
-
-@pytest.mark.parametrize(("data", "line", "what", "remedy"), BAD)
-def test_tables_that_are_refused_name_the_line_and_the_remedy(
-    data: bytes, line: int, what: str, remedy: str
-) -> None:
-    problem = read(data)[1][0]
-    assert problem.line == line
-    assert what in problem.what
-    assert remedy in problem.remedy
-
-
-@pytest.mark.parametrize(
-    ("raw", "text"),
-    [
-        ("ann@example.com", "ann@example.com"),
-        (" ann+x@example.com\t", "ann+x@example.com"),
-        ("o'neil@sub.example.com", "o'neil@sub.example.com"),
-        ("ann@exämple.de", "ann@xn--exmple-cua.de"),
-    ],
-)
-def test_addresses_that_are_taken(raw: str, text: str) -> None:
-    found = check(raw)
-    assert isinstance(found, Address)
-    assert found.text == text
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        "",
-        "ann",
-        "ann@localhost",
-        ".ann@example.com",
-        "ann.@example.com",
-        "a..n@example.com",
-        "a" * 65 + "@example.com",
-        "a@" + "b" * 250 + ".com",
-        "Ann <ann@example.com>",
-        "a@b.com, c@d.com",
-        "a@b.com;c@d.com",
-        "ann@example.com\r\nRCPT TO:<x@example.com>",
-        "ann@example.com> SIZE=1",
-        '"a b"@example.com',
-        "änn@example.com",
-        "ann@example.com\u200b",
-        "ann@example.com\u00a0",
-        "ann@exam ple.com",
-        "ann@example.com.",
-    ],
-)
-def test_addresses_that_are_refused(raw: str) -> None:
-    found = check(raw)
-    assert isinstance(found, BadAddress)
-    assert "ann" not in found.why
-
-
-def test_the_same_person_has_the_same_key_whatever_the_case_of_the_domain() -> None:
-    one, same, other = check("Ann@Example.COM"), check("Ann@example.com"), check("ann@example.com")
-    assert isinstance(one, Address)
-    assert isinstance(same, Address)
-    assert isinstance(other, Address)
-    assert one.key == same.key != other.key
-
-
-def test_addresses_in_texts_are_masked() -> None:
-    assert mask("jane@example.com") == "j•••@example.com"
-    assert mask_text("550 <jane.d@example.com>: no\x1b[2J") == "550 <j•••@example.com>: no [2J"
-
 
 META = metadata.parse(
     json.dumps(
