@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from runner.campaign.address import Address
 from runner.campaign.metadata import Metadata
-from runner.message import headers, plaintext, quoted
+from runner.message import headers, plaintext, quoted, textpart
 from runner.message.guard import GUARD, RowTimeout
 from runner.message.headers import RowRefused as RowRefused
 from runner.message.template import Contexts, Source, Template, TemplateError, global_names
@@ -72,13 +72,17 @@ class Composer:
         self._globals = global_names()
         self._seed = _seed(slug)
         given = sources(metadata, html, text)
+        page, plain = Source(html, HTML_FILE, html=True), given[1]
         self._html, self._text, self._subject, self._from, self._reply_to, self._unsubscribe = (
             Template(source) if source else None for source in given
         )
         self._in_html, self._in_text = Contexts(True), Contexts(False)
-        assert given[0]
-        self._html_part = self._part(given[0], self._in_html)
-        self._text_part = self._part(given[1], self._in_text) if given[1] else self._part_of_html()
+        assert self._html
+        self._html_part = self._part(page, self._html, self._in_html)
+        if plain and self._text:
+            self._text_part = self._part(plain, self._text, self._in_text)
+        else:
+            self._text_part = self._part_of_html(page, self._html)
         self._second, self._date = 0, ""
 
     def values(self, row: Sequence[str]) -> dict[str, str]:
@@ -134,17 +138,26 @@ class Composer:
             return ""
         return template.pour(self._in_text.of(row)) if template.constant is None else template.constant
 
-    def _part(self, source: Source, contexts: Contexts) -> _Part:
+    def _part(self, source: Source, whole: Template, contexts: Contexts) -> _Part:
         """Encoded by the compiled template where that can be, else as a whole, in what is fastest for that."""
         if template := quoted.quoted(source):
-            return _Part("quoted-printable", lambda row: template.pour(contexts.of(row)))
-        whole = Template(source)
+            pour, of = template.pour, contexts.of
+            return _Part("quoted-printable", lambda row: pour(of(row)))
         return _Part("base64", lambda row: base64_lines(whole.render(row)))
 
-    def _part_of_html(self) -> _Part:
-        whole = self._html
-        assert whole
-        return _Part("base64", lambda row: base64_lines(plaintext.from_html(whole.render(row))))
+    def _part_of_html(self, page: Source, whole: Template) -> _Part:
+        """The text part made from the page, as it is rendered only where that can't be told from its template."""
+
+        def of_the_page(row: dict[str, Any]) -> str:
+            return quoted.piece(plaintext.from_html(whole.render(row)))
+
+        template = textpart.text_template(page)
+        if template is None:
+            return _Part("quoted-printable", of_the_page)
+        if template.constant is not None and (text := textpart.joined(template.constant)) is not None:
+            return _Part("quoted-printable", lambda row: text)
+        pour, of = template.pour, self._in_html.of
+        return _Part("quoted-printable", lambda row: textpart.joined(pour(of(row))) or of_the_page(row))
 
     def render(self, row: Sequence[str]) -> Rendered:
         """Render all templates for a row and judge the header values, to be looked at. Raises RowRefused."""

@@ -76,7 +76,7 @@ def quoted_text(value: Any) -> str:
     return piece(text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text)
 
 
-class _Generator(Generator):
+class QuotingGenerator(Generator):
     def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
         return piece(super()._output_child_to_const(node, frame, finalize))
 
@@ -90,15 +90,15 @@ class _Generator(Generator):
         self.write(")")
 
 
-class _Quoting(Sandbox):
-    code_generator_class = _Generator
+class Quoting(Sandbox):
+    code_generator_class = QuotingGenerator
     html = staticmethod(quoted_html)
     text = staticmethod(quoted_text)
 
 
 @functools.cache
-def _environment(html: bool) -> _Quoting:
-    return sandbox(html, _Quoting)
+def _environment(html: bool) -> Quoting:
+    return sandbox(html, Quoting)
 
 
 def quoted(source: Source) -> Template | None:
