@@ -20,6 +20,7 @@ class DomainLimits:
         self._intervals = {domain: 1.0 / rate for domain, rate in rates.items() if domain != OTHERS}
         self._others = 1.0 / rates[OTHERS] if OTHERS in rates else None
         self._next: dict[str, float] = {}
+        self._back: dict[str, float] = {}
         self._room = _KEPT
 
     def __bool__(self) -> bool:
@@ -30,6 +31,13 @@ class DomainLimits:
         at = self._next.get(domain)
         return 0.0 if at is None or at <= clock else at - clock
 
+    def put_back(self, domain: str, clock: float) -> float:
+        """A recipient of a domain that has to wait is put back: seconds after which to look at this one again.
+        Those put back come again one by one, or each slot would find all of them."""
+        at = max(self._back.get(domain, 0.0), self._next.get(domain, clock))
+        self._back[domain] = at + self._intervals.get(domain, self._others or 0.0)
+        return max(0.0, at - clock)
+
     def taken(self, domain: str, clock: float) -> None:
         """A message to this domain begins."""
         interval = self._intervals.get(domain, self._others)
@@ -37,6 +45,7 @@ class DomainLimits:
             return
         if len(self._next) >= self._room:
             self._next = {name: at for name, at in self._next.items() if at > clock}
+            self._back = {name: at for name, at in self._back.items() if at > clock}
             self._room = max(_KEPT, 2 * len(self._next))
         self._next[domain] = max(self._next.get(domain, 0.0), clock - _LATE) + interval
 

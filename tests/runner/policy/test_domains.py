@@ -1,5 +1,6 @@
 """One big provider is not flooded, and nobody else waits for it."""
 
+import heapq
 import random
 from bisect import bisect_left
 
@@ -23,6 +24,25 @@ def test_a_busy_domain_waits_and_the_others_go_on() -> None:
 def test_looking_takes_nothing() -> None:
     limits = DomainLimits({"*": 0.1})
     assert [limits.wait("example.com", START) for _ in range(5)] == [0] * 5
+
+
+def test_those_put_back_come_again_one_by_one_at_their_turns() -> None:
+    limits, clock = DomainLimits({"example.com": 5}), START
+    back, looks = [(START, number) for number in range(1000)], 0
+    times: list[float] = []
+    while back:
+        at, number = heapq.heappop(back)
+        clock, looks = max(clock, at), looks + 1
+        if looks == 1300:
+            clock += 60  # a pause: many turns have passed meanwhile
+        if limits.wait("example.com", clock):
+            heapq.heappush(back, (clock + limits.put_back("example.com", clock), number))
+        else:
+            limits.taken("example.com", clock)
+            times.append(clock)
+    assert len(times) == 1000
+    assert looks < 4 * 1000
+    assert times[-1] - START < 1000 / 5 + 60 + 60
 
 
 def test_those_not_named_have_a_rate_each() -> None:
