@@ -54,7 +54,7 @@ def packed(contents: Mapping[str, bytes], version: str) -> bytes:
         for name, content in sorted(contents.items()):
             entry = zipfile.ZipInfo(name, _WHEN)
             entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
-            archive.writestr(entry, content, compresslevel=9)
+            archive.writestr(entry, content, compresslevel=6)
         archive.comment = _MARK + version.encode()
     return made.getvalue()
 
