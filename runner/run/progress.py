@@ -8,9 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from runner.campaign.address import mask_text
-from runner.run.words import closing_lines, human_line, wait_words
-
-__all__ = ["Counts", "Progress", "closing_lines"]
+from runner.run.words import human_line, wait_words
 
 _KEPT_SECONDS = 30.0
 _CLASSES = 40  # kinds of refusal told apart; a classifier has fewer

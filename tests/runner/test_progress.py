@@ -11,9 +11,9 @@ import pytest
 from runner.campaign.address import mask
 from runner.run import voice
 from runner.run.output import DeliveryLog, Output
-from runner.run.progress import Counts, Progress, closing_lines
+from runner.run.progress import Counts, Progress
 from runner.run.voice import Voice
-from runner.run.words import wait_words
+from runner.run.words import closing_lines, wait_words
 
 NOW = datetime(2026, 5, 12, 7, 0, tzinfo=UTC)
 LONDON = ZoneInfo("Europe/London")
