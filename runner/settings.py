@@ -40,7 +40,8 @@ class Settings:
     log_dir: Path
     state_dir: Path
     credentials: Path
-    connections: int = 8
+    connections: int = 20
+    pipelining: bool = True
     rate: float | None = None
     batch_size: int = 0
     batch_pause: float = 0.0
@@ -125,6 +126,7 @@ def from_args(args: argparse.Namespace, env: Mapping[str, str]) -> Settings:
         slug=args.campaign,
         mode=args.mode,
         connections=args.connections,
+        pipelining=args.pipelining,
         rate=args.rate,
         batch_size=args.batch_size,
         batch_pause=args.batch_pause,

@@ -50,8 +50,9 @@ class Channel(Protocol):
     def account(self, credentials: Path) -> Account:
         """Raises Refused (78)."""
 
-    def wires(self, account: Any, connections: int) -> list[Wire[Any]]:
-        """As many connections as wanted, or as the other side allows. Raises Refused (78) for a missing library."""
+    def wires(self, account: Any, connections: int, pipelining: bool = True) -> list[Wire[Any]]:
+        """As many connections as wanted, or as the other side allows; `pipelining` is for e-mail. Raises Refused
+        (78) for a missing library."""
 
 
 class Email:
@@ -70,10 +71,10 @@ class Email:
     def account(self, credentials: Path) -> Smtp:
         return read_credentials(credentials)
 
-    def wires(self, account: Smtp, connections: int) -> list[Wire[Any]]:
+    def wires(self, account: Smtp, connections: int, pipelining: bool = True) -> list[Wire[Any]]:
         from runner.channel.smtp import SmtpWire
 
-        return [SmtpWire(account) for _ in range(connections)]
+        return [SmtpWire(account, pipelining=pipelining) for _ in range(connections)]
 
 
 class TextMessages:
@@ -92,7 +93,7 @@ class TextMessages:
     def account(self, credentials: Path) -> Sms:
         return read_sms(credentials)
 
-    def wires(self, account: Sms, connections: int) -> list[Wire[Any]]:
+    def wires(self, account: Sms, connections: int, pipelining: bool = True) -> list[Wire[Any]]:
         if account.kind == "smpp":
             with _installed("smpp"):
                 from runner.channel.smpp import smpp_wires

@@ -34,8 +34,9 @@ class SmtpMail(Message, Protocol):
 
 
 class SmtpWire:
-    """One connection at a time, opened when needed, given back after `per_connection` messages or `idle_seconds`
-    without one. `pipelining=False` never sends a command before the last one's answer."""
+    """One connection at a time, opened when needed, given back after `per_connection` messages (fewer where the
+    account's limits say so) or `idle_seconds` without one. `pipelining=False` never sends a command before the last
+    one's answer."""
 
     def __init__(
         self, smtp: Smtp, *, pipelining: bool = True, per_connection: int = 100, idle_seconds: float = 20.0
@@ -47,6 +48,7 @@ class SmtpWire:
         self._pipe: Pipe | None = None
         self._account: Smtp | None = None  # the pipe's
         self._size = 0  # the largest message its server takes; 0: any
+        self._most = per_connection  # messages on it
         self._opening: Opening | None = None
 
     def use(self, smtp: Smtp) -> None:
@@ -74,7 +76,7 @@ class SmtpWire:
             pipe.drop("given up")
             raise
         finally:
-            if pipe.count >= self._per_connection:
+            if pipe.count >= self._most:
                 pipe.quit()
 
     def sweep(self, clock: float) -> None:
@@ -112,4 +114,5 @@ class SmtpWire:
             opened.transport, pipelining=opened.pipelining and self._pipelining, idle_seconds=self._idle_seconds
         )
         self._account, self._size = smtp, opened.size
+        self._most = min(self._per_connection, smtp.limits.per_connection or self._per_connection)
         return pipe

@@ -8,6 +8,7 @@ import pytest
 from runner.channel.pipelining import BODY_SECONDS, ENVELOPE_SECONDS
 from runner.channel.port import Kind, Outcome
 from runner.channel.smtp import SmtpWire
+from runner.policy.limits import Limits
 from tests.runner.wire.conftest import Letter, Way, account, nothing, until
 from tests.support.scripted_smtp import Act, ScriptedSmtp, cut, hush, reset, take
 
@@ -179,6 +180,19 @@ def test_given_so_many_messages_a_connection_then_the_next_one_opens_another_aft
     assert [steps.count("DOT") for steps in server.steps] == [3, 3, 1]
     assert [steps[-1] for steps in server.steps] == ["QUIT"] * 3
     assert server.recipients() == people
+
+
+def test_given_an_account_that_allows_fewer_messages_a_connection_then_it_is_kept(
+    way: Way, server: ScriptedSmtp
+) -> None:
+    async def work() -> None:
+        wire = way.wire(account(server, limits=Limits(per_connection=2)), per_connection=3)
+        for _ in range(5):
+            await wire.deliver(Letter(ANN), nothing)
+        await wire.close()
+
+    way.run(work())
+    assert [steps.count("DOT") for steps in server.steps] == [2, 2, 1]
 
 
 @pytest.mark.parametrize("text", ["421 4.4.2 idle for too long", "250 2.0.0 for nobody", "what?"])

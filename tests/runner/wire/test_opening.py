@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from runner.channel import opening
+from runner.channel.choose import Email
 from runner.channel.port import Kind, Outcome, ServerRefusesUs
-from runner.settings import Smtp
+from runner.cli import parser
+from runner.settings import Smtp, from_args
 from tests.runner.wire.conftest import Letter, Way, account, nothing
 from tests.support.scripted_smtp import Act, ScriptedSmtp, cut, reset
 
@@ -63,6 +65,23 @@ def test_given_no_ehlo_then_helo_and_lock_step(way: Way, server: ScriptedSmtp) -
     assert one(way, account(server)).kind is Kind.ACCEPTED
     assert server.steps == [["CONNECT", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "BODY", "DOT", "QUIT"]]
     assert b"MAIL FROM:<news@example.com>\r\n" in server.segments
+
+
+def test_given_no_pipelining_asked_for_on_the_command_line_then_the_wires_of_a_send_keep_to_it(
+    server: ScriptedSmtp,
+) -> None:
+    args = parser().parse_args(["--campaign", "may", "--mode", "send", "--no-pipelining"])
+    settings = from_args(args, {})
+
+    async def work() -> Outcome:
+        (wire,) = Email().wires(account(server), 1, settings.pipelining)
+        outcome: Outcome = await wire.deliver(Letter(ANN), nothing)
+        await wire.close()
+        return outcome
+
+    assert asyncio.run(work()).kind is Kind.ACCEPTED
+    assert b"MAIL FROM:<news@example.com>\r\n" in server.segments
+    assert settings.connections == 20
 
 
 def test_given_neither_ehlo_nor_helo_then_the_send_stops(way: Way, server: ScriptedSmtp) -> None:
