@@ -149,6 +149,20 @@ def test_the_hosts_suppression_list_is_named_by_the_environment_or_the_credentia
     assert suppression_list(named) == Path("/srv/other.txt")
 
 
+def test_the_examples_in_the_documentation_are_taken_as_they_stand(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "runner.md").read_text()
+    path = credentials(tmp_path, text.split("```ini\n")[1].split("```")[0])
+    found = read_credentials(path)
+    assert found.fallback is not None
+    assert found.limits == Limits(50.0, 10, 8, 100, (500, 1000, 2000), {"example.com": 5.0, "*": 20.0})
+    assert suppression_list(settings(tmp_path)) == Path("/etc/mail/suppressed.txt")
+    example = json.loads(text.split("```json\n")[1].split("```")[0])
+    told = metadata.parse(json.dumps({**PLAIN, **example}).encode())
+    assert told.priority == "high"
+    assert told.window is not None
+    assert all(f"| `{key}`" in text for key in example if key != "timezone")
+
+
 @pytest.mark.parametrize("section", ["file = here.txt", "files = /srv/x", "file = /srv/x\nmore = 1", ""])
 def test_a_list_that_is_named_wrongly_is_refused(tmp_path: Path, section: str) -> None:
     credentials(tmp_path, SMTP + f"[suppression]\n{section}\n")
