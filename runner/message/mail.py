@@ -45,17 +45,6 @@ class Mail(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A mail of build(): `wire` as Mail's data."""
-
-    sender: str
-    message_id: str
-    subject: str
-    text: str
-    wire: bytes
-
-
 class _Part(NamedTuple):
     """One part of the mail: how a row becomes its body, which ends with a line end or is empty."""
 
@@ -181,22 +170,6 @@ class Composer:
             reply_to=str(headers.mailbox("reply_to", reply_to)) if reply_to else "",
             unsubscribe=headers.unsubscribe(unsubscribe) if unsubscribe else "",
         )
-
-    def build(self, mail: Rendered, to: Address, now: datetime) -> Built:
-        """What compose() makes, of a rendered mail. `now` is an aware instant. Raises RowRefused."""
-        text = mail.text if mail.text is not None else plaintext.from_html(mail.html)
-        sender = headers.Mailbox(mail.from_name, mail.from_addr)
-        try:
-            lines = headers.mailbox_line("From", "from", str(sender)) + headers.subject_line(mail.subject)
-            if mail.reply_to:
-                lines += headers.mailbox_line("Reply-To", "reply_to", mail.reply_to)
-            if mail.unsubscribe:
-                lines += _unsubscribe_lines(mail.unsubscribe)
-            parts = ("base64", base64_lines(text), "base64", base64_lines(mail.html))
-        except UnicodeEncodeError as error:
-            raise _refused(error) from None
-        made = self._assemble(sender, lines, to, now.timestamp(), parts)
-        return Built(made.sender, made.ident, mail.subject, text, made.data)
 
 
 class MessageIds:

@@ -5,13 +5,15 @@ import json
 import random
 import re
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.utils import parseaddr
 
 import pytest
 
 from runner.campaign import metadata
 from runner.campaign.address import Address
-from runner.message.mail import Composer, Mail, RowRefused
+from runner.message.mail import Composer, Mail, MessageIds, RowRefused
 
 COLUMNS = ("email", "name", "city", "note")
 META = metadata.parse(
@@ -195,3 +197,70 @@ def test_an_undefined_variable_is_told_with_its_line_and_the_column_that_was_mea
         composer.compose(["ann@example.com", "n", "c", ""], TO, NOW)
     assert str(refused.value) == "blast_template.html line 2: 'nmae' is undefined; did you mean name?"
     assert refused.value.column == "nmae"
+
+
+OUTSIDE = metadata.parse(
+    json.dumps(
+        {
+            "subject": "{{ subject }}",
+            "from": "{{ sender }} <news@example.com>",
+            "list_unsubscribe": "https://example.com/{{ path }}",
+        }
+    ).encode()
+)
+ROW = {"email": "a@example.com", "subject": "s", "sender": "n", "path": "u"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("subject", "a\nBcc: x@example.com"),
+        ("subject", "a\x0bb"),
+        ("subject", "a\u2028b"),
+        ("subject", "a\x00b"),
+        ("subject", "a" * 2001),
+        ("sender", "x\r\ny"),
+        ("sender", "evil <evil@example.com>"),
+        ("path", "a b"),
+        ("path", "a>,<https://example.com/other"),
+        ("path", "é"),
+        ("path", "a" * 900),
+        ("path", "a\n"),
+    ],
+)
+def test_header_values_that_would_break_out_are_refused(column: str, value: str) -> None:
+    composer = Composer("may", OUTSIDE, "<p>x</p>", None, tuple(ROW))
+    for make in (composer.render, lambda row: composer.compose(row, TO, NOW)):
+        with pytest.raises(RowRefused) as refused:
+            make(list((ROW | {column: value}).values()))
+        assert refused.value.kind == "header"
+
+
+@pytest.mark.parametrize(
+    "name", ["Ann " * 30, "é" * 70, "a, b", "a =?utf-8?q?b?=", "\\", "", "x" * 500, "From: é.", "@"]
+)
+def test_a_name_of_a_sender_stays_one_name(name: str) -> None:
+    composer = Composer("may", OUTSIDE, "<p>x</p>", None, tuple(ROW))
+    received = read(composer.compose(["a@example.com", "s", name, "u"], TO, NOW))
+    (address,) = received["From"].addresses
+    assert address.addr_spec == "news@example.com"
+    raw, _ = parseaddr(dict(received.raw_items())["From"])
+    assert str(make_header(decode_header(raw))) == name.strip()
+    assert [key for key in received.keys() if key in ("To", "From", "Bcc", "Cc")] == ["From", "To"]  # noqa: SIM118
+
+
+def test_values_are_escaped_in_html_and_never_run_as_a_template() -> None:
+    composer = Composer("may", META, "<p>{{ note }}</p>", None, COLUMNS)
+    values = ["ann@example.com", "n", "c", '<b>{{ 7*7 }}"']
+    assert composer.render(values).html == "<p>&lt;b&gt;{{ 7*7 }}&#34;</p>"
+    assert part(read(composer.compose(values, TO, NOW)), "html") == "<p>&lt;b&gt;{{ 7*7 }}&#34;</p>"
+
+
+def test_a_message_id_is_the_same_in_every_attempt() -> None:
+    values = ["ann@example.com", "n", "c", "x"]
+    other = Composer("may", META, "<p>other</p>", None, COLUMNS)
+    other.run_id = "another"
+    ident = other.compose(values, TO, NOW + 1e6).ident
+    assert Composer("may", META, "<p>{{ note }}</p>", None, COLUMNS).compose(values, TO, NOW).ident == ident
+    assert MessageIds("may", META, COLUMNS).of(values, TO) == ident
+    assert Composer("june", META, "<p>other</p>", None, COLUMNS).compose(values, TO, NOW).ident != ident

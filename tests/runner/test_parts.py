@@ -2,104 +2,15 @@
 
 import json
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from runner.campaign import metadata
-from runner.campaign.address import Address
 from runner.message.guard import RowTimeout, row_guard
-from runner.message.mail import Composer, RowRefused
 from runner.message.template import Source, Template, trial, unknown_variables
 from runner.policy import window
-
-META = metadata.parse(
-    json.dumps(
-        {
-            "subject": "{{ subject }}",
-            "from": "{{ sender }} <news@example.com>",
-            "list_unsubscribe": "https://example.com/{{ path }}",
-        }
-    ).encode()
-)
-COLUMNS = ("email", "body", "subject", "sender", "path")
-COMPOSER = Composer("may", META, "<p>{{ body }}</p>\n.x\nFrom me {{ body }}.", None, COLUMNS)
-TO = Address("ann@example.com", 7)
-NOW = datetime(2026, 5, 12, 17, 52, tzinfo=UTC)
-HEADER_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=200)
-
-
-@settings(max_examples=80, deadline=None)
-@given(
-    body=st.text(st.characters(exclude_categories=["Cs"]), max_size=300) | st.text(".=\r\n \tFrom é", max_size=300),
-    subject=HEADER_TEXT,
-    sender=st.text(
-        st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exclude_characters='<>"'), max_size=60
-    ),
-)
-def test_what_arrives_is_what_was_rendered(body: str, subject: str, sender: str) -> None:
-    rendered = COMPOSER.render(["ann@example.com", body, subject, sender, "u"])
-    wire = COMPOSER.build(rendered, TO, NOW).wire
-
-    assert wire.endswith(b"\r\n.\r\n")
-    lines = wire[:-3].split(b"\r\n")
-    assert all(len(line) <= 998 and b"\n" not in line and b"\r" not in line for line in lines)
-    assert wire.isascii()
-    received = b"\r\n".join(line[1:] if line.startswith(b".") else line for line in lines)
-    assert b"." not in lines, "the mail would end early"
-    mail = message_from_bytes(received, policy=policy.default)
-    html = mail.get_body(("html",))
-    assert html is not None
-    assert html.get_payload(decode=True).decode() == as_sent(rendered.html)
-    text = mail.get_body(("plain",))
-    assert text is not None
-    assert text.get_payload(decode=True).decode().endswith("\r\n")
-    assert str(mail["Subject"]) == rendered.subject or not rendered.subject.isprintable()
-    assert mail["From"].addresses[0].addr_spec == "news@example.com"
-    assert [name for name in mail.keys() if name in ("To", "From", "Bcc", "Cc")] == ["From", "To"]  # noqa: SIM118
-    assert mail["To"] == "ann@example.com"
-
-
-def as_sent(html: str) -> str:
-    return html.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
-
-
-def test_values_are_escaped_in_html_and_never_run_as_a_template() -> None:
-    rendered = COMPOSER.render(["a@example.com", '<b>{{ 7*7 }}"', "s", "n", "u"])
-    assert "&lt;b&gt;{{ 7*7 }}&#34;" in rendered.html
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("subject", "a\nBcc: x@example.com"),
-        ("subject", "a\x0bb"),
-        ("subject", "a\u2028b"),
-        ("subject", "a\x00b"),
-        ("sender", "x\r\ny"),
-        ("sender", "evil <evil@example.com>"),
-        ("path", "a b"),
-        ("path", "a>,<https://example.com/other"),
-        ("path", "é"),
-    ],
-)
-def test_header_values_that_would_break_out_are_refused(column: str, value: str) -> None:
-    row = {"email": "a@example.com", "body": "b", "subject": "s", "sender": "n", "path": "u"} | {column: value}
-    with pytest.raises(RowRefused) as refused:
-        COMPOSER.render([row[name] for name in COLUMNS])
-    assert refused.value.kind == "header"
-
-
-def test_a_message_id_is_the_same_in_every_attempt() -> None:
-    rendered = COMPOSER.render(["a@example.com", "b", "s", "n", "u"])
-    first = COMPOSER.build(rendered, TO, NOW)
-    other = Composer("may", META, "<p>other</p>", None, COLUMNS)
-    other.run_id = "another"
-    assert other.build(rendered, TO, NOW).message_id == first.message_id
 
 
 def test_unknown_variables_are_found_without_running_the_template() -> None:
