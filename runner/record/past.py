@@ -51,15 +51,30 @@ def changes(old: Replay, now: Identity) -> Iterator[str]:
 
 def stale(run: claim.RunDir, digests: dict[str, str | None], audience: int | None) -> list[str]:
     """What of the attempt's plan is no longer true. Raises Refused (65) when there is a plan that can't be read."""
+    plan = _plan(run)
+    return [] if plan is None else list(stale_parts(plan, digests, audience))
+
+
+def rehearsed(run: claim.RunDir) -> bool:
+    """Whether the attempt's plan rests on a rehearsal that rendered everybody and refused nobody, so that for the
+    same files, which stale() tells, nobody need be rendered before the first mail. Raises Refused (65)."""
+    plan = _plan(run) or {}
+    rehearsal, audience = plan.get("dry_run"), plan.get("audience")
+    rendered = rehearsal.get("rendered") if isinstance(rehearsal, dict) else None
+    return isinstance(rendered, int) and isinstance(audience, int) and rendered >= audience > 0
+
+
+def _plan(run: claim.RunDir) -> dict[str, object] | None:
+    """None when nobody planned it: started by hand or by cron."""
     try:
         plan = json.loads((run.path / "plan.json").read_bytes())
     except FileNotFoundError:
-        return []  # nobody planned it: started by hand or by cron
+        return None
     except (OSError, ValueError) as error:
         raise Refused(BAD_DATA, f"plan.json can't be read: {type(error).__name__}; make a new plan") from None
     if not isinstance(plan, dict):
         raise Refused(BAD_DATA, "plan.json holds no plan; make a new plan")
-    return list(stale_parts(plan, digests, audience))
+    return plan
 
 
 def starting_point(
