@@ -17,7 +17,12 @@ TEXT = "blast_template.txt"
 DATA = "blast_data.csv"
 METADATA = "blast_metadata.json"
 FILES = (TEMPLATE, DATA, METADATA, TEXT)
-REQUIRED_FILES = (TEMPLATE, DATA, METADATA)
+CHANNELS = ("email", "sms")
+
+
+def required_files(channel: str) -> tuple[str, ...]:
+    """What a campaign can't do without; a text message is made from the text template alone."""
+    return (TEXT if channel == "sms" else TEMPLATE, DATA, METADATA)
 
 
 class BadSlug(ValueError):
@@ -81,10 +86,17 @@ class Details:
     owner: str = ""
     list_unsubscribe: str = ""
     max_rate: float | None = None
+    channel: str = "email"
     email_column: str = "email"
+    phone_column: str = "phone"
+    max_segments: int | None = None
     approval: Approval | None = None
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     problems: tuple[str, ...] = ()
+
+    @property
+    def recipient_column(self) -> str:
+        return self.phone_column if self.channel == "sms" else self.email_column
 
 
 def parse_metadata(raw: bytes) -> Details:
@@ -132,7 +144,10 @@ class _Reader:
             "owner": self._text("owner"),
             "list_unsubscribe": self._text("list_unsubscribe"),
             "max_rate": self._rate(),
+            "channel": self._channel(),
             "email_column": self._text("email_column") or "email",
+            "phone_column": self._text("phone_column") or "phone",
+            "max_segments": self._count("max_segments"),
             "approval": self._approval(),
         }
         latest = self._due("latest_start", zone)
@@ -162,6 +177,13 @@ class _Reader:
             return value
         self._problem("max_rate", f"must be messages per second above 0, not {value!r:.60}")
         return None
+
+    def _channel(self) -> str:
+        channel = self._text("channel") or "email"
+        if channel in CHANNELS:
+            return channel
+        self._problem("channel", f"must be one of {', '.join(CHANNELS)}, not {channel[:40]!r}")
+        return "email"
 
     def _zone(self) -> str:
         zone = self._text("timezone")

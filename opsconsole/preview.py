@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opsconsole.campaign import DATA, METADATA, REQUIRED_FILES, TEMPLATE, TEXT, MetadataError, parse_metadata
+from opsconsole.campaign import (
+    DATA,
+    METADATA,
+    TEMPLATE,
+    TEXT,
+    Details,
+    MetadataError,
+    parse_metadata,
+    required_files,
+)
 from opsconsole.limited import start_limited
 from opsconsole.ports import CampaignFacts, Trouble
 
@@ -30,17 +39,18 @@ class Preview:
 
 def preview(facts: CampaignFacts, slug: str, number: int) -> Preview:
     """The mail for row `number`, or for the last one when there are fewer. Raises Trouble when a file is gone."""
-    for name in REQUIRED_FILES:
+    details = _details(facts)
+    for name in required_files(details.channel):
         if name not in facts.files:
             why = facts.unread.get(name, "it is not there")
             raise Trouble(f"{name} was not read: {why}", "There is nothing to show.", "Mend the file first.")
     order = {
         "slug": slug,
         "number": max(number, 1),
-        "html": _text(facts, TEMPLATE),
+        "html": _text(facts, TEMPLATE) if TEMPLATE in facts.files else "",
         "text": _text(facts, TEXT) if TEXT in facts.files else None,
         "metadata": facts.files[METADATA].decode("utf-8", "surrogateescape"),
-        "email_column": _email_column(facts),
+        "column": details.recipient_column,
     }
     answer = _ask(json.dumps(order).encode() + b"\n" + facts.files[DATA])
     if answer is None:
@@ -81,8 +91,8 @@ def _text(facts: CampaignFacts, name: str) -> str:
         raise Trouble(f"{name} is not UTF-8 (byte {error.start}).", "", "Save it as UTF-8.") from error
 
 
-def _email_column(facts: CampaignFacts) -> str:
+def _details(facts: CampaignFacts) -> Details:
     try:
-        return parse_metadata(facts.files[METADATA]).email_column
+        return parse_metadata(facts.files.get(METADATA, b""))
     except MetadataError:
-        return "email"
+        return Details()

@@ -12,6 +12,7 @@ from runner.campaign.csvdata import CsvError, Problem, Reader, Row
 from runner.campaign.metadata import MetadataError, parse
 from runner.message import plaintext
 from runner.message.mail import Composer, RowRefused
+from runner.message.sms import SmsComposer
 from runner.message.template import TemplateError
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     order = json.loads(stdin.readline())
     try:
         metadata = parse(order["metadata"].encode("utf-8", "surrogatepass"))
-        reader = Reader(stdin, order["email_column"])
+        reader = Reader(stdin, order["column"])
         row = _row(reader, order["number"])
     except (MetadataError, CsvError) as error:
         return say("preview", trouble=str(error))
@@ -32,6 +33,9 @@ def main() -> None:
         return say("preview", number=row.row or order["number"], columns=reader.columns, trouble=str(row))
     told = {"number": row.number, "columns": reader.columns, "values": row.values}
     try:
+        if metadata.channel == "sms":
+            text = SmsComposer(order["slug"], metadata, order["text"] or "", reader.columns).render(row.values)
+            return say("preview", **told, headers={"from": metadata.from_}, text=text)
         composer = Composer(order["slug"], metadata, order["html"], order["text"], reader.columns)
         mail = composer.render(row.values)
     except (TemplateError, RowRefused) as error:

@@ -89,6 +89,7 @@ def rehearse(settings: Settings, *, tick: Callable[[int], None], now: datetime) 
         "v": 1,
         "summary": True,
         "mode": "dry-run",
+        "channel": campaign.metadata.channel,
         "rc": rc,
         "audience": found.audience,
         "rows": found.rows,

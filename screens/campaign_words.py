@@ -134,7 +134,9 @@ def say_files(verdict: Verdict, folder: FolderFacts | None, now: datetime) -> Te
         "owner": details.owner,
         "list_unsubscribe": details.list_unsubscribe,
         "max_rate": details.max_rate,
-        "email_column": details.email_column,
+        "channel": "" if details.channel == "email" else details.channel,
+        "email_column" if details.channel == "email" else "phone_column": details.recipient_column,
+        "max_segments": details.max_segments,
     }
     for key, value in known.items():
         if value not in ("", None):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from opsconsole.campaign import DATA, REQUIRED_FILES, Details
+from opsconsole.campaign import DATA, Details, required_files
 from opsconsole.hostfacts import FolderFacts, HostFacts, Kind
 from opsconsole.observation import MEMORY_SHORT, Counts, Evidence, Mark, RunWord, Says, Trigger
 from opsconsole.schedule import say_instant
@@ -45,7 +45,7 @@ def _files(folder: FolderFacts, details: Details) -> Evidence:
         return line(Mark.NO, "no folder")
     if folder.folder not in (Kind.FOLDER, Kind.SYMLINK):
         return line(Mark.UNSEEN, folder.trouble or f"the folder is {folder.folder}")
-    missing = [name for name in REQUIRED_FILES if folder.files[name].kind is Kind.MISSING]
+    missing = [name for name in required_files(details.channel) if folder.files[name].kind is Kind.MISSING]
     if missing:
         return line(Mark.BAD, f"{', '.join(missing)} missing")
     for name, fact in folder.files.items():

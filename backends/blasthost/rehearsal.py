@@ -11,7 +11,7 @@ from backends.blasthost.answers import count_of
 from backends.blasthost.errors import HostError
 from backends.blasthost.scripts import script
 from backends.blasthost.session import HostSession, StreamEnd
-from opsconsole.campaign import FILES, REQUIRED_FILES, check_slug
+from opsconsole.campaign import FILES, check_slug, required_files
 from opsconsole.plan import PARTS, DryRun
 from opsconsole.ports import OutOfReach, Trouble
 from opsconsole.runlog import Reader
@@ -182,13 +182,13 @@ def _result(
 def _faults(before: Mapping[str, str], after: Mapping[str, str], told: Mapping[str, Any]) -> list[str]:
     """What makes the result worthless: files that changed meanwhile, are missing, or that nobody could read."""
     faults = []
-    seen = told.get("digests")
+    seen, required = told.get("digests"), required_files(str(told.get("channel", "email")))
     for name in FILES:
         was, now_there = before.get(name, "unreadable"), after.get(name, "unreadable")
         read = seen.get(PARTS[name]) if isinstance(seen, dict) else None
         if was != now_there or (read is not None and read != now_there):
             faults.append(f"{name} changed during the dry run")
-        elif was == "unreadable" or (was == "missing" and name in REQUIRED_FILES):
+        elif was == "unreadable" or (was == "missing" and name in required):
             faults.append(f"{name} is {was}")
     return faults
 

@@ -15,7 +15,7 @@ from typing import Any
 from backends.blasthost.attempts import instant, run_state, with_beat
 from backends.blasthost.crontriggers import Tables, read_tables
 from backends.blasthost.evidence import evidence, short_memory
-from opsconsole.campaign import DATA, FILES, METADATA, REQUIRED_FILES, Details, MetadataError, parse_metadata
+from opsconsole.campaign import DATA, FILES, METADATA, Details, MetadataError, parse_metadata, required_files
 from opsconsole.crontable import host_zone
 from opsconsole.hostfacts import FolderFacts, HoldFact, HostFacts, Kind, ProcessFact, RunFact
 from opsconsole.observation import Content, Hold, Observation, Report, RunWord, Says
@@ -291,7 +291,7 @@ def _content(folder: FolderFacts) -> Content | None:
         digests=tuple((name, digests[name]) for name in FILES if name in digests),
         rows=data.rows if data else None,
         rows_exact=data.rows_exact if data else True,
-        missing=tuple(name for name in REQUIRED_FILES if name not in there),
+        missing=tuple(name for name in required_files(_details(folder).channel) if name not in there),
     )
 
 

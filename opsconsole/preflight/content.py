@@ -36,7 +36,10 @@ _KNOWN = (
     "owner",
     "list_unsubscribe",
     "max_rate",
+    "channel",
     "email_column",
+    "phone_column",
+    "max_segments",
     "approval",
 )
 
@@ -97,6 +100,8 @@ def judge_compiles(found: Rendering, situation: Situation) -> Finding:
             "Correct the template on the line named.",
             shown(_lines(found.broken, situation)),
         )
+    if reading.is_sms(situation):
+        return passed("The template compiles.", TEXT)
     return passed("The templates compile.", f"{TEMPLATE}" + (f", {TEXT}" if TEXT in situation.seen.files else ""))
 
 
@@ -149,9 +154,9 @@ def judge_rows(found: Rendering, situation: Situation) -> Finding:
             f"Look into {situation.path(TEMPLATE)}: it does too much for one mail.",
             [f"{situation.path(TEMPLATE)}: stopped at row {found.at + 1:,} or soon after"],
         )
-    count = found.counts.get("template", 0)
+    count = found.counts.get("template", 0) + found.counts.get("text", 0)
     if count:
-        faults = [fault for fault in found.faults if fault.kind == "template"]
+        faults = [fault for fault in found.faults if fault.kind != "header"]
         return failed(
             f"{many(count, 'row')} of {found.rows:,} can't be rendered.",
             "Correct the template, or the rows named.",

@@ -3,9 +3,10 @@
 import hashlib
 from typing import Any
 
-from opsconsole.campaign import FILES, REQUIRED_FILES
+from opsconsole.campaign import FILES, TEMPLATE, TEXT, required_files
 from opsconsole.hostfacts import FileFact, FolderFacts, Kind
 from opsconsole.preflight.check import Check, Finding, Situation, failed, many, passed
+from opsconsole.preflight.reading import details
 
 _FOLDER = {
     Kind.MISSING: ("There is no folder {path} on {host}.", "Copy the campaign's folder to {path}."),
@@ -49,12 +50,17 @@ def judge_files(files: dict[str, FileFact | None], situation: Situation) -> Find
             remedies.append(trouble[1])
     if bad:
         return failed(f"{many(len(bad), 'file')} can't be used.", " ".join(dict.fromkeys(remedies)), bad)
-    there = [fact for fact in files.values() if fact and fact.there]
+    there = {name for name, fact in files.items() if fact and fact.there}
+    more = there - set(_required(situation))
+    also = ", and a plain text" if TEXT in more else f"; {TEMPLATE} is not used" if TEMPLATE in more else ""
     return passed(
-        f"All {len(REQUIRED_FILES)} files are there"
-        + (", and a plain text." if len(there) > len(REQUIRED_FILES) else "."),
+        f"All {len(_required(situation))} files are there{also}.",
         *(f"{name}: {fact.size:,} bytes" for name, fact in files.items() if fact and fact.there),
     )
+
+
+def _required(situation: Situation) -> tuple[str, ...]:
+    return required_files(situation.once(details).channel)
 
 
 def _file_trouble(name: str, fact: FileFact | None, situation: Situation) -> tuple[str, str] | None:
@@ -62,7 +68,7 @@ def _file_trouble(name: str, fact: FileFact | None, situation: Situation) -> tup
     user = situation.host.user or "the login user"
     kind = fact.kind if fact else Kind.MISSING
     if kind is Kind.MISSING:
-        return ("missing", f"Copy {name} into {situation.path()}.") if name in REQUIRED_FILES else None
+        return ("missing", f"Copy {name} into {situation.path()}.") if name in _required(situation) else None
     if kind is Kind.SYMLINK:
         return "a symbolic link, and links are not followed", f"Replace the link {name} by the file itself."
     if kind is Kind.DENIED:

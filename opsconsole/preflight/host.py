@@ -22,7 +22,7 @@ def gather_runner(situation: Situation) -> FileFact | None:
 
 def judge_runner(runner: FileFact | None, situation: Situation) -> Finding:
     path, host = situation.settings.runner, situation.host.host
-    install = f"Install it: opsconsole host install-runner, or correct `runner` for {host} in the configuration."
+    install = f"Install it: opsconsole host install-runner {situation.carrier}, or correct `runner` for {host} in the configuration."
     if runner is None or runner.kind is Kind.MISSING:
         return failed(f"There is no runner at {path} on {host}.", install)
     if runner.kind is Kind.DENIED:

@@ -4,7 +4,7 @@ import re
 from email.utils import parseaddr
 from typing import Any
 
-from opsconsole.campaign import DATA, METADATA, TEMPLATE, Details
+from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT, Details
 from opsconsole.hostfacts import FileFact, Kind
 from opsconsole.preflight import reading
 from opsconsole.preflight.check import Check, Finding, Situation, failed, many, passed, shown, warned
@@ -57,6 +57,8 @@ def gather_details(situation: Situation) -> Details:
 
 
 def judge_subject(details: Details, situation: Situation) -> Finding:
+    if details.channel == "sms":
+        return passed(f"A text message has no subject; it comes from {details.sender or 'the account'}.")
     path = situation.path(METADATA)
     bad, remedies = [], []
     if not details.subject.strip():
@@ -89,6 +91,8 @@ def gather_headers(situation: Situation) -> Details:
 
 
 def judge_headers(details: Details, situation: Situation) -> Finding:
+    if details.channel == "sms":
+        return passed("A text message has no headers.")
     fixed = {
         "name": details.name,
         "subject": details.subject,
@@ -118,6 +122,8 @@ def judge_headers(details: Details, situation: Situation) -> Finding:
 
 
 def judge_unsubscribe(details: Details, situation: Situation) -> Finding:
+    if details.channel == "sms":
+        return _judge_stop(situation)
     address = details.list_unsubscribe.strip()
     path = situation.path(METADATA)
     if not address:
@@ -134,7 +140,19 @@ def judge_unsubscribe(details: Details, situation: Situation) -> Finding:
     return passed("One click unsubscribes.", address[:120])
 
 
+def _judge_stop(situation: Situation) -> Finding:
+    if b"stop" in situation.content(TEXT).lower():
+        return passed("The text says how to stop.")
+    return warned(
+        "The text doesn't say how to stop: many countries and carriers ask for it.",
+        f"Add something like: Reply STOP to end. to {situation.path(TEXT)}.",
+    )
+
+
 def judge_size(found: Rendering, situation: Situation) -> Finding:
+    if reading.is_sms(situation):
+        line = f"longest: {many(found.largest, 'segment')}, from {situation.path(DATA)}, line {found.largest_line}"
+        return passed(f"{many(found.total, 'segment')} for {many(found.rows, 'text message')}.", line)
     line = f"largest: {found.largest:,} bytes, from {situation.path(DATA)}, line {found.largest_line}"
     if found.largest > _CLIPPED:
         return warned(

@@ -1,7 +1,7 @@
 """The campaign's files, read once for all checks, with the runner's own readers so that both always agree."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -9,10 +9,13 @@ from opsconsole.campaign import DATA, FILES, METADATA, Details, MetadataError, p
 from opsconsole.plan import content_digest
 from opsconsole.preflight.check import SHOWN, CannotJudge, Situation
 from opsconsole.redact import mask_address
-from runner.campaign.address import BadAddress, check
+from runner.campaign.address import Address, BadAddress, mask
+from runner.campaign.address import check as check_address
 from runner.campaign.csvdata import CsvError, Problem, Reader, Row
+from runner.campaign.phone import check as check_phone
 
 _BOM = b"\xef\xbb\xbf"
+Check = Callable[[str], Address | BadAddress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +52,24 @@ def metadata(situation: Situation) -> Details:
         raise CannotJudge(f"{METADATA} can't be read.", str(error)) from error
 
 
-def email_column(situation: Situation) -> str:
-    """The column the runner takes addresses from: the one its own metadata file names."""
+def details(situation: Situation) -> Details:
+    """What the campaign's own metadata file says, as the runner goes by it; else what is known otherwise."""
     try:
-        return situation.once(metadata).email_column
+        return situation.once(metadata)
     except CannotJudge:
-        return situation.details.email_column
+        return situation.details
+
+
+def is_sms(situation: Situation) -> bool:
+    return situation.once(details).channel == "sms"
 
 
 def audience(situation: Situation) -> Audience:
     """One pass over the data file in bounded memory: 8 bytes and a set entry a recipient. Raises CannotJudge."""
     data = situation.content(DATA)
     found = Audience(bom=data.startswith(_BOM), crlf=b"\r\n" in data[:65536])
-    column = email_column(situation)
+    column = situation.once(details).recipient_column
+    check, masked = (check_phone, mask) if is_sms(situation) else (check_address, mask_address)
     seen: set[int] = set()
     repeated: dict[int, list[tuple[int, str]]] = {}
     try:
@@ -79,16 +87,16 @@ def audience(situation: Situation) -> Audience:
             if isinstance(address, BadAddress):
                 found.bad_count += 1
                 if len(found.bad) < SHOWN:
-                    found.bad.append(Fault(row.line, mask_address(raw.strip()), address.why))
+                    found.bad.append(Fault(row.line, masked(raw.strip()), address.why))
             elif address.key in seen:
                 found.repeated_count += 1
                 if found.repeated_count <= SHOWN:
-                    repeated.setdefault(address.key, []).append((row.line, mask_address(address.text)))
+                    repeated.setdefault(address.key, []).append((row.line, masked(address.text)))
             else:
                 seen.add(address.key)
     except CsvError as error:
         found.broken = error.problem
-    first = dict(_first_lines(data, column, set(repeated)))
+    first = dict(_first_lines(data, column, check, set(repeated)))
     found.repeated = sorted(
         (
             Fault(line, masked, f"is on line {first.get(key, 0)} already")
@@ -121,7 +129,7 @@ def digest(situation: Situation) -> str:
     return content_digest(digests)
 
 
-def _first_lines(data: bytes, column: str, wanted: set[int]) -> Iterator[tuple[int, int]]:
+def _first_lines(data: bytes, column: str, check: Check, wanted: set[int]) -> Iterator[tuple[int, int]]:
     """Where each of these recipients is first: a second look, only when somebody is there twice."""
     if not wanted:
         return

@@ -14,8 +14,10 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+from runner.campaign.address import Address
 from runner.campaign.csvdata import CsvError, Problem, Reader
 from runner.campaign.metadata import Metadata, MetadataError, parse
+from runner.message import sms
 from runner.message.guard import ROW_SECONDS
 from runner.message.mail import Composer, RowRefused, sources
 from runner.message.template import Finding, Source, Template, TemplateError, unknown_variables
@@ -37,7 +39,7 @@ def main() -> None:
     broken = [finding for source in parts if (finding := _compile(source))]
     say("compiled", findings=[asdict(finding) for finding in broken])
     try:
-        reader = Reader(stdin, order["email_column"])
+        reader = Reader(stdin, order["column"])
     except CsvError:
         return say("done", rows=0)
     if broken:
@@ -47,29 +49,51 @@ def main() -> None:
     if metadata is None:
         return say("done", rows=0)
     text = order["text"]
-    render(reader, Composer(order["slug"], metadata, order["html"], text, reader.columns))
+    if metadata.channel == "sms":
+        render(reader, _Texts(sms.SmsComposer(order["slug"], metadata, text or "", reader.columns)))
+    else:
+        render(reader, _Mails(Composer(order["slug"], metadata, order["html"], text, reader.columns)))
     return None
 
 
-def render(reader: Reader, composer: Composer) -> None:
-    """Render every row; tells refused rows, the largest mail and the count."""
+class _Mails:
+    def __init__(self, composer: Composer) -> None:
+        self._composer = composer
+
+    def size(self, values: list[str]) -> int:
+        """Bytes of the page. Raises RowRefused."""
+        rendered = self._composer.render(values)
+        if not rendered.html.strip():
+            raise RowRefused("template", "the page comes out empty")
+        if not rendered.subject:
+            raise RowRefused("header", "subject comes out empty", "subject")
+        return len(rendered.html.encode("utf-8", "replace"))
+
+
+class _Texts:
+    def __init__(self, composer: sms.SmsComposer) -> None:
+        self._composer = composer
+
+    def size(self, values: list[str]) -> int:
+        """Segments. Raises RowRefused."""
+        return self._composer.compose(values, Address("", 0), 0.0).segments
+
+
+def render(reader: Reader, made: _Mails | _Texts) -> None:
+    """Render every row; tells refused rows, the largest message, the sum and the count."""
     refused: Counter[str] = Counter()
-    rows = largest = largest_line = slow = 0
+    rows = largest = largest_line = total = slow = 0
     last = begun = time.monotonic()
     with contextlib.suppress(CsvError):
         for row in reader:
             if isinstance(row, Problem):
                 continue
             try:
-                rendered = composer.render(row.values)
+                size = made.size(row.values)
                 kind, why, column = "", "", None
-                size = len(rendered.html.encode("utf-8", "replace"))
+                total += size
                 if size > largest:
                     largest, largest_line = size, row.line
-                if not rendered.html.strip():
-                    kind, why = "template", "the page comes out empty"
-                elif not rendered.subject:
-                    kind, why, column = "header", "subject comes out empty", "subject"
             except RowRefused as error:
                 kind, why, column = error.kind, str(error), error.column
             rows += 1
@@ -85,7 +109,7 @@ def render(reader: Reader, composer: Composer) -> None:
             if now - last > LIFE_SECONDS:
                 last = now
                 say("at", row=row.number)
-    return say("done", rows=rows, refused=dict(refused), largest=largest, largest_line=largest_line)
+    return say("done", rows=rows, refused=dict(refused), largest=largest, largest_line=largest_line, total=total)
 
 
 def say(word: str, **more: Any) -> None:
@@ -118,6 +142,8 @@ def _metadata(text: str | None) -> Metadata | None:
 
 def _sources(metadata: Metadata | None, html: str, text: str | None) -> list[Source]:
     """Every template there is; those in the metadata only when it can be used."""
+    if metadata is not None and metadata.channel == "sms":
+        return [sms.source(text or "")]
     if metadata is not None:
         return [source for source in sources(metadata, html, text) if source]
     found = [Source(html, "blast_template.html", html=True)]

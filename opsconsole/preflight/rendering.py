@@ -15,7 +15,7 @@ from typing import Any
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT
 from opsconsole.limited import start_limited
 from opsconsole.preflight.check import CannotJudge, Situation
-from opsconsole.preflight.reading import email_column
+from opsconsole.preflight.reading import details, is_sms
 
 SILENT_SECONDS = 20.0  # without a sign of life
 WHOLE_SECONDS = 30.0  # for any campaign,
@@ -24,7 +24,7 @@ ROW_SECONDS = 0.002  # and this for each line of its data
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A row that can't become a mail: `kind` is template or header."""
+    """A row that can't become a message: `kind` is template, header or text."""
 
     row: int
     line: int
@@ -35,7 +35,8 @@ class Fault:
 
 @dataclass(slots=True)
 class Rendering:
-    """What came of rendering every row. None: it didn't get that far. `cut_off` says why it didn't end.
+    """What came of rendering every row. None: it didn't get that far. `cut_off` says why it didn't end. `largest`
+    and `total` are in bytes, of text messages in segments.
 
     Findings are mappings with file, line, what, variable and suggestion.
     """
@@ -49,6 +50,7 @@ class Rendering:
     at: int = 0
     largest: int = 0
     largest_line: int = 0
+    total: int = 0
     done: bool = False
     cut_off: str = ""
 
@@ -69,20 +71,22 @@ class Rendering:
                 self.done, self.rows = True, event["rows"]
                 self.counts = event.get("refused", {})
                 self.largest, self.largest_line = event.get("largest", 0), event.get("largest_line", 0)
+                self.total = event.get("total", 0)
 
 
 def rendering(situation: Situation) -> Rendering:
     """Every row of the campaign rendered, in a process of its own. Raises CannotJudge when files are missing."""
     seen = situation.seen
-    html = _text(situation, TEMPLATE)
-    text = _text(situation, TEXT) if TEXT in seen.files else None
+    texts = is_sms(situation)
+    html = "" if texts else _text(situation, TEMPLATE)
+    text = _text(situation, TEXT) if texts or TEXT in seen.files else None
     raw = seen.files.get(METADATA)
     order = {
         "slug": situation.slug,
         "html": html,
         "text": text,
         "metadata": raw.decode("utf-8", "surrogateescape") if raw is not None else None,
-        "email_column": email_column(situation),
+        "column": situation.once(details).recipient_column,
     }
     return run(order, situation.content(DATA))
 
