@@ -16,6 +16,7 @@ from opsconsole.observation import Counts, Says
 from opsconsole.policy import Policy
 from opsconsole.ports import Refused, Verb
 from opsconsole.settings import BlastHost
+from opsconsole.wishes import Wish
 from tests.support.blasthost import SLUG, BlastTree, ended, until
 from tests.support.smtp_peer import SmtpPeer
 
@@ -92,11 +93,15 @@ def test_pause_resume_and_cancel_by_the_control_file(
 
     paused = launch.signal(SLUG, 1, Verb.PAUSE)
     assert paused.says is Says.PAUSED
-    assert paused.word.note == "paused"
+    assert paused.word.note.startswith("paused")
     assert (tree.run_folder() / "control").read_text() == "pause\n"
     still = len(peer.delivered)
     assert launch.signal(SLUG, 1, Verb.RESUME).says is Says.RUNNING
     until(lambda: len(peer.delivered) > still)
+    steered = launch.steer(SLUG, 1, Wish.RATE, "30")
+    assert (steered.word.going.rate_limit, steered.word.going.account) == ("30", "main")
+    assert launch.signal(SLUG, 1, Verb.PAUSE).says is Says.PAUSED
+    assert (tree.run_folder() / "control").read_text() == "pause\nrate 30\n"
     launch.signal(SLUG, 1, Verb.CANCEL)
 
     state = ended(launch)
