@@ -13,7 +13,7 @@ from runner.campaign.files import Campaign, open_campaign
 from runner.campaign.suppression import Suppressed
 from runner.campaign.survey import Survey, survey
 from runner.channel import loop
-from runner.channel.choose import Account, channel_for
+from runner.channel.choose import channel_for
 from runner.errors import BAD_DATA, BUSY, JOURNAL, Refused
 from runner.record import journal, past
 from runner.record.journal import Journal, Replay
@@ -23,7 +23,7 @@ from runner.run.output import DeliveryLog, Output, RunLog
 from runner.run.progress import Counts
 from runner.run.send import Sender, Task
 from runner.run.words import closing_lines
-from runner.settings import Settings
+from runner.settings import Account, Settings, Smtp, suppression_list
 
 
 @dataclass
@@ -59,7 +59,9 @@ def send(
     try:
         channel = channel_for(campaign.metadata.channel)
         account = channel.account(settings.credentials)
-        lists = Suppressed.load(suppression.lists(settings.campaigns_dir / settings.slug, None))
+        lists = Suppressed.load(
+            suppression.lists(settings.campaigns_dir / settings.slug, suppression_list(settings))
+        )
         found = survey(
             campaign,
             tick=tick,
@@ -96,7 +98,9 @@ def send(
             book = _open_journal(run, campaign, found, old, states, version)
             assert found.composer is not None
             found.composer.run_id = run.run_id
-            wires = channel.wires(account, settings.connections)
+            wires = channel.wires(
+                account, min(settings.connections, account.limits.connections or settings.connections)
+            )
             sender = Sender(
                 Task(
                     settings=settings,
@@ -111,7 +115,7 @@ def send(
                     output=output,
                     delivery=DeliveryLog(run.path / "delivery.jsonl", output) if settings.log_delivery else None,
                     switch=partial(_switch, account, wires),
-                    domains={},
+                    account=account,
                 )
             )
             book.keep_room(left)
@@ -224,11 +228,10 @@ def _open_journal(
     return book
 
 
-def _switch(account: Account, wires: list[Any], name: str) -> str:
-    """Let the wires use the main account or the fallback; why they can't, "" when they do."""
-    chosen = account if name == "main" else getattr(account, "fallback", None)
-    if chosen is None:
-        return "the fallback account was asked for, and the credentials file has none; going on with the main one"
-    for wire in wires:
-        wire.use(chosen)
-    return ""
+def _switch(account: Account, wires: list[Any], name: str) -> Account | None:
+    """Let the wires use the main account or the fallback from the next message on; None when there is none."""
+    chosen = account if name == "main" else account.fallback if isinstance(account, Smtp) else None
+    if chosen is not None:
+        for wire in wires:
+            wire.use(chosen)
+    return chosen

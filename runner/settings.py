@@ -41,7 +41,10 @@ class Settings:
     state_dir: Path
     credentials: Path
     connections: int = 20
+<<<<<<< ours
     pipelining: bool = True
+=======
+>>>>>>> theirs
     rate: float | None = None
     batch_size: int = 0
     batch_pause: float = 0.0
@@ -103,6 +106,9 @@ class Sms:
     def ident(self) -> str:
         """As Smtp's."""
         return _ident(self.kind, self.url, self.host.lower(), str(self.port), self.account)
+
+
+Account = Smtp | Sms
 
 
 def _ident(*parts: str) -> str:

@@ -15,9 +15,9 @@ from runner.channel.port import Message, Wire
 from runner.errors import CONFIG, Refused
 from runner.message import mail, sms
 from runner.message.template import Source
-from runner.settings import Sms, Smtp, read_credentials, read_sms
+from runner.settings import Account, Sms, Smtp, read_credentials, read_sms
 
-Account = Smtp | Sms
+_PER_CONNECTION = 100  # messages; providers cut longer ones
 
 
 class Composer(Protocol):
@@ -74,7 +74,12 @@ class Email:
     def wires(self, account: Smtp, connections: int, pipelining: bool = True) -> list[Wire[Any]]:
         from runner.channel.smtp import SmtpWire
 
+<<<<<<< ours
         return [SmtpWire(account, pipelining=pipelining) for _ in range(connections)]
+=======
+        each = min(_PER_CONNECTION, account.limits.per_connection or _PER_CONNECTION)
+        return [SmtpWire(account, per_connection=each) for _ in range(connections)]
+>>>>>>> theirs
 
 
 class TextMessages:

@@ -8,7 +8,7 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,19 +21,18 @@ from runner.errors import CANCELLED, CONFIG, OK, SOME_FAILED, Refused
 from runner.message.mail import RowRefused
 from runner.policy import retries
 from runner.policy.bounces import bounce_class
-from runner.policy.domains import DomainLimits
-from runner.policy.gates import Gate, Wait, WindowGate
-from runner.policy.pacer import Pace, least
+from runner.policy.gates import Wait
 from runner.record.journal import DEFERRED, Journal
 from runner.run.backlog import Backlog, Item
 from runner.run.control import UNSET, Control, Unset
 from runner.run.feed import Feed
 from runner.run.ledger import Ledger
 from runner.run.output import DeliveryLog, Output
+from runner.run.permits import Permits
 from runner.run.progress import Counts, Progress
-from runner.run.settling import Settling
+from runner.run.settling import NOT_SENT, Settling
 from runner.run.voice import Voice
-from runner.settings import Settings
+from runner.settings import Account, Settings
 
 _TICK = 0.25
 _SWEEP = 1.0
@@ -44,9 +43,8 @@ _LONGEST_BACKOFF = 60
 @dataclass(frozen=True)
 class Task:
     """One process's share of a run. `states` is the journal's state of each row, `tries` what rows that were
-    deferred before have behind them: attempts made and when the next is due (Unix seconds). `switch(account)` makes
-    the wires use "main" or "fallback" from the next message on, and tells why when it can't; `domains` are the rates
-    of DomainLimits."""
+    deferred before have behind them: attempts made and when the next is due (Unix seconds). `switch(name)` makes
+    the wires use that account, "main" or "fallback", from the next message on; None when there is none."""
 
     settings: Settings
     campaign: Campaign
@@ -59,8 +57,8 @@ class Task:
     control: Control
     output: Output
     delivery: DeliveryLog | None
-    switch: Callable[[str], str]
-    domains: Mapping[str, float]
+    account: Account
+    switch: Callable[[str], Account | None]
 
 
 class Sender:
@@ -82,10 +80,9 @@ class Sender:
         self._voice = Voice(task.output, self.progress, settings.verbose)
         deferred = {row for row in task.tries if task.states[row] == DEFERRED}
         self._ledger = Ledger(task.journal, task.counts, self.progress, task.delivery, deferred)
-        self._gates: list[Gate] = [WindowGate(metadata.window)] if metadata.window else []
-        self._allowed = metadata.max_rate
-        self._pace = Pace(least(settings.rate, self._allowed), 1, settings.batch_size, settings.batch_pause)
-        self._domains = DomainLimits(task.domains)
+        self._permits = Permits(settings, metadata, task.account, time.monotonic())
+        self._pace = self._permits.pace
+        self._account = "main"
         self._wished: tuple[float | Unset | None, str] = (UNSET, "main")
         self._backlog = Backlog()
         self._settling = Settling(
@@ -126,6 +123,7 @@ class Sender:
             await self._guarded(self._settle_the_last())
         self._ended = True
         await ticker
+        self._permits.close(time.time())
         rc = self._exit_code()
         await self._guarded(self._tell_end(rc))
         return (self._rc, self._reason) if self._reason else (rc, None)
@@ -166,8 +164,7 @@ class Sender:
         return self._breaker is None and self._control.word != "pause" and not self._must_wait()
 
     def _must_wait(self) -> bool:
-        now = time.time()
-        self._wait = next(filter(None, (gate.wait(now) for gate in self._gates)), None)
+        self._wait = self._permits.wait(time.time())
         return self._wait is not None
 
     async def _gate(self, wire: Wire[Any] | None = None) -> bool:
@@ -202,7 +199,7 @@ class Sender:
                     if not await self._backlog.more():
                         return
                     continue
-                if self._domains and self._passed_over(item):
+                if self._permits.domains and self._passed_over(item):
                     self._backlog.done()
                     continue
                 if not await self._slot(wire):
@@ -228,10 +225,10 @@ class Sender:
         """Must others go before it, since its domain had enough for now?"""
         domain = item.address.text.rpartition("@")[2].lower()
         clock = time.monotonic()
-        if (wait := self._domains.wait(domain, clock)) > 0:
+        if (wait := self._permits.domains.wait(domain, clock)) > 0:
             self._backlog.defer(item, clock + wait)
             return True
-        self._domains.taken(domain, clock)
+        self._permits.domains.taken(domain, clock)
         return False
 
     async def _slot(self, wire: Wire[Any]) -> bool:
@@ -239,9 +236,10 @@ class Sender:
         while self._is_open or await self._gate(wire):
             turn = self._pace.turn
             wait = self._pace.reserve(time.monotonic())
-            if wait > 0:
-                await self._nap(wait)
-            if self._gates and self._must_wait():
+            due = time.monotonic() + wait
+            while (left := due - time.monotonic()) > 0 and turn == self._pace.turn and not self._stopping:
+                await self._nap(min(left, _TICK))
+            if self._permits.gated and self._must_wait():
                 self._open = False
             elif turn == self._pace.turn and self._is_open:
                 return True
@@ -259,11 +257,16 @@ class Sender:
         """None when the server refuses us now and a person has to mend it. Raises ServerRefusesUs if it
         always did."""
         self._inflight += 1
+        self._permits.taken()
         try:
-            return await wire.deliver(message, partial(self._ledger.begin, item, message))
+            outcome = await wire.deliver(message, partial(self._ledger.begin, item, message))
+            if outcome.kind in NOT_SENT:
+                self._permits.given_back()
+            return outcome
         except ServerRefusesUs as error:
             if not self.progress.done_here:
                 raise
+            self._permits.given_back()
             if not self._breaker:
                 self.pause(str(error), 0)
             return None
@@ -332,9 +335,10 @@ class Sender:
         self._heed_wishes()
         if self._stopping:
             self._backlog.close()
-        self._open = not self._stopping and self._may_begin()
         clock = time.monotonic()
-        self._pace.recover(clock)
+        paused = self._stopping or self._breaker is not None or self._control.word == "pause"
+        self._permits.look(time.time(), clock, paused)
+        self._open = not self._stopping and self._may_begin()
         if clock - self._swept >= _SWEEP:
             self._swept = clock
             for wire in self._wires:
@@ -347,10 +351,16 @@ class Sender:
         """The rate and the account that are asked for; never faster than the campaign allows."""
         rate, account = self._control.rate, self._control.account
         before, self._wished = self._wished, (rate, account)
+        clock = time.monotonic()
         if not isinstance(rate, Unset) and rate != before[0]:
-            self._pace.change(least(rate, self._allowed), time.monotonic())
-        if account != before[1] and (trouble := self._switch(account)):
-            self._output.complain(trouble)
+            self._permits.wish(rate, clock)
+        if account == before[1]:
+            return
+        if (chosen := self._switch(account)) is not None:
+            self._permits.use(chosen, time.time(), clock)
+            self._account = account
+        else:
+            self._output.complain("a fallback account was asked for, and there is none; going on with the main one")
 
     def _state_now(self) -> str:
         if self._stopping:
@@ -369,6 +379,6 @@ class Sender:
         elif self._wait is not None and state == self._wait.state:
             why = self._wait.why
             until = self._wait.until
-        rate, account = self._pace.rate, self._control.account
-        if self._voice.say(state, self._inflight, why, until, rate_limit=rate, account=account):
+        more = {"rate_limit": self._pace.rate, "account": self._account}
+        if self._voice.say(state, self._inflight, why, until, **more):
             self._journal.state(state)

@@ -16,7 +16,7 @@ from runner.run.progress import Progress
 
 _LOSSES = 5  # connections one message may lose before it is given up
 _LOSSES_EACH = 10  # connections in a row that may be lost, for each there is, before the server is out of reach
-_NOT_SENT = (Kind.LOST, Kind.UNREACHABLE, Kind.SENDER_REFUSED)
+NOT_SENT = (Kind.LOST, Kind.UNREACHABLE, Kind.SENDER_REFUSED)
 
 
 class Brakes(Protocol):
@@ -69,7 +69,7 @@ class Settling:
             return True
         if code in SLOW_DOWN:
             self._pace.slow_down(time.monotonic(), self._progress.rate(1))
-        if kind in _NOT_SENT:
+        if kind in NOT_SENT:
             self._ledger.taken_back(item, code, text)
         if kind is Kind.LOST or kind is Kind.UNREACHABLE:
             return self._lost(item, outcome)

@@ -24,7 +24,7 @@ def test_given_500_rows_when_sent_then_each_address_gets_it_exactly_once(host: H
 
     assert ended.rc == 0, ended.err
     assert peer.recipients() == dict.fromkeys(addresses(500), 1)
-    assert peer.connections <= 8
+    assert peer.connections <= 20
     assert ended.summary["counts"] | {} == {
         "total": 500,
         "accepted": 500,
