@@ -8,6 +8,8 @@ PACKAGES = {
     "chattr": "e2fsprogs",
     "cron": "cron",
     "faketime": "faketime",
+    "node": "nodejs",
+    "npm": "npm",
     "postconf": "postfix",
     "postfix": "postfix",
     "postgres": "postgresql",
