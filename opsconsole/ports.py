@@ -121,13 +121,14 @@ def concerned(fates: Fates) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
     """One recipient whose acceptance isn't known. `who` is masked; `why` is the journal's word, `maillog` the mail
-    log's ("" when it has none of this message)."""
+    log's ("" when it has none of this message). `taken`: by that log the mail server made itself responsible."""
 
     row: int
     who: str
     message_id: str
     why: str
     maillog: str = ""
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ class DoubtScreen(ConsoleScreen):
     """The newest run of `slug`. Marks are kept here until they are settled; leaving forgets them."""
 
     OFFERED = HERE
-    KEYS = (("space", "mark"), ("*", "mark all"), ("⌫", "unmark"))
+    KEYS = (("space", "mark"), ("*", "mark all"), ("l", "by the mail log"), ("⌫", "unmark"))
     AUTO_FOCUS = "DataTable"
     CSS_PATH = "doubt.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -57,6 +57,7 @@ class DoubtScreen(ConsoleScreen):
         Binding("k", "step(-1)", "up", show=False),
         Binding("space", "mark", "mark", show=False),
         Binding("asterisk", "mark_all", "mark all", show=False),
+        Binding("l", "mark_proven", "mark by the log", show=False),
         Binding("backspace", "unmark", "unmark", show=False),
     ]
 
@@ -186,6 +187,16 @@ class DoubtScreen(ConsoleScreen):
             self.every = fate = NEXT_FATE[self.fates.get(row)]
             for one in self.seen.doubt.unknown:
                 self._set(one.row, fate)
+
+    def action_mark_proven(self) -> None:
+        """Sent: those whose mail the mail server took over, by its log. The others keep what they are marked as."""
+        proven = [one.row for one in self.seen.doubt.unknown if one.taken] if self.seen else []
+        if not proven:
+            self.ops.tell(f"{self.slug}: the mail log proves of nobody that their mail was taken.", "warning")
+            return
+        self.every = None
+        for row in proven:
+            self._set(row, Fate.SENT)
 
     def action_unmark(self) -> None:
         if (row := self._row()) is not None:

@@ -55,6 +55,8 @@ def test_a_rest_nobody_can_prove_is_refused_with_3(world: World) -> None:
     [
         (("--sent",), "Say which"),
         (("--all", "--rows", "3", "--sent"), "Say which"),
+        (("--all", "--proven", "--sent"), "Say which"),
+        (("--proven", "--resend"), "--proven goes with --sent"),
         (("--rows", "3"), "Say what is so"),
         (("--rows", "3,x", "--sent"), "not 'x'"),
         (("--rows", "9-3", "--sent"), "names nobody"),
@@ -129,7 +131,11 @@ def test_a_claim_left_behind_is_released_once_and_planned_again(world: World) ->
 
 @pytest.mark.slow
 def test_the_unknown_are_settled_and_the_rest_is_sent_to_nobody_else(world: World) -> None:
-    settled = call(world, "settle", DOUBTED, "--rows", "695-698", "--sent", "--confirm", f"{DOUBTED} 4")
+    proven = call(world, "settle", DOUBTED, "--proven", "--sent", "--confirm", f"{DOUBTED} 3")
+    assert "3 settled as sent. 3 unknown" in proven.stdout, proven.output
+    nobody = call(world, "settle", DOUBTED, "--proven", "--sent", "--confirm", f"{DOUBTED} 3")
+    assert (nobody.exit_code, "proves it of nobody" in nobody.stderr) == (1, True)
+    settled = call(world, "settle", DOUBTED, "--rows", "698", "--sent", "--confirm", f"{DOUBTED} 1")
     assert settled.exit_code == 1  # two are left of whom nobody knows
     again = call(world, "settle", DOUBTED, "--all", "--resend", "--confirm", f"{DOUBTED} 2", "--json")
     assert json.loads(again.stdout)["unsent"] == 1052

@@ -151,7 +151,7 @@ def _unknown(told: object) -> Unknown | None:
     if not isinstance(told, dict) or (row := count_of(told, "row")) is None:
         return None
     words = {key: _word(told.get(key)) for key in ("who", "message_id", "why", "maillog")}
-    return Unknown(row=row, **words)
+    return Unknown(row=row, taken=told.get("taken") is True, **words)
 
 
 def _word(value: object) -> str:

@@ -67,6 +67,7 @@ def _say_side_by_side(view: "SideBySide") -> None:
 @slug_argument
 @click.option("--rows", default="", help="Which recipients, by row: 3,7 or 3-9.")
 @click.option("--all", "everybody", is_flag=True, help="All of whom nobody knows.")
+@click.option("--proven", is_flag=True, help="Those whose mail the mail server took, by its log: with --sent.")
 @click.option("--sent", "fate", flag_value="sent", help="They got it: they are not mailed again.")
 @click.option("--resend", "fate", flag_value="resend", help="They didn't: send-rest mails them.")
 @click.option("--reason", default="", help="What the decision rests on; recorded.")
@@ -75,19 +76,34 @@ def _say_side_by_side(view: "SideBySide") -> None:
 @click.pass_obj
 @guarded
 def settle(
-    session: Session, slug: str, rows: str, everybody: bool, fate: str, reason: str, typed: str, as_json: bool
+    session: Session,
+    slug: str,
+    rows: str,
+    everybody: bool,
+    proven: bool,
+    fate: str,
+    reason: str,
+    typed: str,
+    as_json: bool,
 ) -> None:
     """Decide, for recipients of whom nobody knows, whether they got it. Sends nothing. Asks twice."""
     from opsconsole.ports import EveryUnknown, Fate, Fates, concerned
 
-    if bool(rows) == everybody:
-        stop("Say which: --rows 3,7 or --all. Nothing was done.", USAGE)
+    if bool(rows) + everybody + proven != 1:
+        stop("Say which: --rows 3,7, --all or --proven. Nothing was done.", USAGE)
     if not fate:
         stop("Say what is so: --sent or --resend. Nothing was done.", USAGE)
+    if proven and fate != Fate.SENT:
+        stop("--proven goes with --sent: who has their mail isn't mailed again. Nothing was done.", USAGE)
     with session.console() as console:
         fates: Fates = dict.fromkeys(_rows(rows), Fate(fate)) if rows else {}
         if everybody:
             fates = EveryUnknown(fate=Fate(fate), count=console.doubt(slug).unknown_total)
+        if proven:
+            doubt = console.doubt(slug)
+            fates = {one.row: Fate.SENT for one in doubt.unknown if one.taken}
+            if not fates:
+                stop(f"The mail log proves it of nobody ({doubt.maillog}). Nothing was done.", ATTENTION)
         number = concerned(fates)
         if not typed:
             typed = ask_twice(console, slug, console.confirmation("settle", slug, rows=number))

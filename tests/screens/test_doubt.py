@@ -1,6 +1,7 @@
 """A run in doubt: what everybody says of it stands side by side, and only a person decides who is mailed again."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,21 @@ async def test_all_are_marked_and_unmarked_with_one_key(night: Night) -> None:
         assert len(screen.fates) == 2
         await pilot.press("asterisk")
         assert set(screen.fates.values()) == {Fate.SENT}
+
+
+@pytest.mark.slow
+async def test_those_the_mail_log_proves_are_marked_with_one_key(night: Night) -> None:
+    async with opened(night) as (app, pilot):
+        screen = await looked(app, pilot)
+        await pilot.press("l")
+        assert screen.fates == {}
+        assert any("the mail log proves of nobody" in told for told in toasts(app))
+        first, *others = broken().unknown
+        night.host.doubts[SLUG] = replace(broken(), unknown=(replace(first, taken=True), *others))
+        screen.look()
+        await until(pilot, lambda: bool(screen.seen and screen.seen.doubt.unknown[0].taken))
+        await pilot.press("l")
+        assert screen.fates == {first.row: Fate.SENT}
 
 
 @pytest.mark.slow
