@@ -57,15 +57,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--state-dir", metavar="DIR")
     made.add_argument("--credentials", metavar="FILE")
     made.add_argument("--connections", type=_positive_int, default=20, metavar="N")
-<<<<<<< ours
     made.add_argument(
         "--no-pipelining",
         dest="pipelining",
         action="store_false",
         help="wait for each command's answer before the next one, for servers that mix them up",
     )
-=======
->>>>>>> theirs
     made.add_argument("--rate", type=_positive, metavar="N", help="mails a second, at most")
     made.add_argument("--batch-size", type=_positive_int, default=0, metavar="N")
     made.add_argument("--batch-pause", type=_positive, default=0.0, metavar="SECONDS")

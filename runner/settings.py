@@ -41,10 +41,7 @@ class Settings:
     state_dir: Path
     credentials: Path
     connections: int = 20
-<<<<<<< ours
     pipelining: bool = True
-=======
->>>>>>> theirs
     rate: float | None = None
     batch_size: int = 0
     batch_pause: float = 0.0

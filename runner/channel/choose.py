@@ -74,12 +74,8 @@ class Email:
     def wires(self, account: Smtp, connections: int, pipelining: bool = True) -> list[Wire[Any]]:
         from runner.channel.smtp import SmtpWire
 
-<<<<<<< ours
-        return [SmtpWire(account, pipelining=pipelining) for _ in range(connections)]
-=======
         each = min(_PER_CONNECTION, account.limits.per_connection or _PER_CONNECTION)
-        return [SmtpWire(account, per_connection=each) for _ in range(connections)]
->>>>>>> theirs
+        return [SmtpWire(account, pipelining=pipelining, per_connection=each) for _ in range(connections)]
 
 
 class TextMessages:
