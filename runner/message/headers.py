@@ -32,13 +32,10 @@ class RowRefused(Exception):
 class Mailbox(NamedTuple):
     name: str
     address: str
-
-    @property
-    def domain(self) -> str:
-        return self.address.rpartition("@")[2].lower()
+    domain: str  # in lower case
 
     def __str__(self) -> str:
-        return formataddr(self)
+        return formataddr((self.name, self.address))
 
 
 @functools.lru_cache(1024)
@@ -52,7 +49,7 @@ def mailbox(field: str, value: str) -> Mailbox:
     found = check(match[2] or match[3])
     if isinstance(found, BadAddress):
         raise RowRefused("header", f"{field}: {found.why}", field)
-    return Mailbox((match[1] or "").strip(), found.text)
+    return Mailbox((match[1] or "").strip(), found.text, found.text.rpartition("@")[2].lower())
 
 
 @functools.lru_cache(1024)
@@ -76,9 +73,9 @@ def subject(value: str) -> str:
 def subject_line(value: str) -> str:
     """The header line, closed: as RFC 2047 asks, plain ASCII stays readable. Raises RowRefused, and
     UnicodeEncodeError for a lone surrogate."""
-    text = subject(value)
-    if not _PLAIN(text) or "=?" in text:
-        text = Header(text, "utf-8", header_name="Subject", maxlinelen=76).encode(linesep="\r\n")
+    if _PLAIN(value) and "=?" not in value:
+        return f"Subject: {value.strip()}\r\n"
+    text = Header(subject(value), "utf-8", header_name="Subject", maxlinelen=76).encode(linesep="\r\n")
     return f"Subject: {text}\r\n"
 
 

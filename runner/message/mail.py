@@ -160,7 +160,7 @@ class Composer:
             text = run(self._text) if self._text else None
             subject, from_ = run(self._subject), run(self._from)
             reply_to, unsubscribe = run(self._reply_to), run(self._unsubscribe)
-        name, address = headers.mailbox("from", from_)
+        name, address, _ = headers.mailbox("from", from_)
         return Rendered(
             html=html,
             text=text,

@@ -16,7 +16,8 @@ from runner.message.template import Generator, Sandbox, Source, Template, parse,
 
 _WIDTH = 73  # of 76: room for the soft break and an encoded first character
 _CODED = {byte: f"={byte:02X}" for byte in range(256) if not (byte == 9 or 32 <= byte < 127) or byte == 61}
-_PLAIN = re.compile(r"(?!\.|From )[ !#-%(-;?-~]{1,75}").fullmatch  # needs neither encoding nor escaping
+_PLAIN = re.compile(r"(?!\.|From )[ -<>-~]{1,75}").fullmatch  # needs no encoding
+_PLAIN_HTML = re.compile(r"(?!\.|From )[ !#-%(-;?-~]{1,75}").fullmatch  # nor escaping
 # What these make is text that goes on being used as a value, or a template of its own
 _STRAIGHT = (
     nodes.Output,
@@ -66,12 +67,16 @@ def _wrap(coded: str, out: list[str]) -> None:
 
 def quoted_html(value: Any) -> str:
     """A value in HTML: escaped unless it says that it is HTML."""
-    if type(value) is str and _PLAIN(value):
+    if type(value) is str and _PLAIN_HTML(value):
         return value + "=\r\n"
-    return quoted_text(escape(value))
+    return quoted_text(value if type(value) is int else escape(value))
 
 
 def quoted_text(value: Any) -> str:
+    if type(value) is str and _PLAIN(value):
+        return value + "=\r\n"
+    if type(value) is int and abs(value) < 1 << 64:
+        return f"{value}=\r\n"
     text = str(value)
     return piece(text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text)
 

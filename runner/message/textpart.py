@@ -31,7 +31,11 @@ _UNSURE_TEXT = re.compile(r"<[^\s<>]*")  # or a tag
 _UNSURE_END = re.compile("[\U000f0000-\U000ffffd][-!]*>")  # a comment's end
 _WITH_A_MEMORY = {"cycler", "joiner", "lipsum", "random", "changed"}
 _PLAIN = re.compile(r"(?!\.|From )(?=.{1,75}\Z)[!-<>-~]+(?: [!-<>-~]+)*").fullmatch
-_GAPS = (" =\r\n", "\r\n", "\r\n\r\n")
+# A gap is marked by \\0 and how many line ends it has; two together have those of both, at most a blank line
+_GAPS = {"0": " =\r\n", "1": "\r\n", "2": "\r\n\r\n", "start": ""}
+_TOGETHER = {(a, b): str(min(2, int(a or 0) + int(b))) for a in ("", "0", "1", "2") for b in "012"}
+_TOGETHER |= {("start", mark): "start" for mark in "012"}
+_OF_THE_PAGE = "\0!"
 
 
 class _Unsure(Exception):
@@ -52,18 +56,17 @@ def text_template(source: Source) -> Template | None:
 def joined(text: str) -> str | None:
     """The text in quoted-printable with its gaps closed; None when it takes the row's page after all."""
     first, *rest = text.split("\0")
-    out = [first] if first else []
-    gap = -1
+    out = [first]
+    gap = "" if first else "start"
     for part in rest:
-        mark = part[:1]
+        mark = part[0]
         if mark == "!":
             return None
-        gap = min(2, max(gap, 0) + int(mark))
+        gap = _TOGETHER[gap, mark]
         if len(part) > 1:
-            if out:
-                out.append(_GAPS[gap])
+            out.append(_GAPS[gap])
             out.append(part[1:])
-            gap = -1
+            gap = ""
     out.append("\r\n")
     return "".join(out)
 
@@ -74,10 +77,12 @@ def _text_value(value: Any) -> str:
         if _PLAIN(value):
             return value + "=\r\n"
         text = value
+    elif type(value) is int and abs(value) < 1 << 64:
+        return f"{value}=\r\n"
     elif hasattr(value, "__html__"):
         text = htmllib.unescape(value)
         if escape(str(text)) != value:
-            return "\0!"  # HTML of its own
+            return _OF_THE_PAGE  # HTML of its own
     else:
         text = str(value)
     return _marked(single_spaces(str(text)))
