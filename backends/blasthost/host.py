@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,7 +138,8 @@ class BlastHostBackend:
             facts = self._probe().look([slug])
             folder = facts.campaigns[slug]
             if self._ours and facts.runner is not None and facts.runner.executable:
-                facts = replace(facts, program=self._asked(facts.runner))
+                with suppress(Trouble):  # a runner that says nothing of itself may send all the same
+                    facts = replace(facts, program=self._asked(facts.runner))
             files, unread = fetch(self._session(), self.settings.campaigns_dir, slug, folder.files)
         return CampaignFacts(host=facts, folder=folder, files=files, unread=unread)
 

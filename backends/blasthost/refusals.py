@@ -84,7 +84,7 @@ def refused(
             return Refused(
                 f"The runner isn't on {host}, or can't be executed: {path}.",
                 NOTHING,
-                f"Install it, or make it executable: chmod 755 {path}",
+                f"Install it: opsconsole host install-runner {host}, or make it executable: chmod 755 {path}",
             )
         case "tool":
             name = " ".join(rest).strip()
@@ -115,7 +115,9 @@ def refused(
             )
         case "mode":
             return Refused(
-                f"The runner that is installed on {host} doesn't know --mode {first}.", NOTHING, "Install ours."
+                f"The runner that is installed on {host} doesn't know --mode {first}.",
+                NOTHING,
+                f"Install ours: opsconsole host install-runner {host}",
             )
     return Refused(f"{host} refused the start ({' '.join(values)[:200]!a}).", NOTHING)
 

@@ -46,6 +46,7 @@ ANCHORED = frozenset(
         "trigger-on",
         "resolve",
         "host-accepted",
+        "install-runner",
     }
 )
 """Actions whose records matter for a send: after each the head is copied to the keepers."""

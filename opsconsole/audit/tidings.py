@@ -57,6 +57,7 @@ _EVENTS = {
     "release-claim": DECISION,
     "close": DECISION,
     "host-accepted": DECISION,
+    "install-runner": DECISION,
     "break-glass": SAFETY,
 }
 
@@ -103,6 +104,9 @@ def _say(record: Record) -> tuple[str, str] | None:
             return CRITICAL, f"{by} does without a second person until {_clock(detail.get('expires'))}"
         case "host-accepted", Phase.NOTE:
             return WARNING, f"{by} accepted {detail.get('host')} as it is, after it lost or changed its records"
+        case "install-runner", Phase.OUTCOME if detail.get("result") == "done":
+            what = "put the former runner back on" if detail.get("undo") else "installed a runner on"
+            return WARNING, f"{by} {what} {detail.get('host')}: {detail.get('path')}"
     return None
 
 

@@ -128,7 +128,7 @@ def doctor(session: Session, as_json: bool) -> None:
 
 def _runner(name: str, program: "RunnerFact", ours: bool) -> dict[str, Any]:
     """Whether what sends there is what the configuration says; a version that differs is for somebody to know."""
-    well = program.there == "file" and (bool(program.says) or not ours)
+    well = program.there in ("file", "link") and (bool(program.says) or not ours)
     says = f"{program.path}: {program.say()}"
     if ours and (not well or program.version != program.our_version):
         says += f". To install this console's: opsconsole host install-runner {name}"

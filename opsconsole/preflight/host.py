@@ -22,7 +22,8 @@ def gather_runner(situation: Situation) -> FileFact | None:
 
 def judge_runner(runner: FileFact | None, situation: Situation) -> Finding:
     path, host = situation.settings.runner, situation.host.host
-    install = f"Install it: opsconsole host install-runner {situation.carrier}, or correct `runner` for {host} in the configuration."
+    update = f"opsconsole host install-runner {situation.carrier}"
+    install = f"Install it: {update}, or correct `runner` for {host} in the configuration."
     if runner is None or runner.kind is Kind.MISSING:
         return failed(f"There is no runner at {path} on {host}.", install)
     if runner.kind is Kind.DENIED:
@@ -44,7 +45,7 @@ def judge_runner(runner: FileFact | None, situation: Situation) -> Finding:
     program = situation.host.program
     if program is None or not situation.our_runner:
         return passed(f"{path} is there and executable.")
-    update = f"Install this console's: opsconsole host install-runner {situation.carrier}"
+    update = f"Install this console's: {update}"
     if not program.says:
         why = [f"python3 on {host} is {program.python or 'missing'}"]
         return failed(f"{path} on {host} doesn't answer as our runner.", update, why)

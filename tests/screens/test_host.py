@@ -1,11 +1,15 @@
 """The host screen: the machine, its cron table in words, and secrets told by their existence only."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from opsconsole.hostfacts import RunnerFact
+from opsconsole.policy import Policy
 from opsconsole.ports import OutOfReach
-from screens.host import HostScreen
+from screens.host import HostScreen, Look, say_host
 from tests.screens.stage import NASTY, SLUG, Stage, screen_text, until
 
 SIZES = [(80, 24), (160, 50)]
@@ -28,6 +32,13 @@ async def test_the_machine_is_told_in_words(stage: Stage, size: tuple[int, int])
         assert "9.0 of 40.0 GiB free" in text
         assert "blast.conf: there, mode 0600, owner blast" in text
         assert "its content is never read" in " ".join(text.split())
+
+
+def test_the_runner_there_is_told_with_whether_it_is_ours(stage: Stage) -> None:
+    there = RunnerFact(path=RUNNER, there="file", sha256="a", version="0.0.9", ours=True, our_version="0.1.0")
+    look = Look("blast-1", replace(stage.host.host_facts(), program=there), {}, (), "")
+    text = say_host(look, Policy(), datetime.now(UTC)).plain
+    assert "executable; version 0.0.9; this console comes with 0.1.0" in text
 
 
 async def test_each_cron_line_says_when_it_fires_and_what_it_sends(stage: Stage) -> None:
