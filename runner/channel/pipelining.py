@@ -169,31 +169,29 @@ class Pipe(asyncio.Protocol):
     # -- one message
 
     def _envelope_reply(self, reply: Reply, last: bool) -> None:
-        stage, code, first = self._stage, reply.code, self._refused is None
-        refusal = code >= 400
-        if refusal and first and _closing(stage, reply):
-            self._end(Outcome(Kind.LOST, code, reply.text))
-        elif refusal and stage != _RSET:
-            if first:
-                self._refused = (stage, reply)
-            if code == 421:
-                self.drop("421")
-            elif stage == _DATA or not self._pipelining:
-                self._settle_refused()
-            else:
-                self._next()
-        elif stage == _DATA and code == 354:
-            if not first:
+        stage, code = self._stage, reply.code
+        if code < 300 and stage != _DATA:
+            self._next()
+        elif code == 354 and stage == _DATA:
+            if self._refused is not None:
                 self._enter(Phase.NOBODY)
                 self._transport.write(DOT)
             elif last:
                 self._give()
             else:
                 self._garbage("an answer to the message before the message")
-        elif stage != _DATA and code < 300:
-            self._next()
-        else:
+        elif code < 400:
             self._garbage(f"{code} in answer to {('RSET', 'MAIL', 'RCPT', 'DATA')[stage]}")
+        elif self._refused is None and _closing(stage, reply):
+            self._end(Outcome(Kind.LOST, code, reply.text))
+        else:
+            self._refused = self._refused or (stage, reply)
+            if code == 421:
+                self.drop("421")
+            elif stage == _DATA or not self._pipelining:
+                self._settle_refused()
+            else:
+                self._next()
 
     def _next(self) -> None:
         self._stage += 1

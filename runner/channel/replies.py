@@ -40,10 +40,18 @@ class Replies:
         self._rest = lines.pop()
         if len(self._rest) > _MOST_LINE:
             raise Garbage("a reply without an end")
-        return [reply for line in lines if (reply := self._line(line)) is not None]
+        found = []
+        for line in lines:
+            code, mark = line[:3], line[3:4]
+            if mark == b" " and code.isdigit() and b"200" <= code <= b"599" and not self._lines:  # nearly always
+                if len(line) > _MOST_LINE:
+                    raise Garbage("a reply without an end")
+                found.append(Reply(int(code), line[4:].rstrip()))
+            elif (reply := self._line(line, code, mark)) is not None:
+                found.append(reply)
+        return found
 
-    def _line(self, line: bytes) -> Reply | None:
-        code, mark = line[:3], line[3:4]
+    def _line(self, line: bytes, code: bytes, mark: bytes) -> Reply | None:
         if len(line) > _MOST_LINE or not code.isdigit() or not b"200" <= code <= b"599":
             raise Garbage(f"not a reply: {line[:60]!r}")
         if mark == b"-":

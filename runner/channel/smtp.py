@@ -60,8 +60,10 @@ class SmtpWire:
         data = mail.data
         if not (_PATH.fullmatch(mail.sender) and _PATH.fullmatch(mail.recipient)):
             raise ValueError("an address that would break the envelope")
-        if data.find(_END) != len(data) - len(_END):
-            raise ValueError("a message that doesn't end where it ends")
+        if not data.endswith(
+            _END
+        ):  # a dot before that is the composer's to keep out: looking costs as much as sending
+            raise ValueError("a message without its end")
         pipe = self._pipe
         if pipe is None or pipe.phase is not Phase.IDLE or self._account is not self._smtp:
             opened = await self._open()
