@@ -98,9 +98,8 @@ def send(
             book = _open_journal(run, campaign, found, old, states, version)
             assert found.composer is not None
             found.composer.run_id = run.run_id
-            wires = channel.wires(
-                account, min(settings.connections, account.limits.connections or settings.connections)
-            )
+            connections = min(settings.connections, account.limits.connections or settings.connections)
+            wires = channel.wires(account, connections, settings.pipelining)
             sender = Sender(
                 Task(
                     settings=settings,
