@@ -103,10 +103,20 @@ def survey(
             elif suppressed is not None and suppressed(to):
                 found.suppressed_rows.append(number)
                 keys.append(to.key)
-            elif rendered and compose is not None:
-                keys.append(to.key)
+            elif compose is None:
+                keys.append(0)
             else:
-                keys.append(_judge(found, row, to, compose, at_once, on_message))
+                try:
+                    if not rendered:
+                        message = compose(row.values, to, at_once)
+                        if on_message is not None:
+                            on_message(row, to, message)
+                    keys.append(to.key)
+                except RowRefused as error:
+                    keys.append(0)
+                    if error.kind == "template":
+                        found.broken = found.broken or f"row {number} (line {row.line}): {error}"
+                    found.refuse(number, error.kind, str(error), error.column)
         found.rows = reader.rows
         if not found.rows:
             found.unreadable = "there is a header but no recipient; export the recipients again"
@@ -174,29 +184,6 @@ def _compile(
     found.broken = str(bad)
     found.refuse(None, "template", found.broken)
     return None
-
-
-def _judge(
-    found: Survey,
-    row: Row,
-    to: Address,
-    compose: _Compose | None,
-    now: float,
-    on_message: Callable[[Row, Address, Message], None] | None,
-) -> int:
-    """The recipient key when the row becomes a message, else 0 with the reason noted."""
-    if compose is None:
-        return 0
-    try:
-        message = compose(row.values, to, now)
-    except RowRefused as error:
-        if error.kind == "template":
-            found.broken = found.broken or f"row {row.number} (line {row.line}): {error}"
-        found.refuse(row.number, error.kind, str(error), error.column)
-        return 0
-    if on_message is not None:
-        on_message(row, to, message)
-    return to.key
 
 
 def _count(found: Survey) -> None:
