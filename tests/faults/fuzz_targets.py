@@ -222,6 +222,9 @@ JOURNAL = (
 LOG = (
     b"2026-05-12 10:00:00Z send started: run 1, attempt 1, 12 of 12 recipients to send\n"
     b'{"v":1,"state":"sending","total":12,"accepted":3,"failed":0,"deferred":1,"unknown":0,"rate":2.5,"eta_s":3}\n'
+    b'{"v":1,"state":"window","total":12,"accepted":3,"suppressed":1,"rate_1s":2.5,"rate_30s":2.1,"rate_limit":20,'
+    b'"account":"main","last_error":{"code":550,"class":"no-such-user","text":"no","n":2},'
+    b'"classes":{"no-such-user":2},"why":"waiting for the window, opens at 09:00 UTC"}\n'
     b"1,587/2,601 sent\n2601 recipients processed\n0 SMTP failures\nFinished in 9.2 minutes\n"
     b'{"v":1,"summary":true,"mode":"send","rc":0,"counts":{"total":12,"accepted":12,"failed":0}}\n'
 )

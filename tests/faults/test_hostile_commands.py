@@ -84,7 +84,7 @@ def test_a_slug_outside_the_grammar_touches_nothing(house: House) -> None:
         ("hold", *why), ("release", *why), ("approve", *why), ("mark", *why, *meant), ("cancel", *why, *meant),
         ("call-off", *why, *meant), ("close", *why, *meant), ("release-claim", *why, *meant),
         ("break-glass", *why, *meant), ("settle", "--all", "--sent", *why, *meant), ("send-rest", *meant),
-        ("send", "--plan", "0" * 12, *meant), ("reschedule", *why),
+        ("send", "--plan", "0" * 12, *meant), ("reschedule", *why), ("rate",), ("account", *why, *meant),
     )  # fmt: skip
     cases = 0
     for slug in SLUGS:
@@ -99,7 +99,7 @@ def test_a_slug_outside_the_grammar_touches_nothing(house: House) -> None:
     offers = [(way, OFFERED[(n * each + k) % len(OFFERED)]) for n, way in enumerate(ways) for k in range(each)]
     for way, slug in offers:
         cases += 1
-        more = ("2027-05-14 10:00",) if way[0] == "reschedule" else ()
+        more = {"reschedule": ("2027-05-14 10:00",), "rate": ("5",), "account": ("fallback",)}.get(way[0], ())
         said = house.command(*way, "--", slug, *more)
         if said.code not in (2, 3) or not said.err or ACTING.search(said.err) or len(said.err) > 3000:
             wrong.append(f"{way} {slug[:40]!r}: {said.code} {said.err[:200]!r}")
