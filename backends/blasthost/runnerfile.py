@@ -83,7 +83,7 @@ def _licences(name: str, folder: str) -> dict[str, bytes]:
 
 def _is_read(path: PurePosixPath) -> bool:
     """Whether a running runner may read it."""
-    apart = path.parts[0].endswith(".dist-info") or {"__pycache__", ".."} & set(path.parts)
+    apart = path.parts[0].endswith(".dist-info") or {"__pycache__", "..", "tests"} & set(path.parts[:-1])
     return not apart and path.suffix not in _NEVER_READ and path.name != "leapseconds"
 
 
