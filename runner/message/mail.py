@@ -3,7 +3,7 @@
 import binascii
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from runner.campaign.address import Address
 from runner.campaign.metadata import Metadata
 from runner.message import headers, plaintext, quoted, textpart
-from runner.message.guard import GUARD, RowTimeout
+from runner.message.guard import GUARD, RowTimeout, row_guard
 from runner.message.headers import RowRefused as RowRefused
 from runner.message.template import Contexts, Source, Template, TemplateError, global_names
 
@@ -140,7 +140,9 @@ class Composer:
         def of_the_page(row: dict[str, Any]) -> str:
             return quoted.piece(plaintext.from_html(whole.render(row)))
 
-        template = textpart.text_template(page)
+        template = None
+        with suppress(RowTimeout, MemoryError), row_guard():  # as a row's page would be read
+            template = textpart.text_template(page)
         if template is None:
             return _Part("quoted-printable", of_the_page)
         if template.constant is not None and (text := textpart.joined(template.constant)) is not None:
@@ -216,12 +218,10 @@ def base64_lines(text: str) -> str:
 def _guarded() -> Iterator[None]:
     """What goes wrong with a row's templates, as RowRefused."""
     try:
-        GUARD.enter()
-        yield
+        with row_guard():
+            yield
     except (TemplateError, RowTimeout) as error:
         raise _refused(error) from None
-    finally:
-        GUARD.inside = False
 
 
 def _refused(error: Exception) -> RowRefused:

@@ -49,7 +49,7 @@ def text_template(source: Source) -> Template | None:
     tree = parse(source, environment)
     try:
         return Template(source, environment, _converted(tree))
-    except _Unsure:
+    except (_Unsure, RecursionError):
         return None
 
 
