@@ -224,3 +224,49 @@ def test_a_foreign_runner_is_read_through_its_own_patterns():
 )
 def test_durations_are_said_as_people_say_them(seconds, text):
     assert say_duration(seconds) == text
+
+
+def test_what_a_newer_runner_tells_of_speed_waits_and_classes() -> None:
+    reader = Reader()
+    told = {
+        "state": "window",
+        "rate_1s": 18.2,
+        "rate_30s": 17.9,
+        "suppressed": 4,
+        "rate_limit": 20,
+        "account": "main",
+    }
+    error = {"code": 552, "class": "mailbox-full", "text": "5.2.2 full", "n": 2}
+    why = "waiting for the window, opens at 09:00 Europe/London (08:00 UTC)"
+    waiting = {**told, "why": why, "last_error": error, "classes": {"blocked": 1, "mailbox-full": 3, "odd": "x"}}
+    reader.feed(line(**PROGRESS | waiting))
+    progress = reader.progress
+    assert (progress.rate_1s, progress.rate_30s, progress.rate_limit, progress.account) == (
+        18.2,
+        17.9,
+        "20",
+        "main",
+    )
+    assert (progress.why, progress.error_class) == (why, "mailbox-full")
+    assert progress.classes == (("mailbox-full", 3), ("blocked", 1))
+    assert progress.last_error == "552 mailbox-full: 5.2.2 full (2 times)"
+    assert progress.counts is not None
+    assert progress.counts.suppressed == 4
+
+    reader.feed(line(**PROGRESS, rate_limit=None))  # it went on, and nothing limits it
+    assert (progress.why, progress.classes, progress.rate_limit, progress.rate_1s) == ("", (), "none", None)
+
+
+def test_a_hostile_line_makes_no_long_words_of_waits_and_classes() -> None:
+    odd = {
+        "why": "w" * 9000,
+        "account": "a" * 9000,
+        "classes": {f"{n}" * 20: 1 for n in range(100, 300)},
+        "rate_limit": "x",
+    }
+    event = read_line(line(**PROGRESS | odd))
+    assert event is not None
+    assert (len(event.why), len(event.account), event.rate_limit) == (300, 40, "")
+    assert len(event.classes) == 40
+    assert max(len(kind) for kind, _ in event.classes) == 40
+    assert read_line(line(**PROGRESS, classes=[1], why=7, last_error={"class": 5})) is not None
