@@ -4,10 +4,11 @@
 
 Calls count when they touch a path below a PREFIX (or a pipe or socket: `--pipes`, `--sockets`). strace could do
 this, but counts `when=` in each process apart: the second `sync` of a shell script would never be reached. Here N
-counts over all; `--on` spoils each CALL on a path that ends with END instead. FAULT is `kill` (the calling
-process), `kill-session` (all of the first command's session), `kill-all`, or the name of an errno, which is what
-the call then gives without having been made. FILE gets a line of JSON for each call. What the command started in
-the background is traced until it ends too. Linux on x86-64 only.
+counts over all; `--on` spoils each CALL (or one of several, `write|writev`) on a path that ends with END instead,
+with `--holding TEXT` only those that write TEXT. FAULT is `kill` (the calling process), `kill-session` (all of the
+first command's session), `kill-all`, or the name of an errno, which is what the call then gives without having been
+made. FILE gets a line of JSON for each call. What the command started in the background is traced until it ends.
+Linux on x86-64 only.
 """
 
 import argparse
@@ -69,6 +70,7 @@ class Asked:
     log: str
     at: int = 0
     on: str = ""
+    holding: str = ""
     fault: str = ""
     root_only: bool = False
     pipes: bool = False
@@ -156,7 +158,7 @@ class Tracer:
             return
         self.count += 1
         seen: dict[str, Any] = {"n": self.count, "pid": pid, "call": call.name, "paths": paths}
-        if self.count == self.asked.at or self._asked_for(call, paths):
+        if self.count == self.asked.at or self._asked_for(pid, call, paths, registers):
             seen["fired"] = self.asked.fault
             if self._spoil(pid, call, registers, seen):
                 return
@@ -168,9 +170,11 @@ class Tracer:
         self._say(seen)
         ptrace(CONT, pid)
 
-    def _asked_for(self, call: Call, paths: list[str]) -> bool:
-        name, _, end = self.asked.on.partition(":")
-        return call.name == name and any(path.endswith(end) for path in paths)
+    def _asked_for(self, pid: int, call: Call, paths: list[str], registers: Any) -> bool:
+        names, _, end = self.asked.on.partition(":")
+        if call.name not in names.split("|") or not any(path.endswith(end) for path in paths):
+            return False
+        return self.asked.holding.encode() in written(pid, call, [registers[at] for at in ARGUMENTS])
 
     def _spoil(self, pid: int, call: Call, registers: Any, seen: dict[str, Any]) -> bool:
         """True when the thread was dealt with."""
@@ -238,7 +242,7 @@ class Tracer:
         values = [registers[at] for at in ARGUMENTS]
         more: dict[str, Any] = {"args": values}
         if call.name in ("write", "pwrite64", "sendto"):
-            more["data"] = base64.b64encode(memory(pid, values[1], values[2])).decode()
+            more["data"] = base64.b64encode(written(pid, call, values)).decode()
         if call.name == "write":
             info = Path(f"/proc/{pid}/fdinfo/{values[0]}").read_text().split()
             more["pos"], more["append"] = int(info[1]), bool(int(info[3], 8) & os.O_APPEND)
@@ -252,6 +256,16 @@ def memory(pid: int, address: int, size: int) -> bytes:
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
         file.seek(address)
         return file.read(size)
+
+
+def written(pid: int, call: Call, values: list[int]) -> bytes:
+    """What a call is about to write, "" when it is of another kind."""
+    if call.name in ("write", "pwrite64", "sendto"):
+        return memory(pid, values[1], values[2])
+    if call.name == "writev":
+        parts = struct.iter_unpack("QQ", memory(pid, values[1], 16 * values[2]))
+        return b"".join(memory(pid, address, size) for address, size in parts if size)
+    return b""
 
 
 def text_at(pid: int, address: int) -> str:
@@ -299,6 +313,7 @@ def main() -> int:
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--at", type=int, default=0)
     parser.add_argument("--on", default="")
+    parser.add_argument("--holding", default="")
     parser.add_argument("--fault", default="")
     parser.add_argument("--log", required=True)
     parser.add_argument("prefixes", nargs="+")
