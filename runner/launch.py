@@ -67,7 +67,7 @@ def send(
             tick=tick,
             now=datetime.now(UTC),
             suppressed=lists.has if lists else None,
-            rendered=run is not None and _rehearsed(run),
+            rendered=run is not None and past.rehearsed(run),
         )
         _refuse_bad(found)
         claim.refuse_if_held(settings.holds_dir, settings.slug)  # the look at every row may have taken long
@@ -176,17 +176,8 @@ def _refuse_bad(found: Survey) -> None:
 
 
 def _refuse_stale(run: claim.RunDir, campaign: Campaign, found: Survey) -> None:
-    if stale := past.stale(run, campaign.digests, found.audience):
+    if stale := past.stale(run, campaign.digests, found.audience, found.suppressed):
         raise Refused(BAD_DATA, f"plan is stale: {'; '.join(stale)}. Nothing was sent; dry-run and plan again")
-
-
-def _rehearsed(run: claim.RunDir) -> bool:
-    """Did the dry run that the plan rests on render every row? A plan for other files is refused later on."""
-    try:
-        plan = json.loads((run.path / "plan.json").read_bytes())
-        return isinstance(plan["dry_run"]["rendered"], int)
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
 
 
 def _former(run: claim.RunDir, mode: str, campaign: Campaign, found: Survey, output: Output) -> Replay | None:

@@ -49,10 +49,12 @@ def changes(old: Replay, now: Identity) -> Iterator[str]:
             yield f"{part} was {was} when this attempt began, is {new} now"
 
 
-def stale(run: claim.RunDir, digests: dict[str, str | None], audience: int | None) -> list[str]:
+def stale(
+    run: claim.RunDir, digests: dict[str, str | None], audience: int | None, suppressed: int = 0
+) -> list[str]:
     """What of the attempt's plan is no longer true. Raises Refused (65) when there is a plan that can't be read."""
     plan = _plan(run)
-    return [] if plan is None else list(stale_parts(plan, digests, audience))
+    return [] if plan is None else list(stale_parts(plan, digests, audience, suppressed))
 
 
 def rehearsed(run: claim.RunDir) -> bool:
