@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-TOPICS = ("start", "board", "log", "probe", "audit", "commands")
+TOPICS = ("start", "board", "log", "probe", "audit", "commands", "rehearse", "send")
 VERSIONS = ("textual", "paramiko", "sqlmodel", "msgspec")
 
 
