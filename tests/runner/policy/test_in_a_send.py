@@ -1,6 +1,7 @@
 """The policies where they matter: in a runner of its own, before a real mail server."""
 
 import json
+import shutil
 from hashlib import sha256
 
 import pytest
@@ -116,3 +117,23 @@ def test_the_accounts_rate_binds_whatever_the_command_line_says(host: Host, peer
     ended = host.run("send", "--rate", "1000")
     assert ended.rc == 0, ended.out
     assert ended.summary["duration_s"] >= (30 - 5 - 1) / 20
+
+
+def test_two_campaigns_share_the_account_and_the_higher_priority_goes_first(host: Host, peer: SmtpPeer) -> None:
+    host.campaign(addresses(30, after="-urgent"), priority="high")
+    shutil.copytree(host.folder, host.folder.with_name("june"))
+    host.folder.rename(host.folder.with_name("urgent"))
+    host.folder.with_name("june").rename(host.folder)
+    host.campaign(addresses(2000), priority="low")
+    host.server(peer, "[limits]\nrate = 20\n")
+
+    slow = host.start("send")
+    wait_for(lambda: len(peer.delivered) >= 5)
+    urgent = host.ended(host.start("send", "--campaign", "urgent"))
+    slow.terminate()
+    assert host.ended(slow).rc == 143
+    assert urgent.rc == 0, urgent.out
+    order = ["urgent" in mail.recipient for mail in peer.delivered]
+    assert order.count(True) == 30
+    while_both = order[order.index(True) : len(order) - order[::-1].index(True)]
+    assert 1 <= while_both.count(False) <= 20, "the lower one goes on, and a lot slower"
