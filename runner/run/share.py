@@ -63,11 +63,11 @@ class Share:
         return self.rate != before
 
     def wait(self, now: float) -> Wait | None:
-        """None while the share may be used; `now` (Unix seconds) is only for the answer."""
+        """None while the share may be used, whenever `now` (Unix seconds) is."""
         if self._trouble is not None:
             return Wait(STATE, self._trouble, None)
         if self._waiting or self._file is None:
-            return Wait(STATE, "waiting until others that send by this account have made room", now + LOOK_EVERY)
+            return Wait(STATE, "waiting until others that send by this account have made room", None)
         return None
 
     def leave(self) -> None:

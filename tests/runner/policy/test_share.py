@@ -79,7 +79,7 @@ def test_who_comes_waits_until_the_others_have_made_room(tmp_path: Path, shares:
     second = came(tmp_path, shares, "high", 0.5)
     waiting = second.wait(7)
     assert waiting is not None
-    assert (waiting.state, waiting.until) == ("share", 8)
+    assert (waiting.state, waiting.until) == ("share", None)
     assert first.look(1.0)
     assert first.rate == pytest.approx(20)
     second.look(3.1)
