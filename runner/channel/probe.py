@@ -22,6 +22,8 @@ async def probe(smtp: Smtp) -> dict[str, Any]:
     opening = Opening(smtp)
     try:
         opened = await opening.open()
+    except ServerRefusesUs as refusal:
+        return {**told, "trouble": mask_text(str(refusal))}
     except ERRORS as error:
         try:
             why = unreachable(smtp, error).text

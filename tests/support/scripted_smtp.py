@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-Deed = Callable[["Talk"], None]
+Deed = Callable[["Talk"], str | None]  # what it answered, if it did
 Act = str | Deed
 _ADDRESS = re.compile(r"<([^>]*)>")
 
@@ -49,11 +49,12 @@ def take(talk: "Talk") -> None:
 def pieces(text: str, size: int) -> Deed:
     """An answer in segments of `size` bytes."""
 
-    def act(talk: "Talk") -> None:
+    def act(talk: "Talk") -> str:
         data = text.encode() + b"\r\n"
         for start in range(0, len(data), size):
             talk.sock.sendall(data[start : start + size])
             time.sleep(0.001)  # so that each is a segment, mostly
+        return text
 
     return act
 
@@ -245,7 +246,7 @@ class Talk:
         told = "250"
         for act in acts:
             if callable(act):
-                act(self)
+                told = act(self) or told
             else:
                 told = act
                 if step == "DOT" and act.startswith("2"):  # before the word is out

@@ -11,8 +11,10 @@ import pytest
 from runner.channel import opening
 from runner.channel.choose import Email
 from runner.channel.port import Kind, Outcome, ServerRefusesUs
+from runner.channel.probe import probe
 from runner.cli import parser
-from runner.settings import Smtp, from_args
+from runner.errors import Refused
+from runner.settings import Smtp, from_args, read_credentials
 from tests.runner.wire.conftest import Letter, Way, account, nothing
 from tests.support.scripted_smtp import Act, ScriptedSmtp, cut, reset
 
@@ -216,6 +218,30 @@ def test_given_an_expired_token_then_the_send_stops(way: Way, tmp_path: Path) ->
     with pytest.raises(ServerRefusesUs, match="refused the login: 535"):
         one(way, account(server, username="ops", token_file=tmp_path / "token"))
     server.stop()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "token_file = token",
+        "token_file = /run/token\nusername =",
+        "token_file = /run/token\nusername = ops\npassword = x",
+    ],
+)
+def test_given_a_token_file_that_leaves_a_choice_then_credentials_are_refused(tmp_path: Path, lines: str) -> None:
+    file = tmp_path / "credentials.conf"
+    file.write_text(f"[smtp]\nhost = mail.example.test\n{lines}\n")
+    file.chmod(0o600)
+    with pytest.raises(Refused, match="token_file is a full path"):
+        read_credentials(file)
+    file.write_text("[smtp]\nhost = mail.example.test\nusername = ops\ntoken_file = /run/token\n")
+    assert read_credentials(file).token_file == Path("/run/token")
+
+
+def test_given_no_token_file_then_a_probe_says_so(server: ScriptedSmtp, tmp_path: Path) -> None:
+    server.extensions = ("AUTH XOAUTH2",)
+    told = asyncio.run(probe(account(server, username="ops", token_file=tmp_path / "token")))
+    assert "can't be read" in told["trouble"]
 
 
 def test_given_no_token_file_then_the_send_stops_and_names_it(way: Way, tmp_path: Path) -> None:
