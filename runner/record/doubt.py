@@ -9,8 +9,8 @@ from runner.campaign.address import Address, mask
 from runner.campaign.csvdata import CsvError, Row
 from runner.campaign.files import Campaign, open_campaign
 from runner.campaign.survey import skim
+from runner.channel.choose import channel_for
 from runner.errors import BAD_DATA, OK, Refused
-from runner.message.mail import MessageIds
 from runner.message.template import TemplateError
 from runner.record import maillog, past
 from runner.record.journal import SENDABLE, Replay
@@ -36,6 +36,7 @@ class Standing:
     keys: dict[int, str] = field(default_factory=dict)
     message_ids: dict[int, str] = field(default_factory=dict)
     against: str = ""
+    channel: str = "email"
     settled: int | None = None
     log: maillog.Found | None = None
 
@@ -119,6 +120,8 @@ def _lines(found: Standing, rows: list[dict[str, Any]], log: maillog.Found) -> I
 def _mail_log(settings: Settings, found: Standing) -> maillog.Found:
     if not found.unknown:
         return maillog.Found("not looked at: no recipient is unknown")
+    if found.channel == "sms":
+        return maillog.Found("not looked at: it holds no text messages. The gateway lists them by number and time")
     return maillog.look(settings.maillogs, [message_id for message_id in found.message_ids.values() if message_id])
 
 
@@ -126,6 +129,7 @@ def _by_the_files(settings: Settings, found: Standing) -> str:
     """Count exactly and name the unknown by the campaign's files; why not, when they aren't what was sent."""
     try:
         with closing(open_campaign(settings.campaigns_dir, settings.slug)) as campaign:
+            found.channel = campaign.metadata.channel
             return _by_the_data(campaign, found)
     except CsvError as error:
         return f"blast_data.csv: {error}"
@@ -162,7 +166,7 @@ def _compute_message_ids(campaign: Campaign, addresses: dict[int, tuple[Row, Add
     if not missing:
         return
     try:
-        ids = MessageIds(campaign.slug, campaign.metadata, campaign.reader().columns)
+        ids = channel_for(campaign.metadata.channel).idents(campaign, campaign.reader().columns)
     except TemplateError:
         return
     for number in missing:

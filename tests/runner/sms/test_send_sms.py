@@ -66,6 +66,7 @@ def test_given_a_campaign_of_text_messages_then_each_number_gets_its_text_and_wh
     looked = sms.run("list-unknown")
     assert looked.unknown == [5]
     assert looked.summary["rows"][0]["who"] == "+44•••003"
+    assert "no text messages" in looked.summary["maillog"]
     sms.run("resolve", "--resend", "5", "--by", "ana")
     del gateway.by_number[fourth]
     assert sms.run("resume").summary["counts"]["accepted"] == 3
