@@ -141,9 +141,15 @@ def test_a_table_that_changed_gives_no_row_that_was_not_there_before(now: bytes)
     first = Reader(io.BytesIO(LONG))
     before = list(first)
     after: list[Row | Problem] = []
-    with pytest.raises(TableChanged):
-        for row in Reader(io.BytesIO(now), expected=first.marks):
+
+    def read_again(data: bytes) -> None:
+        for row in Reader(io.BytesIO(data), expected=first.marks):
             after.append(row)
+
+    with pytest.raises(TableChanged):
+        read_again(now)
     assert after == before[: len(after)]
     assert len(after) < len(before)
-    assert list(Reader(io.BytesIO(LONG), expected=first.marks)) == before
+    after.clear()
+    read_again(LONG)
+    assert after == before
