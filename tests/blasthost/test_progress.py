@@ -1,6 +1,7 @@
 """A run that only beats its heart isn't moving; one that waits on purpose isn't stuck."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -41,9 +42,32 @@ def test_a_runner_that_tells_no_such_thing_is_judged_by_its_last_line() -> None:
     [
         ({}, False),
         ({"state": "window", "inflight": 0}, True),
+        ({"state": "warm-up", "why": "warm-up: today's 500 are sent"}, True),
+        ({"state": "share", "why": "behind campaign june (priority high)"}, True),
+        ({"state": "cancelling", "why": "cancelling, 2 still in flight"}, False),
         ({"deferred": 6, "inflight": 0}, True),
         ({"deferred": 5, "inflight": 1}, False),
     ],
 )
 def test_waiting_on_purpose(told: dict[str, object], waiting: bool) -> None:
     assert run_state("spring", running(**told), Patterns()).word.waiting is waiting
+
+
+def test_the_reason_of_a_wait_is_the_runs_own_word() -> None:
+    why = "waiting for the window, opens at 09:00 Europe/London (08:00 UTC)"
+    word = run_state("spring", running(state="window", why=why), Patterns()).word
+    assert (word.note, word.going.why) == (why, why)
+
+
+@pytest.mark.parametrize(
+    ("says", "obeys"),
+    [
+        ({}, ("pause", "resume", "cancel")),
+        ({"controls": ["pause", "rate"]}, ("pause", "rate")),
+        ({"controls": "rate"}, ("pause", "resume", "cancel")),
+        ({"controls": [7, ["rate"]]}, ("7", "['rate']")),
+    ],
+)
+def test_which_wishes_a_runner_obeys_is_its_own_word(says: dict[str, object], obeys: tuple[str, ...]) -> None:
+    fact = replace(running(), capabilities=says)
+    assert run_state("spring", fact, Patterns()).word.going.controls == obeys
