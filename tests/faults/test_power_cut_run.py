@@ -44,7 +44,7 @@ def said(call: dict[str, Any]) -> str | None:
     if "data" not in call:
         return None
     data = base64.b64decode(call["data"])
-    if call["call"] == "sendto" and (found := TO.search(data)):
+    if call["paths"][0].startswith("socket:") and (found := TO.search(data)):
         return found[1].decode()
     return "STARTED" if call["paths"][0].startswith("pipe:") and data == b"STARTED\n" else None
 

@@ -241,7 +241,7 @@ class Tracer:
         """What a power cut needs to know: data, offsets, flags."""
         values = [registers[at] for at in ARGUMENTS]
         more: dict[str, Any] = {"args": values}
-        if call.name in ("write", "pwrite64", "sendto"):
+        if call.name in ("write", "pwrite64", "sendto", "writev"):
             more["data"] = base64.b64encode(written(pid, call, values)).decode()
         if call.name == "write":
             info = Path(f"/proc/{pid}/fdinfo/{values[0]}").read_text().split()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import subprocess
 import threading
 from pathlib import Path
 
@@ -303,3 +304,59 @@ def test_given_a_full_disk_then_it_stops_before_the_dot(
         journal.begin(2, KEY, 1, "<m@example.com>")
     journal.close()
     assert (tmp_path / "journal").read_bytes() == b"", "half a record is taken back"
+
+
+@pytest.mark.slow
+def test_given_a_journal_an_editor_went_over_then_it_refuses_and_says_how_to_mend_it(
+    host: Host, peer: SmtpPeer
+) -> None:
+    host.campaign(addresses(3))
+    host.server(peer)
+    write_journal(host, "C 1 3", f"B 1 {KEY} 1 <m>", f"A 1 {KEY} 250 ok")
+    path = host.runs / "1" / "journal"
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b"\n", b"\r\n"))
+
+    ended = host.run("resume")
+
+    assert ended.rc == 70
+    assert "record 1 ends with a carriage return" in ended.err
+    assert f"sed -i 's/\\r$//' {path}" in ended.err
+    assert peer.connections == 0
+    subprocess.run(["sed", "-i", r"s/\r$//", str(path)], check=True)
+    assert path.read_bytes() == good
+    assert host.run("resume").rc == 0
+    assert peer.recipients() == {"u1@example.com": 1, "u2@example.com": 1}
+
+
+@pytest.mark.slow
+def test_given_a_clock_that_was_set_back_then_a_deferred_row_waits_no_longer_than_the_longest_wait(
+    host: Host, peer: SmtpPeer
+) -> None:
+    """By the journal it is due in the year 2100."""
+    host.campaign(addresses(2))
+    host.server(peer)
+    write_journal(host, "C 1 2", f"B 1 {KEY} 1 <m>", f"D 1 {KEY} 1 4102444800 450 wait")
+
+    assert host.run("resume", MAIL_BLAST_RETRY_BASE="0.01").rc == 0
+
+    assert peer.recipients() == dict.fromkeys(addresses(2), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left", ["journal", "run folder"])
+def test_given_a_run_that_ended_well_when_resumed_then_nobody_is_mailed(
+    host: Host, peer: SmtpPeer, left: str
+) -> None:
+    host.campaign(addresses(3))
+    host.server(peer)
+    assert host.run("send").rc == 0
+    if left == "journal":
+        for name in ("finished", "started", "owner", "out"):
+            (host.runs / "1" / name).unlink()
+
+    again = host.run("resume")
+
+    assert again.rc == 0
+    assert "Nothing was left to send: nobody was mailed" in again.out
+    assert peer.recipients() == dict.fromkeys(addresses(3), 1)
