@@ -56,7 +56,8 @@ def test_waiting_on_purpose(told: dict[str, object], waiting: bool) -> None:
 def test_the_reason_of_a_wait_is_the_runs_own_word() -> None:
     why = "waiting for the window, opens at 09:00 Europe/London (08:00 UTC)"
     word = run_state("spring", running(state="window", why=why), Patterns()).word
-    assert (word.note, word.going.why) == (why, why)
+    assert word.going.why == why
+    assert word.note.endswith(why)
 
 
 @pytest.mark.parametrize(
