@@ -207,7 +207,8 @@ def read_sms(path: Path) -> Sms:
     kind = section.get("kind", "")
     if kind == "twilio":
         url = wanted("url", "must be an https:// address", _GATEWAY)
-        return Sms(kind, wanted("account"), wanted("secret"), sender, url=url, limits=allowed)
+        tls = "tls" if url.startswith("https:") else "none"
+        return Sms(kind, wanted("account"), wanted("secret"), sender, url=url, tls=tls, limits=allowed)
     if kind != "smpp":
         raise Refused(CONFIG, f"{path}: kind in [sms] must be twilio or smpp")
     return Sms(

@@ -169,7 +169,8 @@ def credentials(folder: Path, section: str, mode: int = 0o600) -> Path:
 
 def test_given_a_credentials_file_then_the_account_is_read_and_its_secret_never_shown(tmp_path: Path) -> None:
     gateway = read_sms(credentials(tmp_path, GATEWAY))
-    assert gateway == Sms("twilio", "AC1", "s3cret", "+12025550100", url="https://api.example.test/M.json")
+    url = "https://api.example.test/M.json"
+    assert gateway == Sms("twilio", "AC1", "s3cret", "+12025550100", url=url, tls="tls")
     assert "s3cret" not in repr(gateway)
     carrier = read_sms(credentials(tmp_path, CARRIER))
     assert (carrier.host, carrier.port, carrier.tls, carrier.binds) == ("smpp.example.test", 2775, "none", 2)
