@@ -123,6 +123,15 @@ def test_given_354_although_the_recipient_was_refused_then_nobody_gets_a_mail_an
     server.stop()
 
 
+def test_given_a_refusal_and_then_nonsense_then_the_refusal_is_not_trusted_either(
+    pipelined: Way, server: ScriptedSmtp
+) -> None:
+    server.on("RCPT", "550 5.1.1 no such user", times=1)
+    server.on("DATA", "250 2.1.5 ok", times=1)
+    lost, again = pipelined.deliver(server, ANN, ANN)
+    assert (lost.kind, again.kind) == (Kind.LOST, Kind.ACCEPTED)
+
+
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("code", [530, 535])
 def test_given_a_server_that_wants_a_login_in_the_middle_then_everything_stops(

@@ -213,6 +213,7 @@ def test_given_something_unasked_while_idle_then_no_later_answer_is_shifted(
 
     assert way.run(work()) == [Kind.ACCEPTED, Kind.FAILED, Kind.ACCEPTED]
     assert server.recipients() == [ANN, BO]
+    assert len(server.steps) == 2, "the connection that babbled was left"
 
 
 @pytest.mark.parametrize("text", ["421 4.4.2 idle for too long", "250 2.0.0 for nobody"])

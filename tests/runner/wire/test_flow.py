@@ -1,12 +1,13 @@
 """Servers that stop reading: what is in memory, what is certain, and that the others go on."""
 
 import asyncio
+import socket
 import tracemalloc
 
 from runner.channel.pipelining import BODY_SECONDS
 from runner.channel.port import Kind, Outcome
 from tests.runner.wire.conftest import Letter, Way, account, nothing, until
-from tests.support.scripted_smtp import ScriptedSmtp, hush, reset
+from tests.support.scripted_smtp import ScriptedSmtp, Talk, hush, reset
 
 ANN, BO = "ann@example.com", "bo@example.com"
 LARGE = (
@@ -71,6 +72,23 @@ def test_given_a_large_mail_cut_in_the_middle_then_it_is_provably_not_sent(way: 
 
     assert way.run(work()).kind is Kind.LOST
     assert server.taken == []
+
+
+def test_given_a_server_that_closes_and_reads_no_more_then_the_mail_ends_at_once(
+    way: Way, server: ScriptedSmtp
+) -> None:
+    def half_close(talk: Talk) -> None:
+        talk.sock.shutdown(socket.SHUT_WR)
+
+    server.on("BODY", half_close, hush, times=1)
+
+    async def work() -> Outcome:
+        wire = way.wire(account(server))
+        outcome = await wire.deliver(Letter(ANN, content=LARGE), nothing)  # no sweep: nothing else would end it
+        wire.abort()
+        return outcome
+
+    assert way.run(work()).kind is Kind.LOST
 
 
 def test_given_a_refusal_in_the_middle_of_a_large_mail_then_it_is_taken_as_the_answer(
