@@ -37,6 +37,12 @@ TAME = [
     ".{{ name }}\n.\nFrom {{ city }}",
     "{{ '  ' }}x{{ ' ' }}\n",
     " \n ",
+    "{% for c in (name, note) %}<a href='{{ c }}/{{ loop.index }}'>{{ c }}{% if city %} {{ city }}{% endif %}</a>"
+    "{% endfor %}",
+    "{% if name %}{% if city %}\n{% endif %} {% endif %}",
+    "<td>{% set q = city %}</td>{{ q }}",
+    "{{ note|truncate(5) }} {{ (name, city)|join(' & ') }} {{ '%s'|format(name) }} {{ note|striptags }}",
+    "{{ 1.5 }} {{ none }} {{ [name] }} {{ 10 ** 0 if false else 10 * 10 }}",
 ]
 WILD = [
     "{{ note|safe }}",
