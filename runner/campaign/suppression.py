@@ -48,7 +48,8 @@ class _Keys:
 
     def sort(self) -> int:
         """To be called once, after the last add; how many there are."""
-        self._buckets = [array("Q", sorted(set(bucket))) for bucket in self._buckets]
+        for number, bucket in enumerate(self._buckets):  # one by one: two of everything would be too much
+            self._buckets[number] = array("Q", sorted(set(bucket)))
         return sum(map(len, self._buckets))
 
     def __contains__(self, key: int) -> bool:
