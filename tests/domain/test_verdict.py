@@ -97,6 +97,12 @@ STORIES: list[tuple[str, Sequence[Observation], Status, str]] = [
         "2,600 accepted, but 2,601 were planned",
     ),
     (
+        "fewer than planned, as somebody was suppressed since",
+        (host(Says.ENDED, run=replace(ended(Counts(total=2600, accepted=2600, suppressed=1)), planned=2601)),),
+        Status.SENT,
+        "2,600 accepted",
+    ),
+    (
         "some unknown",
         (host(Says.ENDED, run=ended(Counts(total=2601, accepted=2599, unknown=2), rc=1)),),
         Status.PARTIAL,
