@@ -74,9 +74,6 @@ class Composer:
             self._text_part = self._part_of_html(page, self._html)
         self._second, self._date = 0, ""
 
-    def values(self, row: Sequence[str]) -> dict[str, str]:
-        return dict(zip(self._columns, row, strict=True))
-
     def compose(self, values: Sequence[str], to: Address, now: float) -> Mail:
         """The mail of one row; `now` is in Unix seconds. Raises RowRefused."""
         row = self._globals.copy()
@@ -152,7 +149,7 @@ class Composer:
 
     def render(self, row: Sequence[str]) -> Rendered:
         """Render all templates for a row and judge the header values, to be looked at. Raises RowRefused."""
-        values = self.values(row)
+        values = dict(zip(self._columns, row, strict=True))
 
         def run(template: Template | None) -> str:
             return template.render(values) if template else ""
