@@ -65,6 +65,7 @@ class Host:
         self.cron = b""
         self.rehearsal: list[bytes] = [b"rendering\n", b"3 recipients counted, 0 rows refused\n"]
         self.rehearsed_ok = True
+        self.rehearsal_told: dict[str, Any] = {}
         self.foreign: tuple[str, ...] = ()
 
     def metadata(self) -> bytes:
@@ -195,6 +196,7 @@ class Host:
             duration_s=0.5,
             summary="3 recipients counted",
             troubles=() if self.rehearsed_ok else (f"row 2: {NASTY}",),
+            **self.rehearsal_told,
         )
 
     def start(self, plan: Plan, by: str) -> Started:

@@ -90,6 +90,23 @@ async def test_a_dry_run_without_a_preflight_says_why_no_send_may_follow(
         assert stage.records("plan") == []
 
 
+async def test_a_dry_run_shows_who_is_left_out_the_largest_message_and_what_the_mail_server_said(
+    stage: Stage,
+) -> None:
+    server = {"server": f"mail.example.com:587 {NASTY}", "account": "anna@example.com", "size": 10 << 20}
+    stage.host.rehearsal_told = {"suppressed": 17, "largest": 10_752, "probe": server}
+    async with stage.open((160, 50)) as pilot:
+        pilot.app.push_screen(DryRunScreen(SLUG))
+        await until(pilot, lambda: "17 suppressed" in screen_text(pilot))
+        text = screen_text(pilot)
+        assert "10.5 KiB the largest" in text
+        assert "mail.example.com:587" in text
+        assert "messages up to 10,240 KiB" in text
+        assert "anna@example.com" not in text
+        assert "\x1b" not in text
+    assert stage.records("dry-run")[0].detail["suppressed"] == 17
+
+
 async def test_after_a_preflight_and_a_dry_run_a_send_may_follow(stage: Stage) -> None:
     async with stage.open() as pilot:
         assert [result for result in stage.console.preflight(SLUG) if result.blocks] == []
