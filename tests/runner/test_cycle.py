@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -145,3 +146,25 @@ def test_a_decision_that_cannot_have_been_made_is_damage(tmp_path: Path, record:
     path.write_text(f"H r1 {claim.boot_id()} t d 3 c v then\nC 1 2\nB 2 {'0' * 16} 1 <m>\n{record}\n")
     with pytest.raises(JournalError, match="record 4 is damaged"):
         replay(path, claim.boot_id())
+
+
+@pytest.mark.slow
+def test_reading_a_journal_keeps_only_what_is_open(tmp_path: Path) -> None:
+    """Of everybody whose fate is known a byte is kept, however long the journal is."""
+    people, path = 20_000, tmp_path / "journal"
+    settled = "".join(
+        f"B {row} {row:016x} 1 <{row:032x}@example.com>\nD {row} {row:016x} 1 0 450 later\n"
+        f"B {row} {row:016x} 2 <{row:032x}@example.com>\nA {row} {row:016x} 250 2.0.0 Ok\n"
+        for row in range(1, people)
+    )
+    head = f"H r1 boot t d {people} c v then\nC 1 {people}\n"
+    path.write_text(f"{head}{settled}B {people} {people:016x} 1 <last@example.com>\n")
+    tracemalloc.start()
+    found = replay(path, "boot")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.count(journal.ACCEPTED) == people - 1
+    assert found.attempts == {}
+    assert found.begun == {people: (1, "<last@example.com>")}
+    assert found.keys == {people: f"{people:016x}"}
+    assert peak < 10 * people + (1 << 20)

@@ -1,4 +1,4 @@
-"""The disk answers the journal with an error, at any place of a send: it stops there, with nobody mailed unrecorded."""
+"""The disk answers the journal with an error, at any place of a send: it stops there, and nobody is unrecorded."""
 
 import sys
 from pathlib import Path
