@@ -225,8 +225,8 @@ class Sender:
         """Must others go before it, since its domain had enough for now?"""
         domain = item.address.text.rpartition("@")[2].lower()
         clock = time.monotonic()
-        if (wait := self._permits.domains.wait(domain, clock)) > 0:
-            self._backlog.defer(item, clock + wait)
+        if self._permits.domains.wait(domain, clock) > 0:
+            self._backlog.defer(item, clock + self._permits.domains.put_back(domain, clock))
             return True
         self._permits.domains.taken(domain, clock)
         return False
