@@ -1,4 +1,19 @@
-"""Killed at any moment, resumed until done: nobody twice, nobody left out but those listed as unknown."""
+"""Killed at any moment, resumed until done: nobody twice, nobody left out but those listed as unknown.
+
+Where what may happen to the process is tried:
+
+    kill -9 in each state of a message       test_kill_states
+    kill -9 at random, power cut             here, test_cycle, tests/faults/test_kill_trials
+    power cut after each operation           tests/faults/test_power_cut_run
+    two runners, at once or one after        here, test_one_writer, test_same_second
+    no room: at the start, later on, never   test_full_disk
+    each error of the disk, read-only too    test_disk_errors, test_full_disk
+    torn tail, damaged, CRLF, gone           here, test_cycle
+    a clock that was set back                here
+    changed files, changed plan              here
+    resume of what is done                   here, test_doubt
+    SIGTERM, twice; nobody reads stdout      test_send
+"""
 
 import hashlib
 import json
