@@ -53,7 +53,7 @@ class Settling:
         self._progress = progress
         self._brakes = brakes
         self._retry_base = retry_base
-        self._most_losses = _LOSSES_EACH * connections
+        self._connections = connections
         self._chance = chance
         self._refusals = Refusals()
         self._losses = 0  # in a row, over all connections
@@ -68,7 +68,8 @@ class Settling:
             self._ledger.accepted(item, code, text)
             return True
         if code in SLOW_DOWN:
-            self._pace.slow_down(time.monotonic(), self._progress.rate(1))
+            # before there is a rate to halve: as if each connection had had one a second
+            self._pace.slow_down(time.monotonic(), self._progress.rate(1) or self._connections)
         if kind in NOT_SENT:
             self._ledger.taken_back(item, code, text)
         if kind is Kind.LOST or kind is Kind.UNREACHABLE:
@@ -104,7 +105,7 @@ class Settling:
         """Provably not sent: again, without spending a try, but not for ever."""
         self._losses += 1
         self._progress.error(outcome.code, outcome.text)
-        if self._losses >= self._most_losses:
+        if self._losses >= _LOSSES_EACH * self._connections:
             self._brakes.stop(f"the mail server is out of reach: {outcome.text}", SOME_FAILED)
         if outcome.kind is Kind.LOST:
             item.losses += 1
