@@ -1,10 +1,11 @@
-"""A mail server of its own process that takes everything, and writes down who each mail was for before it says so.
+"""A mail server of its own process that takes nearly everything, and writes down who each mail was for before it
+says so.
 
     python -m tests.support.counting_sink FILE
 
 It prints its port. FILE gets a line for each mail, the address of RCPT, once the closing dot was read: also when
-the sender is gone before it can be told. It is quick enough to stay out of the way; smtp-sink is as quick, but
-tells recipients apart only by keeping the mails.
+the sender is gone before it can be told. Every fiftieth recipient is refused for now when it is first named. It is
+quick enough to stay out of the way; smtp-sink is as quick, but tells recipients apart only by keeping the mails.
 """
 
 import asyncio
@@ -22,11 +23,15 @@ _RCPT = re.compile(rb"RCPT TO:<([^>]*)>", re.IGNORECASE)
 _DOT = b"\r\n.\r\n"
 
 
-class Session(asyncio.Protocol):
-    """One connection. Commands may come several at once (PIPELINING)."""
+_NOT_YET = re.compile(rb"(?:07|57)@")
 
-    def __init__(self, note: Callable[[bytes], object]) -> None:
+
+class Session(asyncio.Protocol):
+    """One connection. Commands may come several at once (PIPELINING). `known` are those refused once before."""
+
+    def __init__(self, note: Callable[[bytes], object], known: set[bytes]) -> None:
         self._note = note
+        self._known = known
         self._waiting = b""
         self._recipient = b""
         self._body: bytearray | None = None
@@ -58,9 +63,13 @@ class Session(asyncio.Protocol):
         while self._body is None and (end := data.find(b"\r\n")) >= 0:
             line, data = data[:end], data[end + 2 :]
             verb = line[:4].upper()
+            if verb == b"MAIL":
+                self._recipient = b""
             if verb == b"RCPT" and (found := _RCPT.match(line)):
-                self._recipient = found[1]
-            if verb == b"DATA":
+                replies.append(self._named(found[1]))
+            elif verb == b"DATA" and not self._recipient:
+                replies.append(b"554 5.5.1 no recipient\r\n")
+            elif verb == b"DATA":
                 self._body = bytearray(b"\r\n")  # a body may begin with its dot
                 replies.append(b"354 go on\r\n")
             elif verb == b"EHLO":
@@ -71,6 +80,13 @@ class Session(asyncio.Protocol):
                 replies.append(b"250 2.1.0 Ok\r\n")
         self._transport.write(b"".join(replies))
         return data
+
+    def _named(self, recipient: bytes) -> bytes:
+        if _NOT_YET.search(recipient) and recipient not in self._known:
+            self._known.add(recipient)
+            return b"450 4.2.0 later\r\n"
+        self._recipient = recipient
+        return b"250 2.1.5 Ok\r\n"
 
 
 class CountingSink:
@@ -95,8 +111,9 @@ class CountingSink:
 
 async def serve(path: str) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    known: set[bytes] = set()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Session(lambda line: os.write(fd, line)), "127.0.0.1", 0
+        lambda: Session(lambda line: os.write(fd, line), known), "127.0.0.1", 0
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
