@@ -72,23 +72,25 @@ class Reader:
 
     def __iter__(self) -> Iterator[Row | Problem]:
         table, wanted, row = self._csv, len(self.columns), tuple.__new__
-        started = table.line_num + 1
+        started, number = table.line_num + 1, self.rows
         try:
             for values in table:
                 if len(values) == wanted:
-                    self.rows = number = self.rows + 1
+                    number += 1
                     yield row(Row, (number, started, values))  # as Row(…) does, in a third of the time
                 elif values:  # not a blank line
-                    self.rows += 1
+                    number += 1
                     yield Problem(
                         f"this row has {len(values)} fields, the header has {wanted}",
                         'put quotes around values that hold a comma: "Smith, Ann"',
                         started,
-                        self.rows,
+                        number,
                     )
                 started = table.line_num + 1
         except csv.Error as error:
             raise CsvError(_quoting_problem(str(error), started)) from None
+        finally:
+            self.rows = number
 
     def digest(self) -> str:
         """SHA-256 (hex) of the whole file; reads what is left of it."""
