@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from runner.channel import probe
 from runner.dryrun import rehearse
 from runner.errors import Refused
-from runner.settings import Settings
+from runner.settings import Settings, Smtp
 from tests.runner.conftest import Host
 from tests.support.smtp_peer import SmtpPeer
 
@@ -135,3 +136,19 @@ def test_a_probe_without_credentials_is_refused_before_the_rows(host: Host) -> N
     with pytest.raises(Refused) as refused:
         rehearsed(host, probe=True)
     assert refused.value.code == 78
+
+
+def test_a_server_that_takes_smaller_messages_fails_the_rehearsal_and_the_row_is_named(
+    host: Host, peer: SmtpPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def small(smtp: Smtp) -> dict[str, Any]:
+        return {**await real(smtp), "size": 100}
+
+    real = probe.probe
+    monkeypatch.setattr(probe, "probe", small)
+    host.campaign(MANY)
+    host.server(peer)
+    said, told = rehearsed(host, probe=True)
+    assert told["rc"] == 1
+    assert "the message of row 1 has " in said
+    assert "the mail server takes 100" in said
