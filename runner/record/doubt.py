@@ -8,6 +8,7 @@ from typing import Any
 from runner.campaign.address import Address, mask
 from runner.campaign.csvdata import CsvError, Row
 from runner.campaign.files import Campaign, open_campaign
+from runner.campaign.suppression import Suppressed, lists
 from runner.campaign.survey import skim
 from runner.channel.choose import channel_for
 from runner.errors import BAD_DATA, OK, Refused
@@ -16,7 +17,7 @@ from runner.record import maillog, past
 from runner.record.journal import SENDABLE, Replay
 from runner.run import claim
 from runner.run.progress import Counts
-from runner.settings import Settings
+from runner.settings import Settings, suppression_list
 
 SHOWN = 1000  # unknown rows told one by one
 
@@ -130,14 +131,14 @@ def _by_the_files(settings: Settings, found: Standing) -> str:
     try:
         with closing(open_campaign(settings.campaigns_dir, settings.slug)) as campaign:
             found.channel = campaign.metadata.channel
-            return _by_the_data(campaign, found)
+            return _by_the_data(settings, campaign, found)
     except CsvError as error:
         return f"blast_data.csv: {error}"
     except Refused as error:
         return str(error)
 
 
-def _by_the_data(campaign: Campaign, found: Standing) -> str:
+def _by_the_data(settings: Settings, campaign: Campaign, found: Standing) -> str:
     old, wanted = found.old, set(found.unknown)
     addresses: dict[int, tuple[Row, Address]] = {}
 
@@ -145,7 +146,12 @@ def _by_the_data(campaign: Campaign, found: Standing) -> str:
         if row.number in wanted:
             addresses[row.number] = (row, address)
 
-    table = skim(campaign, note)
+    nobody, unreadable = Suppressed(), ""
+    try:
+        nobody = Suppressed.load(lists(settings.campaigns_dir / settings.slug, suppression_list(settings)))
+    except Refused as error:  # who is who can be told all the same
+        unreadable = str(error)
+    table = skim(campaign, note, nobody.has)
     if old and old.identity and campaign.digests["data"] == old.identity.data:
         for number, (_, address) in addresses.items():
             found.who[number] = mask(address.text)
@@ -153,11 +159,13 @@ def _by_the_data(campaign: Campaign, found: Standing) -> str:
     if old and (changed := list(past.changes(old, past.identity(found.run, campaign, table.rows)))):
         return f"{'; '.join(changed)}; put the former files back"
     _compute_message_ids(campaign, addresses, found)
-    states, found.counts = past.starting_point(found.run, campaign, table.states, table.keys, old)
+    states, found.counts = past.starting_point(
+        found.run, campaign, table.states, table.keys, old, table.suppressed_rows
+    )
     found.unsent = sum(states.count(state) for state in SENDABLE)
     if stale := past.stale(found.run, campaign.digests, None):
         return f"plan is stale: {'; '.join(stale)}"
-    return ""
+    return unreadable
 
 
 def _compute_message_ids(campaign: Campaign, addresses: dict[int, tuple[Row, Address]], found: Standing) -> None:

@@ -28,6 +28,12 @@ def test_those_who_asked_not_to_be_mailed_are_counted_and_not_mailed(host: Host,
     assert ended.rc == 0, ended.out
     assert ended.summary["counts"]["suppressed"] == 2
     assert sorted(peer.recipients()) == [f"p{number}@example.com" for number in (1, 3, 4, 6)]
+    looked = host.run("list-unknown").summary
+    assert (looked["unsent"], looked["counts"], looked["against"]) == (0, ended.summary["counts"], "")
+
+    (host.root / "everywhere.txt").unlink()
+    assert "everywhere.txt can't be read" in host.run("list-unknown").summary["against"], "as a resume would say"
+    assert host.run("resume").rc == 65
 
 
 def test_who_asks_while_a_send_is_paused_is_not_mailed_by_its_resume(host: Host, peer: SmtpPeer) -> None:
