@@ -17,12 +17,11 @@ from opsconsole.lookout import Lookout
 from opsconsole.settings import Notify
 from opsconsole.watching import Watcher
 from tests.domain.words import SLUG
-from tests.runner.test_smtp_sink import Sink, sink
 from tests.support.alertmanager import RealAlertmanager
 from tests.support.channel import Channel
 from tests.support.console import Clock, Desk, FakeDashboard, FakeHost
+from tests.support.smtp_sink import SmtpSink
 
-__all__ = ["sink"]
 pytestmark = pytest.mark.slow
 
 
@@ -31,6 +30,13 @@ def until(true: Callable[[], object], seconds: float = 20.0) -> None:
     while not true():
         assert time.monotonic() < end, "it never came true"
         time.sleep(0.05)
+
+
+@pytest.fixture
+def sink() -> Iterator[SmtpSink]:
+    made = SmtpSink()
+    yield made
+    made.stop()
 
 
 @pytest.fixture
@@ -101,7 +107,7 @@ def test_the_watchdog_goes_out_by_itself_when_nobody_renews_it(manager: RealAler
 
 
 @pytest.mark.needs("smtp-sink")
-def test_a_real_mail_server_takes_the_page_and_its_end(sink: Sink, tmp_path: Path) -> None:
+def test_a_real_mail_server_takes_the_page_and_its_end(sink: SmtpSink, tmp_path: Path) -> None:
     table = Notify(
         kind="email",
         host="127.0.0.1",
@@ -121,7 +127,7 @@ def test_a_real_mail_server_takes_the_page_and_its_end(sink: Sink, tmp_path: Pat
     one.turn()
     console.tidy()
     until(lambda: sink.mailed()["oncall@example.com"] == 2)
-    mails = [email.message_from_bytes(file.read_bytes()) for file in sink.folder.iterdir()]
+    mails = [email.message_from_bytes(file.read_bytes()) for file in sink.dump.iterdir()]
     subjects = sorted(re.sub(r"\s+", " ", str(mail["Subject"])) for mail in mails)
     assert subjects[0].startswith(f"[opsconsole] prod: {SLUG}: OVERDUE: approved by ana")
     assert subjects[1] == f"[opsconsole] prod: {SLUG}: no longer OVERDUE"

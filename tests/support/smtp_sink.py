@@ -16,7 +16,7 @@ _RCPT = re.compile(rb"^X-Rcpt-Args: <([^>]+)>", re.MULTILINE)
 
 
 class SmtpSink:
-    """`options` as in smtp-sink(1)."""
+    """`options` as in smtp-sink(1). `dump` is the folder with one file a mail."""
 
     def __init__(self, *options: str) -> None:
         with socket.socket() as free:
@@ -24,14 +24,14 @@ class SmtpSink:
             self.port: int = free.getsockname()[1]
         # A folder of its own: smtp-sink gives root's rights up before it writes there.
         self._root = Path(tempfile.mkdtemp(prefix="sink-"))
-        self._dump = self._root / "dump"
-        self._dump.mkdir()
-        for place in (self._root, self._dump):
+        self.dump = self._root / "dump"
+        self.dump.mkdir()
+        for place in (self._root, self.dump):
             place.chmod(0o777)
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         program = find("smtp-sink") or "smtp-sink"
         self._process = subprocess.Popen(
-            [program, *user, *options, "-d", f"{self._dump}/mail.", f"127.0.0.1:{self.port}", "64"]
+            [program, *user, *options, "-d", f"{self.dump}/mail.", f"127.0.0.1:{self.port}", "64"]
         )
         for _ in range(200):
             try:
@@ -43,7 +43,7 @@ class SmtpSink:
 
     def mailed(self) -> Counter[str]:
         """How many mails each address has."""
-        found = [_RCPT.findall(file.read_bytes()) for file in self._dump.iterdir()]
+        found = [_RCPT.findall(file.read_bytes()) for file in self.dump.iterdir()]
         return Counter(address.decode() for addresses in found for address in addresses)
 
     def stop(self) -> None:
