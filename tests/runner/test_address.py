@@ -92,6 +92,9 @@ def test_what_is_taken_is_one_address_and_taken_again_as_it_is(raw: str) -> None
 def test_addresses_in_texts_are_masked() -> None:
     assert mask("jane@example.com") == "j•••@example.com"
     assert mask_text("550 <jane.d@example.com>: no\x1b[2J") == "550 <j•••@example.com>: no [2J"
+    for number in [*range(0x40), *range(0x41, 0x300), *range(0x2000, 0x2100), 0xFEFF]:  # the quick way round too
+        control = number < 32 or 127 <= number < 160 or number in (0x2028, 0x2029)
+        assert mask_text(f"ok {chr(number)}") == f"ok {' ' if control else chr(number)}"
     assert mask_text("a@example.com=b@example.com,c@d@x.com") == "a•••@example.com=b•••@example.com,c•••@d@x.com"
     # By the square of its length this word would take minutes, while the send waits.
     assert mask_text(f"{'x' * 300_000} jane@example.com").endswith("x j•••@example.com")
