@@ -139,7 +139,10 @@ class Control:
     def _tell(self, line: str) -> None:
         if line not in self._told and len(self._told) < _TOLD:
             self._told.add(line)
-            self._complain(f"the control file says {mask_text(line)[:80]!r}, which is no wish: left out")
+            self._complain(
+                f"the control file says {mask_text(line)[:80]!r}: left out. It may say run, pause or cancel, and "
+                "on lines of their own rate N, rate none, account main, account fallback"
+            )
 
     def _stamp(self) -> tuple[int, int]:
         try:

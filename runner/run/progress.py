@@ -58,6 +58,7 @@ class Progress:
         self._at_start = counts.processed
         self._samples: deque[tuple[float, int]] = deque(maxlen=500)
         self._state = ""
+        self._left_s: float | None = None
         self._error: tuple[int, str] | None = None
         self._error_text = ""
         self._error_times = 0
@@ -92,7 +93,8 @@ class Progress:
     ) -> str:
         """One JSON line; `moved` is when a counter last changed, since a heartbeat alone is no progress.
 
-        `clock` is monotonic, in seconds; `why` the reason of a wait or a stop, `until` its end (Unix seconds).
+        `clock` is monotonic, in seconds; `why` the reason of a wait or a stop, `until` its end (Unix seconds). A
+        `rate_limit` among `more`, in messages a second, bounds the speed by which the time left is told.
         """
         if state != self._state:  # what was before a wait says nothing of the speed after it
             self._state = state
@@ -101,7 +103,10 @@ class Progress:
         told = self.counts.as_dict()
         if self._moved is None or self._moved[1] != told:
             self._moved = (now, told)
-        rate, left = self.rate(30), self.counts.total - self.counts.processed
+        rate, limit = self.rate(30), more.get("rate_limit")
+        speed = min(rate, limit) if limit else rate
+        left = self.counts.total - self.counts.processed
+        self._left_s = left / speed if speed > 0 and state == "sending" else None
         fields: dict[str, Any] = {
             "v": 1,
             "t": now.isoformat(timespec="milliseconds"),
@@ -112,7 +117,7 @@ class Progress:
             "rate": round(self.rate(10), 1),
             "rate_1s": round(self.rate(1), 1),
             "rate_30s": round(rate, 1),
-            "eta_s": round(left / rate) if rate > 0 and state == "sending" else None,
+            "eta_s": None if self._left_s is None else round(self._left_s),
             "last_error": self._last_error(),
             "classes": dict(self.classes.most_common()),
         }
@@ -125,7 +130,7 @@ class Progress:
     def human(self, state: str, inflight: int, now: datetime, why: str = "", until: float | None = None) -> str:
         """The same for people, after `line`."""
         words = wait_words(state, inflight, why, until, now, self._zone)
-        return human_line(words or state, self.counts, self.rate(1), self.rate(30), self.classes)
+        return human_line(words or state, self.counts, self.rate(1), self.rate(30), self._left_s, self.classes)
 
     def rate(self, seconds: float) -> float:
         """Recipients settled a second, over the last so many seconds (30 at most) as far as lines were made."""

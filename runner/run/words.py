@@ -56,8 +56,10 @@ def say_instant(instant: datetime, now: datetime, zone: tzinfo) -> str:
     return f"{day}at {local:%H:%M} {name} ({utc_day}{utc:%H:%M} UTC)"
 
 
-def human_line(head: str, counts: Counted, rate_1s: float, rate_30s: float, classes: Mapping[str, int]) -> str:
-    """One line of --verbose."""
+def human_line(
+    head: str, counts: Counted, rate_1s: float, rate_30s: float, left_s: float | None, classes: Mapping[str, int]
+) -> str:
+    """One line of --verbose. `left_s` is None where nothing is being sent: then no speed is told either."""
     c = counts
     share = 100 * c.processed // c.total if c.total else 100
     parts = [f"{c.processed:,} of {c.total:,} processed ({share} %)", f"{c.failed:,} SMTP failures"]
@@ -66,9 +68,8 @@ def human_line(head: str, counts: Counted, rate_1s: float, rate_30s: float, clas
     parts += [f"{c.unknown:,} unknown"] if c.unknown else []
     parts += [f"{c.deferred:,} to be tried again"] if c.deferred else []
     parts += [f"{c.suppressed:,} suppressed"] if c.suppressed else []
-    if rate_30s > 0:
-        left = (c.total - c.processed) / rate_30s
-        parts.append(f"{say_rate(rate_1s)} now, {say_rate(rate_30s)} over 30 s, {say_seconds(left)} left")
+    if left_s is not None:
+        parts.append(f"{say_rate(rate_1s)} now, {say_rate(rate_30s)} over 30 s, {say_seconds(left_s)} left")
     return f"{head}: {', '.join(parts)}"
 
 

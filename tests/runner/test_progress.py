@@ -41,6 +41,9 @@ def test_given_a_send_that_slows_down_then_both_rates_and_the_time_left_say_so()
         told = line(progress, 10 + tick / 4)
     assert (told["rate_1s"], told["rate"], told["rate_30s"]) == (4.0, 4.0, 22.0)
     assert told["eta_s"] == round((2000 - 440) / 22)
+    assert line(progress, 20, rate_limit=200)["eta_s"] == round((2000 - 440) / 22)
+    assert line(progress, 20, rate_limit=2)["eta_s"] == (2000 - 440) / 2, "it goes no faster than it may"
+    assert "13 min left" in progress.human("sending", 0, NOW)
 
 
 def test_given_a_long_pause_then_the_speed_afterwards_is_that_of_the_sending() -> None:
@@ -50,6 +53,10 @@ def test_given_a_long_pause_then_the_speed_afterwards_is_that_of_the_sending() -
     counts.accepted = 100
     line(progress, 10)
     assert line(progress, 11, "paused")["eta_s"] is None
+    counts.accepted = 101  # one that was in flight
+    line(progress, 12, "paused")
+    assert progress.human("paused", 0, NOW) == "paused: 101 of 1,000 processed (10 %), 0 SMTP failures"
+    counts.accepted = 100
     line(progress, 500, "paused")
     line(progress, 501)
     counts.accepted = 120
