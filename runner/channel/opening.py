@@ -1,7 +1,9 @@
 """A connection to the mail server, made ready for the first message: TCP, TLS, EHLO and login are aiosmtplib's."""
 
 import asyncio
+import errno
 import functools
+import os
 import socket
 import ssl
 from contextlib import suppress
@@ -99,8 +101,9 @@ def unreachable(smtp: Smtp, error: BaseException) -> Outcome:
     causes = (error, error.__cause__, error.__context__)
     # A handshake that just ended is a server that went away; what else TLS complains of stays as it is.
     cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-    if any(isinstance(cause, ssl.SSLError) and not isinstance(cause, cut) for cause in causes):
-        raise ServerRefusesUs(f"TLS with {smtp.host} failed: {_reason(error)}") from None
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, cut):
+            raise ServerRefusesUs(f"TLS with {smtp.host}:{smtp.port} failed: {_tls_fault(cause)}") from None
     if type(error) in (aiosmtplib.SMTPException, aiosmtplib.SMTPNotSupported):  # no STARTTLS, no AUTH
         raise ServerRefusesUs(f"{smtp.host} doesn't offer what is configured: {error}") from None
     if isinstance(error, aiosmtplib.SMTPAuthenticationError) and code >= 500:
@@ -164,5 +167,15 @@ def _our_name() -> str:
     return name if name.isascii() and name.replace("-", "").replace(".", "").isalnum() else "localhost"
 
 
+def _tls_fault(error: ssl.SSLError) -> str:
+    if error.reason == "WRONG_VERSION_NUMBER":
+        return "what answers there doesn't begin with TLS; perhaps tls should be starttls, or the port another"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate isn't accepted: {error.verify_message}"
+    return str(error)[:200]
+
+
 def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return os.strerror(error.errno)  # without the loop's words around it, which name address and port again
     return f"{type(error).__name__}: {error}"[:200]
