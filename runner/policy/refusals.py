@@ -27,6 +27,7 @@ from runner.policy.bounces import bounce_class
 if TYPE_CHECKING:
     from runner.run.backlog import Item
 
+_LOOKED_AT = 300  # characters; these patterns take the square of it
 ENOUGH = 10  # the same answer so many times in a row: it is not about the messages
 
 _THEIRS = frozenset({bounces.UNKNOWN_MAILBOX, bounces.FULL, bounces.DOMAIN})
@@ -58,7 +59,7 @@ class Refusal:
     @property
     def likeness(self) -> tuple[int, str]:
         """Equal for answers that differ only in addresses, numbers and ids."""
-        return self.code, " ".join(_PRIVATE.sub("#", self.text).lower().split())
+        return self.code, " ".join(_PRIVATE.sub("#", self.text[:_LOOKED_AT]).lower().split())
 
 
 class Refusals:

@@ -134,7 +134,7 @@ class Journal:
     def _put(self, record: str) -> None:
         if self._broken is not None:
             raise JournalError(self._broken)
-        data = record.encode()
+        data = record.encode(errors="replace")
         try:
             if (written := os.write(self._fd, data)) != len(data):
                 self._write_rest(data, written)
@@ -150,7 +150,7 @@ class Journal:
                 pass
         if self._lost:
             raise JournalError(self._broken or "")
-        data = record.encode()
+        data = record.encode(errors="replace")
         try:
             if (written := os.write(self._fd, data)) != len(data):
                 self._write_rest(data, written)

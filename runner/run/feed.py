@@ -18,8 +18,9 @@ _NEVER_TRIED = (0, 0.0)
 
 class Feed:
     """`states` is the journal's state of each row, `tries` what rows that were deferred before have behind them:
-    attempts made and when the next is due (Unix seconds). `refuse(row, why)` is told of rows without an address. No
-    wait between tries is longer than `longest_wait` seconds, whatever a clock that was set back makes of `due`."""
+    attempts made and when the next is due (Unix seconds). `refuse(row, why)` is told of rows without an address,
+    `let_go()` asked for what was kept aside when nothing else is left. No wait between tries is longer than
+    `longest_wait` seconds, whatever a clock that was set back makes of `due`."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Feed:
         tries: dict[int, tuple[int, float]],
         backlog: Backlog,
         refuse: Callable[[int, str], None],
+        let_go: Callable[[], None],
         longest_wait: float,
     ) -> None:
         self._campaign = campaign
@@ -40,6 +42,7 @@ class Feed:
         self._tries = tries
         self._backlog = backlog
         self._refuse = refuse
+        self._let_go = let_go
         self._longest_wait = longest_wait
 
     async def run(self, gate: Callable[[], Awaitable[bool]], size: Callable[[], int]) -> None:
@@ -62,7 +65,9 @@ class Feed:
                     await self._claim([item for item in items if not item.claimed])
                     self._backlog.offer(items)
                 elif not more and self._backlog.empty:
-                    return
+                    self._let_go()
+                    if self._backlog.empty:
+                        return
                 else:
                     await self._backlog.change(clock)
         finally:

@@ -96,6 +96,7 @@ class Sender:
             dict(task.tries),
             self._backlog,
             lambda row, why: self._ledger.unsendable(row, f"address: {why}"),
+            self._settling.those_kept_failed,
             retries.longest(settings.retry_base),
         )
         self._reason: str | None = None
@@ -119,8 +120,6 @@ class Sender:
             _, pending = await asyncio.wait(pending, timeout=_TICK)
             if self._control.at_once and pending:
                 await self._drop_everything(pending)
-        if not self._stopping:
-            await self._guarded(self._settle_the_last())
         self._ended = True
         await ticker
         self._permits.close(time.time())
@@ -277,9 +276,6 @@ class Sender:
         """Seconds to wait after so many lost connections: 1, 2, 4 ... 60 at the default retry base."""
         unit = self._settings.retry_base / 60
         return float(unit * min(_LONGEST_BACKOFF, 2 ** min(losses - 1, 6)))
-
-    async def _settle_the_last(self) -> None:
-        self._settling.those_kept_failed()
 
     # -- stopping
 

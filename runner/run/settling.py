@@ -14,8 +14,9 @@ from runner.run.backlog import Backlog, Item
 from runner.run.ledger import Ledger
 from runner.run.progress import Progress
 
-_LOSSES = 5  # connections one message may lose before it is given up
+_LOSSES = 5  # connections one message may lose in one of its tries
 _LOSSES_EACH = 10  # connections in a row that may be lost, for each there is, before the server is out of reach
+_LOSSES_LEAST = _LOSSES * retries.TRIES + 1  # one message alone doesn't put the server out of reach
 NOT_SENT = (Kind.LOST, Kind.UNREACHABLE, Kind.SENDER_REFUSED)
 
 
@@ -54,6 +55,7 @@ class Settling:
         self._brakes = brakes
         self._retry_base = retry_base
         self._connections = connections
+        self._most_losses = max(_LOSSES_LEAST, _LOSSES_EACH * connections)
         self._chance = chance
         self._refusals = Refusals()
         self._losses = 0  # in a row, over all connections
@@ -102,16 +104,18 @@ class Settling:
         self._backlog.defer(item, time.monotonic() + wait)
 
     def _lost(self, item: Item, outcome: Outcome) -> bool:
-        """Provably not sent: again, without spending a try, but not for ever."""
+        """Provably not sent: again, without spending a try, but not for ever. Idle workers would use up what one
+        message may lose in an instant, so after that it has to wait."""
         self._losses += 1
         self._progress.error(outcome.code, outcome.text)
-        if self._losses >= _LOSSES_EACH * self._connections:
+        if self._losses >= self._most_losses:
             self._brakes.stop(f"the mail server is out of reach: {outcome.text}", SOME_FAILED)
         if outcome.kind is Kind.LOST:
             item.losses += 1
         if item.losses >= _LOSSES:
             why = f"the connection was lost {item.losses} times before the message: {outcome.text}"
-            self._ledger.failed(item, outcome.code, why)
+            item.losses = 0
+            self._refuse(item, Kind.DEFERRED, outcome.code, why)
             return True
         return False
 

@@ -79,7 +79,7 @@ def test_given_refusals_of_every_kind_when_sent_then_each_ends_as_it_must(host: 
     assert peer.tries["never-450@example.com"] == 3
     assert peer.tries["gone-550@example.com"] == 1
     assert peer.tries["spam-554dot@example.com"] == 1
-    assert peer.tries["poison-cutrcpt@example.com"] == 5
+    assert peer.tries["poison-cutrcpt@example.com"] == 15, "five connections in each of three tries"
     outcomes = {line.split()[1]: line.split()[0] for line in host.journal() if line[0] in "AFU"}
     assert outcomes == {**dict.fromkeys("1267", "A"), **dict.fromkeys(["3", "4", "5", "8", "10"], "F"), "9": "U"}
     assert "gone-550@" not in ended.out + ended.err + "".join(host.journal())
