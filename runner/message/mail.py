@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, NamedTuple
 
+from jinja2.runtime import Context
+
 from runner.campaign.address import Address
 from runner.campaign.metadata import Metadata
 from runner.message import headers, plaintext, quoted, textpart
@@ -45,6 +47,9 @@ class Mail(NamedTuple):
     size: int
 
 
+_Of = Callable[[dict[str, Any]], Context]
+
+
 class _Part(NamedTuple):
     """One part of the mail: how a row becomes its body, which ends with a line end or is empty."""
 
@@ -58,20 +63,20 @@ class Composer:
     def __init__(self, slug: str, metadata: Metadata, html: str, text: str | None, columns: Sequence[str]) -> None:
         self.run_id = "rehearsal"  # until a run is claimed
         self._columns = tuple(columns)
-        self._globals = global_names()
+        self._globals: dict[str, Any] = {}  # only where a template has to be run
         self._seed = _seed(slug)
         given = sources(metadata, html, text)
         page, plain = Source(html, HTML_FILE, html=True), given[1]
-        self._html, self._text, self._subject, self._from, self._reply_to, self._unsubscribe = (
-            Template(source) if source else None for source in given
-        )
+        self._templates = [Template(source) if source else None for source in given]
         self._in_html, self._in_text = Contexts(True), Contexts(False)
-        assert self._html
-        self._html_part = self._part(page, self._html, self._in_html)
-        if plain and self._text:
-            self._text_part = self._part(plain, self._text, self._in_text)
+        whole, whole_text, *of_headers = self._templates
+        self._subject, self._from, self._reply_to, self._unsubscribe = map(self._header, of_headers)
+        assert whole
+        self._html_part = self._part(page, whole, self._in_html)
+        if plain and whole_text:
+            self._text_part = self._part(plain, whole_text, self._in_text)
         else:
-            self._text_part = self._part_of_html(page, self._html)
+            self._text_part = self._part_of_html(page, whole)
         self._second, self._date = 0, ""
 
     def compose(self, values: Sequence[str], to: Address, now: float) -> Mail:
@@ -80,12 +85,12 @@ class Composer:
         row.update(zip(self._columns, values, strict=True))
         try:
             GUARD.enter()
-            from_ = self._header(self._from, row)
+            from_ = self._from(row)
             lines = headers.mailbox_line("From", "from", from_)
-            lines += headers.subject_line(self._header(self._subject, row))
-            if reply_to := self._header(self._reply_to, row):
+            lines += headers.subject_line(self._subject(row))
+            if reply_to := self._reply_to(row):
                 lines += headers.mailbox_line("Reply-To", "reply_to", reply_to)
-            if unsubscribe := self._header(self._unsubscribe, row):
+            if unsubscribe := self._unsubscribe(row):
                 lines += _unsubscribe_lines(unsubscribe)
             html = self._html_part.make(row)
             text = self._text_part.make(row)
@@ -119,15 +124,26 @@ class Composer:
         ).encode("ascii")
         return Mail(sender.address, to.text, message_id, data, len(data))
 
-    def _header(self, template: Template | None, row: dict[str, Any]) -> str:
-        if template is None:
-            return ""
-        return template.pour(self._in_text.of(row)) if template.constant is None else template.constant
+    def _header(self, template: Template | None) -> Callable[[dict[str, Any]], str]:
+        """How a row becomes the header's value."""
+        constant = template.constant if template else ""
+        if template is None or constant is not None:
+            return lambda row: constant or ""
+        if simple := template.flat(self._columns):
+            return simple.make
+        pour, of = self._run(template, self._in_text)
+        return lambda row: pour(of(row))
+
+    def _run(self, template: Template, contexts: Contexts) -> tuple[Callable[[Context], str], _Of]:
+        self._globals = global_names()
+        return template.pour, contexts.of
 
     def _part(self, source: Source, whole: Template, contexts: Contexts) -> _Part:
         """Encoded by the compiled template where that can be, else as a whole, in what is fastest for that."""
+        if simple := quoted.flat(source, self._columns):
+            return _Part("quoted-printable", simple.make)
         if template := quoted.quoted(source):
-            pour, of = template.pour, contexts.of
+            pour, of = self._run(template, contexts)
             return _Part("quoted-printable", lambda row: pour(of(row)))
         return _Part("base64", lambda row: base64_lines(whole.render(row)))
 
@@ -144,7 +160,7 @@ class Composer:
             return _Part("quoted-printable", of_the_page)
         if template.constant is not None and (text := textpart.joined(template.constant)) is not None:
             return _Part("quoted-printable", lambda row: text)
-        pour, of = template.pour, self._in_html.of
+        pour, of = self._run(template, self._in_html)
         return _Part("quoted-printable", lambda row: textpart.joined(pour(of(row))) or of_the_page(row))
 
     def render(self, row: Sequence[str]) -> Rendered:
@@ -155,14 +171,11 @@ class Composer:
             return template.render(values) if template else ""
 
         with _guarded():
-            html = run(self._html)
-            text = run(self._text) if self._text else None
-            subject, from_ = run(self._subject), run(self._from)
-            reply_to, unsubscribe = run(self._reply_to), run(self._unsubscribe)
+            html, text, subject, from_, reply_to, unsubscribe = map(run, self._templates)
         name, address, _ = headers.mailbox("from", from_)
         return Rendered(
             html=html,
-            text=text,
+            text=text if self._templates[1] else None,
             subject=headers.subject(subject),
             from_name=name,
             from_addr=address,

@@ -6,12 +6,15 @@ beginning of a line, and closed by a soft break unless it ends with a line end; 
 
 import functools
 import re
+from collections.abc import Collection
 from typing import Any
 
 from jinja2 import nodes
 from jinja2.compiler import Frame
 from markupsafe import escape
 
+from runner.message.flat import Flat
+from runner.message.flat import flat as flat_of
 from runner.message.template import Generator, Sandbox, Source, Template, parse, sandbox
 
 _WIDTH = 73  # of 76: room for the soft break and an encoded first character
@@ -112,6 +115,12 @@ def quoted(source: Source) -> Template | None:
     environment = _environment(source.html)
     tree = parse(source, environment)
     return Template(source, environment, tree) if straight(tree) else None
+
+
+def flat(source: Source, columns: Collection[str]) -> Flat | None:
+    """As quoted(), of a template that needs nothing run. Raises TemplateError."""
+    tree = parse(source, _environment(source.html))
+    return flat_of(tree, columns, piece, quoted_html if source.html else quoted_text)
 
 
 def straight(tree: nodes.Template) -> bool:

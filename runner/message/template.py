@@ -14,7 +14,7 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, new_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from runner.message.flat import Flat, flat
 from runner.message.guard import RowTimeout
 
 TRIAL_CPU_SECONDS = 5
@@ -144,7 +145,7 @@ class Template:
     ) -> None:
         self._file = source.file
         self._environment = environment or _plain(source.html)
-        tree = tree or parse(source, self._environment)
+        self._tree = tree = tree or parse(source, self._environment)
         self.constant = None
         if all(isinstance(node, nodes.Output | nodes.TemplateData) for node in tree.find_all(nodes.Node)):
             self.constant = "".join(node.data for node in tree.find_all(nodes.TemplateData))
@@ -156,6 +157,10 @@ class Template:
             raise TemplateError(_syntax(source, error)) from None
         except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
             raise TemplateError(Finding(source.file, None, f"can't be compiled: {type(error).__name__}")) from None
+
+    def flat(self, columns: Collection[str]) -> Flat | None:
+        """The same without running anything, where it is nothing but text and columns and escapes nothing."""
+        return None if self._environment.autoescape else flat(self._tree, columns, str, _line_ends)
 
     def render(self, values: Mapping[str, str]) -> str:
         """The text for one row. Raises TemplateError for whatever the template does wrong."""
