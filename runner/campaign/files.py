@@ -58,12 +58,19 @@ def check_slug(slug: str) -> str:
 def open_campaign(folder: Path, slug: str) -> Campaign:
     """Read a campaign's small files and open its table. Raises Refused (65) naming the file and the fault."""
     check_slug(slug)
+    if not os.path.isdir(folder / slug):  # Path.is_dir raises where we may not look
+        raise Refused(
+            BAD_DATA,
+            f"there is no campaign {slug} in {folder}, or we may not look there. Another place is named with "
+            "--campaigns-dir or MAIL_BLAST_CAMPAIGNS_DIR",
+        )
     raw: dict[str, bytes | None] = {name: _read(folder / slug / name) for name in (HTML_FILE, TEXT_FILE)}
     described = _required(folder / slug / METADATA_FILE, _read(folder / slug / METADATA_FILE))
     try:
         parsed = metadata.parse(described)
     except metadata.MetadataError as error:
-        raise Refused(BAD_DATA, f"{METADATA_FILE}: {error}") from None
+        told = str(error)
+        raise Refused(BAD_DATA, told if told.startswith(METADATA_FILE) else f"{METADATA_FILE}: {told}") from None
     template = TEXT_FILE if parsed.channel == "sms" else HTML_FILE
     _required(folder / slug / template, raw[template])
     path = folder / slug / DATA_FILE

@@ -108,10 +108,13 @@ def _read(path: Path, keys: _Keys, hashes: _Keys) -> None:
                         "line, or put a # before it",
                     )
     except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            mend = "put the list there; an empty file suppresses nobody"
+        else:
+            mend = "give the runner the right to read it"
         raise Refused(
             BAD_DATA,
-            f"{path} can't be read: {error.strerror}. Who must not be mailed can't be told, so nobody is; give the "
-            "runner the right to read it",
+            f"{path} can't be read: {error.strerror}. Who must not be mailed can't be told, so nobody is; {mend}",
         ) from None
 
 

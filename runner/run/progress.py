@@ -130,7 +130,11 @@ class Progress:
     def human(self, state: str, inflight: int, now: datetime, why: str = "", until: float | None = None) -> str:
         """The same for people, after `line`."""
         words = wait_words(state, inflight, why, until, now, self._zone)
-        return human_line(words or state, self.counts, self.rate(1), self.rate(30), self._left_s, self.classes)
+        said = human_line(words or state, self.counts, self.rate(1), self.rate(30), self._left_s, self.classes)
+        error = self._last_error()
+        if error and state == "sending" and not self.rate(1):  # what keeps it from sending, perhaps
+            said += f"; last error ({error['n']:,} times): {error['text']}"
+        return said
 
     def rate(self, seconds: float) -> float:
         """Recipients settled a second, over the last so many seconds (30 at most) as far as lines were made."""

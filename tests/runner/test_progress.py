@@ -46,6 +46,22 @@ def test_given_a_send_that_slows_down_then_both_rates_and_the_time_left_say_so()
     assert "13 min left" in progress.human("sending", 0, NOW)
 
 
+def test_given_a_server_that_is_gone_then_people_are_told_why_nothing_moves() -> None:
+    counts = Counts(total=1000)
+    progress = Progress(counts)
+    line(progress, 0)
+    for _ in range(32):
+        progress.error(0, "mail.example.com:25: Connection refused")
+    line(progress, 2)
+    assert progress.human("sending", 0, NOW) == (
+        "sending: 0 of 1,000 processed (0 %), 0 SMTP failures; last error (32 times): "
+        "mail.example.com:25: Connection refused"
+    )
+    counts.accepted = 10
+    line(progress, 3)
+    assert "refused" not in progress.human("sending", 0, NOW), "it sends again"
+
+
 def test_given_a_long_pause_then_the_speed_afterwards_is_that_of_the_sending() -> None:
     counts = Counts(total=1000)
     progress = Progress(counts)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from runner.campaign.address import Address
 from runner.campaign.files import Campaign, open_campaign
 from runner.campaign.survey import BLOCK, Survey, blocks, survey
-from runner.errors import Refused
+from runner.errors import BAD_DATA, Refused
 from runner.record.journal import PENDING, SKIPPED
 from tests.runner.conftest import Host
 
@@ -118,3 +119,17 @@ def test_rows_above_an_unreadable_line_are_counted(host: Host) -> None:
     assert (found.rows, found.audience) == (1, 1)
     assert found.unreadable
     assert found.unreadable.startswith("line 3: a quote is opened here")
+
+
+def test_given_no_such_campaign_then_it_is_said_where_one_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"there is no campaign may in .*--campaigns-dir") as refused:
+        open_campaign(tmp_path, "may")
+    assert refused.value.code == BAD_DATA
+
+
+def test_given_metadata_that_is_no_json_then_the_file_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "may").mkdir()
+    (tmp_path / "may" / "blast_metadata.json").write_text('{"a": 1,}')
+    with pytest.raises(Refused) as refused:
+        open_campaign(tmp_path, "may")
+    assert str(refused.value).startswith("blast_metadata.json line 1 column ")
