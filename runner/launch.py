@@ -14,7 +14,7 @@ from runner.campaign.suppression import Suppressed
 from runner.campaign.survey import Survey, survey
 from runner.channel import loop
 from runner.channel.choose import channel_for
-from runner.errors import BAD_DATA, BUSY, JOURNAL, Refused
+from runner.errors import BAD_DATA, BUSY, CANCELLED, JOURNAL, Refused
 from runner.record import journal, past
 from runner.record.journal import Journal, Replay
 from runner.run import claim
@@ -124,6 +124,8 @@ def send(
             lines = closing_lines(counts, seconds, sender.progress.done_here, sender.progress.classes)
             if reason:
                 lines.insert(0, f"Stopped: {reason}")
+            elif rc == CANCELLED:
+                lines.insert(0, f"Cancelled by {'a signal' if control.signals else 'the control file'}")
             elif not left:
                 lines.insert(0, "Nothing was left to send: nobody was mailed")
             if output.lost:

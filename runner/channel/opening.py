@@ -107,7 +107,9 @@ def unreachable(smtp: Smtp, error: BaseException) -> Outcome:
     if type(error) in (aiosmtplib.SMTPException, aiosmtplib.SMTPNotSupported):  # no STARTTLS, no AUTH
         raise ServerRefusesUs(f"{smtp.host} doesn't offer what is configured: {error}") from None
     if isinstance(error, aiosmtplib.SMTPAuthenticationError) and code >= 500:
-        raise ServerRefusesUs(f"the mail server refused the login: {code}") from None
+        raise ServerRefusesUs(
+            f"the mail server refused the login: {code}. Mend the account in the credentials file"
+        ) from None
     if code in (530, 535):
         raise ServerRefusesUs(f"the mail server wants another login: {code}") from None
     if code >= 500 and not isinstance(error, aiosmtplib.SMTPConnectResponseError):  # EHLO, STARTTLS

@@ -175,6 +175,7 @@ def test_given_pause_resume_and_cancel_in_the_control_file_then_it_obeys(host: H
     assert ended.states[-1] == "cancelled"
     assert ended.summary["counts"]["unknown"] == 0
     assert len(peer.delivered) == ended.summary["counts"]["accepted"] < 400
+    assert "Cancelled by the control file\n" in host.log.read_text()
     states = [line.split()[1] for line in host.journal() if line.startswith("S ")]
     assert states == ["sending", "paused", "sending", "cancelling", "cancelled"]
 
@@ -192,6 +193,7 @@ def test_given_sigterm_then_it_ends_after_the_answers_in_flight(host: Host, peer
     process.terminate()
     ended = host.ended(process)
     assert ended.rc == 143
+    assert "Cancelled by a signal\n" in host.log.read_text()
     assert ended.summary["counts"]["accepted"] == len(peer.delivered)
     assert ended.summary["counts"]["unknown"] == 0
 

@@ -180,7 +180,7 @@ def test_given_a_wrong_password_then_the_send_stops_without_telling_it(way: Way)
     server = _secured("535 5.7.8 bad credentials canary-secret")
     with pytest.raises(ServerRefusesUs) as refused:
         one(way, account(server, username="ops", password="canary-secret"))
-    assert str(refused.value) == "the mail server refused the login: 535"
+    assert str(refused.value) == "the mail server refused the login: 535. Mend the account in the credentials file"
     server.stop()
 
 
