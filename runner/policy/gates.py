@@ -27,6 +27,9 @@ class Gate(Protocol):
         """None when a message may begin at `now` (Unix seconds)."""
 
 
+WINDOW = "window"
+
+
 class WindowGate:
     """The campaign's window."""
 
@@ -51,7 +54,7 @@ class WindowGate:
             local = opens.astimezone(self._window.zone)
             offset = f"{local:%z}"
             self._wait = Wait(
-                "window",
+                WINDOW,
                 f"waiting for the window, opens at {local:%Y-%m-%d %H:%M} {offset[:3]}:{offset[3:5]} "
                 f"({self._window.zone.key})",
                 self._until,

@@ -1,5 +1,7 @@
 """Whether one more message may begin, and how fast: window, warm-up, the share of the account, rates, domains."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from runner.campaign.metadata import Metadata
@@ -55,15 +57,10 @@ class Permits:
         """Is there anything that wait() could wait for?"""
         return bool(self._gates)
 
-    def taken(self) -> None:
-        """A message begins."""
-        if self._counts:
-            self._warm_up.taken()
-
-    def given_back(self) -> None:
-        """It was provably not sent."""
-        if self._counts:
-            self._warm_up.give_back()
+    def taken(self) -> Callable[[], None]:
+        """A message begins. What is returned is to be called when it was provably not sent: another account, or
+        another day, may be had by then."""
+        return partial(self._warm_up.give_back, self._warm_up.taken())
 
     def close(self, now: float) -> None:
         """Leave to others what wasn't used."""
@@ -75,12 +72,11 @@ class Permits:
         limits = account.limits
         steps = (limits.warmup, self._metadata.warmup)
         self._warm_up = WarmUp(self._folder / "warm-up", account.ident, *steps)
-        self._counts = any(steps)
         self._share = None
         if limits.rate:
             folder: Path = self._folder / "shares" / account.ident
             self._share = Share(folder, self._metadata.priority, limits.rate)
         self.pace.cap(limits.rate, clock)
         self.domains = DomainLimits(lowest(limits.domains, self._metadata.domain_rates))
-        self._own: list[Gate] = [gate for gate in (self._window, self._warm_up if self._counts else None) if gate]
+        self._own: list[Gate] = [gate for gate in (self._window, self._warm_up if any(steps) else None) if gate]
         self._gates: list[Gate] = [*self._own, *([self._share] if self._share else [])]

@@ -21,7 +21,7 @@ from runner.errors import CANCELLED, CONFIG, OK, SOME_FAILED, Refused
 from runner.message.mail import RowRefused
 from runner.policy import retries
 from runner.policy.bounces import bounce_class
-from runner.policy.gates import Wait
+from runner.policy.gates import WINDOW, Wait
 from runner.record.journal import DEFERRED, Journal
 from runner.run.backlog import Backlog, Item
 from runner.run.control import UNSET, Control, Unset
@@ -59,6 +59,10 @@ class Task:
     delivery: DeliveryLog | None
     account: Account
     switch: Callable[[str], Account | None]
+
+
+class _CalledOff(Exception):
+    """This message must not be begun any more."""
 
 
 class Sender:
@@ -253,24 +257,35 @@ class Sender:
             return None
 
     async def _deliver(self, wire: Wire[Any], item: Item, message: Message) -> Outcome | None:
-        """None when the server refuses us now and a person has to mend it. Raises ServerRefusesUs if it
-        always did."""
+        """None when it was called off, or the server refuses us now and a person has to mend it. Raises
+        ServerRefusesUs if it always did."""
         self._inflight += 1
-        self._permits.taken()
+        give_back = self._permits.taken()
         try:
-            outcome = await wire.deliver(message, partial(self._ledger.begin, item, message))
+            outcome = await wire.deliver(message, partial(self._begin, item, message))
             if outcome.kind in NOT_SENT:
-                self._permits.given_back()
+                give_back()
             return outcome
+        except _CalledOff:
+            give_back()
+            return None
         except ServerRefusesUs as error:
             if not self.progress.done_here:
                 raise
-            self._permits.given_back()
+            give_back()
             if not self._breaker:
                 self.pause(str(error), 0)
             return None
         finally:
             self._inflight -= 1
+
+    def _begin(self, item: Item, message: Message) -> None:
+        """A connection, or an answer to the envelope, may take minutes: what is forbidden by then isn't sent. A rate, a
+        warm-up and a share forbid nothing here, their slot was taken before."""
+        closed = self._wait is not None and self._wait.state == WINDOW
+        if closed or self._stopping or self.paused or self._control.word == "pause":
+            raise _CalledOff
+        self._ledger.begin(item, message)
 
     def _backoff(self, losses: int) -> float:
         """Seconds to wait after so many lost connections: 1, 2, 4 ... 60 at the default retry base."""

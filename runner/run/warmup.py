@@ -46,13 +46,15 @@ class WarmUp:
             self._look(now)
         return self._wait
 
-    def taken(self) -> None:
-        """A message begins."""
+    def taken(self) -> date | None:
+        """A message begins; the day it counts for."""
         self._left -= 1
+        return self._day
 
-    def give_back(self) -> None:
-        """It was provably not sent."""
-        self._left += 1
+    def give_back(self, day: date | None) -> None:
+        """One that counted for that day was provably not sent; it is of no use to another day."""
+        if day == self._day:
+            self._left += 1
 
     def close(self, now: float) -> None:
         """Give back what wasn't used today."""

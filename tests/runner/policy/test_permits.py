@@ -87,16 +87,31 @@ def test_the_warm_up_counts_what_begins_and_not_what_never_arrived(make: Make) -
     permits = make(account("main", warmup=(3, 9)), warmup=[5])
     for _ in range(3):
         assert permits.wait(NOON) is None
-        permits.taken()
+        given_back = permits.taken()
     waiting = permits.wait(NOON)
     assert waiting is not None
     assert waiting.state == "warm-up"
-    permits.given_back()
+    given_back()
     permits.close(NOON)
     again = make(account("main", warmup=(3, 9)))
     assert again.wait(NOON) is None
     again.taken()
     assert again.wait(NOON) is not None
+
+
+def test_what_the_main_account_lost_is_not_sent_by_the_other_besides_its_own(make: Make) -> None:
+    permits = make(account("main", warmup=(100,)))
+    assert permits.wait(NOON) is None
+    in_flight = [permits.taken() for _ in range(20)]
+    permits.use(account("other", warmup=(5,)), NOON, 1.0)
+    assert permits.wait(NOON) is None
+    for given_back in in_flight:  # the server that went away is why the account was changed
+        given_back()
+    sent = 0
+    while permits.wait(NOON) is None:
+        permits.taken()
+        sent += 1
+    assert sent == 5
 
 
 def test_another_account_has_its_own_limits_and_the_campaigns_stay(make: Make) -> None:

@@ -83,11 +83,21 @@ def test_without_steps_nothing_is_counted_and_nothing_written(tmp_path: Path) ->
 
 def test_what_was_not_used_is_given_back_at_the_end(tmp_path: Path) -> None:
     first = WarmUp(tmp_path, "account", (200,))
-    send(first, NOON, most=10)
-    first.give_back()  # one of them never reached the server
+    send(first, NOON, most=9)
+    first.give_back(first.taken())  # one of them never reached the server
     first.close(NOON)
     assert json.loads((tmp_path / "account.json").read_text())["sent"] == 9
     assert send(WarmUp(tmp_path, "account", (200,)), NOON) == 191
+
+
+def test_what_was_lost_over_midnight_is_not_sent_besides_the_next_days(tmp_path: Path) -> None:
+    warmup = WarmUp(tmp_path, "account", (20, 5))
+    assert warmup.wait(NOON) is None
+    in_flight = [warmup.taken() for _ in range(10)]
+    assert warmup.wait(NOON + DAY) is None
+    for day in in_flight:
+        warmup.give_back(day)
+    assert send(warmup, NOON + DAY) == 5
 
 
 def test_those_in_flight_beyond_the_last_are_counted_too(tmp_path: Path) -> None:
