@@ -10,7 +10,8 @@ def sendable(verdict: Verdict) -> str:
 
 
 def status(*allowed: Status) -> Callable[[Verdict], str]:
-    words = " or ".join(allowed)
+    *first, last = allowed
+    words = f"{', '.join(first)} or {last}" if first else f"{last}"
     return lambda v: "" if v.status in allowed else f"It is {v.status}; this works only when it is {words}."
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Spans of time are timedeltas, clock limits are seconds (defaults of DESIGN §6)."""
+    """Spans of time are timedeltas, clock limits are seconds."""
 
     start_grace: timedelta = timedelta(minutes=10)
     latest_start_after: timedelta = timedelta(hours=2)

@@ -35,7 +35,7 @@ class SecretFrom(Strict, frozen=True, kw_only=True):
 
 
 class BlastHost(Strict, frozen=True, kw_only=True):
-    """A blast host, reached by `ssh` as ~/.ssh/config describes it (DESIGN §4)."""
+    """A blast host, reached by `ssh` as ~/.ssh/config describes it."""
 
     ssh: str  # a host or alias, with user@ and :port when needed
     ssh_config: str = "~/.ssh/config"

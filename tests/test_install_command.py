@@ -153,6 +153,11 @@ def test_what_was_refused_is_closed_and_what_is_unclear_is_closed_by_looking(des
         assert records(desk)[-1].detail["result"] == result
 
 
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    told = CliRunner().invoke(main, ["host", "build-runner", str(tmp_path / "none" / "runner")])
+    assert (told.exit_code, "No such file or directory" in told.stderr) == (2, True)
+
+
 @pytest.mark.slow
 def test_on_the_command_line_from_the_first_look_to_the_undo(tmp_path: Path) -> None:
     with World(runner_name="blast-runner-inst") as world:

@@ -150,8 +150,11 @@ def build_runner(file: str) -> None:
     from backends.blasthost.runnerfile import runner_file
 
     made = runner_file()
-    Path(file).write_bytes(made.content)
-    Path(file).chmod(0o755)
+    try:
+        Path(file).write_bytes(made.content)
+        Path(file).chmod(0o755)
+    except OSError as error:
+        stop(f"{file} can't be written: {error.strerror}.", USAGE)
     say(f"{file}: version {made.version}, {len(made.content):,} bytes, SHA-256 {made.sha256}")
 
 
