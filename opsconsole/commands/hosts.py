@@ -133,7 +133,7 @@ def install_runner(
         digests = {"before": before.sha256, "after": after.sha256, "version": after.version}
         say_json({"host": chosen, "path": after.path, "undo": undo, **digests, "copy": done.copy})
         return
-    say(f"{after.path} on {chosen} is {after.say()}. It was read again there: SHA-256 {after.sha256[:12]}.")
+    say(f"{after.path} on {chosen}: {after.say()}. It was read again there: SHA-256 {after.sha256[:12]}.")
     if done.copy:
         say(f"What was there is kept: {done.copy}")
         to = f" --to {path}" if path else ""
@@ -228,7 +228,8 @@ def _print_facts(facts: HostFacts, connection: dict[str, Any]) -> None:
         say(f"  process  {process.pid} {process.user} {process.args}")
     if facts.credentials:
         c = facts.credentials
-        say(f"  secrets  {c.path}: {c.kind}, mode {c.mode:04o}, owner {c.owner} (content never read)")
+        seen = "there is none" if c.kind == "missing" else f"{c.kind}, mode {c.mode:04o}, owner {c.owner}"
+        say(f"  secrets  {c.path}: {seen} (content never read)")
     if facts.program:
         say(f"  runner   {facts.program.path}: {facts.program.say()}")
     for hold in facts.holds:
