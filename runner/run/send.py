@@ -280,7 +280,7 @@ class Sender:
             self._inflight -= 1
 
     def _begin(self, item: Item, message: Message) -> None:
-        """A connection, or an answer to the envelope, may take minutes: what is forbidden by then isn't sent. A rate, a
+        """A connection or an answer may take minutes to come: what is forbidden by then isn't sent. A rate, a
         warm-up and a share forbid nothing here, their slot was taken before."""
         closed = self._wait is not None and self._wait.state == WINDOW
         if closed or self._stopping or self.paused or self._control.word == "pause":
