@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from runner.campaign.address import Address, mask
+from runner.campaign.address import Address, mask, mask_text
 from runner.campaign.csvdata import Row
-from runner.campaign.files import Campaign, open_campaign
+from runner.campaign.files import METADATA_FILE, Campaign, open_campaign
+from runner.campaign.metadata import misspelt
 from runner.campaign.suppression import Suppressed, lists
 from runner.campaign.survey import Survey, survey
 from runner.channel.port import Message
@@ -110,6 +111,8 @@ def rehearse(settings: Settings, *, tick: Callable[[int], None], now: datetime) 
     lines = _lines(found, sizes, told, trouble)
     if seen.segments:
         lines.append(f"{seen.segments:,} segments in all")
+    for key, meant in misspelt(campaign.metadata.raw):
+        lines.append(f"{METADATA_FILE} says {mask_text(key)[:40]!r}, which does nothing; perhaps {meant} is meant")
     return lines, summary
 
 

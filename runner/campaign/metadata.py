@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,11 @@ from zoneinfo import ZoneInfo
 from runner.policy import limits, window
 
 CHANNELS = ("email", "sms")
+KEYS = (
+    "name", "subject", "from", "reply_to", "list_unsubscribe", "email_column", "expected_recipients", "due_at",
+    "timezone", "window", "max_rate", "channel", "phone_column", "max_segments", "priority", "warmup",
+    "domain_rates",
+)  # fmt: skip
 MOST_SEGMENTS = 10  # gateways take no longer texts
 _SENDER = re.compile(
     r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|MG[0-9a-f]{32}|(?=[0-9]*[A-Za-z])[A-Za-z0-9 _-]{1,11}"
@@ -150,6 +156,15 @@ def parse(data: bytes) -> Metadata:
     if problems:
         raise MetadataError(problems)
     return found
+
+
+def misspelt(raw: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Keys that do nothing and look like one of ours that isn't there, with that one."""
+    from difflib import get_close_matches  # a rehearsal's alone: a send needn't load it
+
+    missing = [key for key in KEYS if key not in raw]
+    found = ((key, get_close_matches(key.lower(), missing, n=1, cutoff=0.8)) for key in raw if key not in KEYS)
+    return [(key, meant[0]) for key, meant in found if meant]
 
 
 def sender_fault(text: str) -> str:

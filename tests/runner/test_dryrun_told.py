@@ -42,6 +42,15 @@ def test_given_a_suppression_list_then_its_people_are_counted_apart_and_not_rend
     assert "3 suppressed rows" in said
 
 
+def test_a_key_that_looks_misspelt_is_named_and_others_are_left_alone(host: Host) -> None:
+    host.campaign(MANY[:1], max_rte=5, approval={}, subject_b="another", windows=7)
+    said, told = rehearsed(host)
+    assert told["rc"] == 0
+    assert "blast_metadata.json says 'max_rte', which does nothing; perhaps max_rate is meant" in said
+    assert "'windows'" in said
+    assert said.count("does nothing") == 2
+
+
 def test_given_a_suppression_list_that_cannot_be_read_then_nobody_is_rehearsed(host: Host) -> None:
     host.campaign(MANY)
     (host.folder / "blast_suppressed.txt").write_text("r2 at example.com\n")
