@@ -76,6 +76,7 @@ def peer() -> Iterator[SmtpPeer]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_it_rehearses_alone_with_its_own_zones_and_writes_nothing_beside_itself(host: OneFile, file: Path) -> None:
     host.campaign(["ann@example.com", "bob@example.com"], timezone="Europe/London", due_at="2026-10-25T01:30")
 

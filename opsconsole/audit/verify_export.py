@@ -81,8 +81,10 @@ def check_claim(value: dict[str, Any], key: bytes) -> None:
     if value["store"] != ours:
         raise Bad(f"it is of the store {value['store']!r}; this key is the one of store {ours}")
     promised = "\n".join(str(value[name]) for name in ("store", "seq", "head", "exported"))
-    seal = hmac.new(key, b"opsconsole audit export 1\n" + promised.encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(seal, value["seal"]):
+    seal = hmac.new(
+        key, b"opsconsole audit export 1\n" + promised.encode("utf-8", "replace"), hashlib.sha256
+    ).hexdigest()
+    if not hmac.compare_digest(seal.encode(), value["seal"].encode("utf-8", "replace")):
         raise Bad("its seal doesn't match: it was edited, or written without the key")
 
 

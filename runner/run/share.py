@@ -73,10 +73,10 @@ class Share:
     def leave(self) -> None:
         """Let the others have it."""
         if self._file is not None:
-            fd, path = self._file
+            fd, mark = self._file
             self._file = None
             with suppress(OSError):
-                path.unlink()
+                mark.unlink()
             os.close(fd)
 
     def _enter(self) -> None:
@@ -111,10 +111,10 @@ class Share:
         return found
 
 
-def _held(path: Path) -> bool:
+def _held(mark: Path) -> bool:
     """Does a living process hold this file? One left by a dead process is removed."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(mark, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -123,7 +123,7 @@ def _held(path: Path) -> bool:
         return True
     else:
         with suppress(FileNotFoundError):
-            path.unlink()
+            mark.unlink()
         return False
     finally:
         os.close(fd)

@@ -224,6 +224,7 @@ def test_two_different_records_never_share_a_mac(one: Record, other: Record) -> 
     assert (seal(one, KEY) == seal(other, KEY)) == (row_of(one) == row_of(other))
 
 
+@pytest.mark.slow
 @given(records, st.data())
 def test_moving_text_between_neighbouring_fields_changes_the_mac(record: Record, data: st.DataObject) -> None:
     names = ["operator", "session", "environment", "campaign", "run", "action"]

@@ -52,6 +52,7 @@ def test_a_claim_is_released_and_a_hold_refuses_the_next_start(session: HostSess
     assert len(tree.mailed()) == 3
 
 
+@pytest.mark.slow
 def test_a_broken_run_is_mended(session: HostSession, tree: BlastTree) -> None:
     tree.campaign(recipients=ROWS)
     run_id = claim(tree)

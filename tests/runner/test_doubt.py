@@ -215,6 +215,7 @@ def test_given_a_row_sent_a_second_time_then_the_log_of_the_first_proves_nothing
     assert [(row["row"], row["taken"]) for row in decided.summary["rows"]] == [(2, False), (3, False)]
 
 
+@pytest.mark.slow
 def test_given_a_decision_was_made_then_it_is_not_turned_round(host: Host, peer: SmtpPeer) -> None:
     in_doubt(host, peer)
     assert decide(host, "--sent", "all").rc == 0
@@ -337,6 +338,7 @@ def test_given_a_plan_then_a_resume_of_a_supervisor_goes_on_with_what_it_names(h
     assert host.run("resume", **env).rc == 65
 
 
+@pytest.mark.slow
 def test_given_a_hold_placed_while_the_rows_are_looked_at_then_it_counts(host: Host, peer: SmtpPeer) -> None:
     host.campaign(addresses(20_000))
     host.server(peer)

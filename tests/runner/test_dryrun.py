@@ -90,6 +90,7 @@ def test_given_a_hostile_or_broken_template_then_it_is_cut_off_with_the_reason(
     assert said in ended.summary["refused"][0]["why"]
 
 
+@pytest.mark.slow
 def test_given_missing_or_malformed_files_then_the_file_and_the_fault_are_named(host: Host) -> None:
     host.campaign(["ann@example.com"])
     (host.folder / "blast_metadata.json").write_text('{"subject": "x",\n "from": }')

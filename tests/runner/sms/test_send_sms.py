@@ -46,6 +46,7 @@ def no_number_in(folder: Path, numbers: list[str]) -> bool:
     return not any(number.lstrip("+") in text for number in numbers for text in files)
 
 
+@pytest.mark.slow
 def test_given_a_campaign_of_text_messages_then_each_number_gets_its_text_and_who_is_there_twice_gets_one(
     sms: Host, gateway: Gateway
 ) -> None:

@@ -16,6 +16,7 @@ _texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_si
 _replies = st.lists(st.tuples(_codes, st.lists(_texts, min_size=1, max_size=4)), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @given(_replies, st.lists(st.integers(1, 40), max_size=30))
 def test_given_any_cut_then_the_same_replies_come_out_in_order(
     replies: list[tuple[int, list[str]]], cuts: list[int]
