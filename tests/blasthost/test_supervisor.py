@@ -191,7 +191,7 @@ def test_locks_and_claims_are_never_removed_and_only_one_kind_of_lock_is_used() 
     for source in (*scripts, *programs):
         assert not removals(source, r"\bflock\b[^|;&]*\s-[a-zA-Z]*F|\blockf\b|F_SETLK|F_OFD_SETLK"), source
     shell = [line for source in scripts for line in removals(source, r"\b(rm|rmdir|unlink)\b|-delete\b")]
-    # Old marks of starts that were given up, holds that a console made, and what isn't in use yet: a new cron table,
+    # Old marks of starts that were given up, holds that a console made, and what is not in use yet: a new table,
     # a new runner, the copy of the former one.
     unused = re.compile(r'rm -f "\$(new|copy)"|\.opsconsole-new-')
     assert len([line for line in shell if not unused.search(line)]) == 2
