@@ -150,7 +150,8 @@ class Reader:
             return found[0]
         if found:
             raise CsvError(Problem(f"{len(found)} columns are called {wanted!r}", "keep one", 1, column=wanted))
-        remedy = f"name one of these {wanted!r}: {', '.join(self.columns[:12])}"
+        there = ", ".join(self.columns[:12])
+        remedy = f"rename one of these, or name it in blast_metadata.json (email_column, phone_column): {there}"
         if len(self.columns) == 1 and (";" in self.columns[0] or "\t" in self.columns[0]):
             remedy = "the columns are divided by semicolons or tabs: export the file with commas"
         raise CsvError(Problem(f"there is no column {wanted!r}", remedy, 1, column=wanted))
