@@ -107,6 +107,7 @@ class Sender:
         self._rc = OK
         self._breaker: str | None = None
         self._breaker_from = task.control.written
+        self._served = False  # did the server ever look at a recipient?
         self._inflight = 0
         self._swept = 0.0
         self._ended = False
@@ -265,12 +266,14 @@ class Sender:
             outcome = await wire.deliver(message, partial(self._begin, item, message))
             if outcome.kind in NOT_SENT:
                 give_back()
+            else:
+                self._served = True
             return outcome
         except _CalledOff:
             give_back()
             return None
         except ServerRefusesUs as error:
-            if not self.progress.done_here:
+            if not self._served:
                 raise
             give_back()
             if not self._breaker:
