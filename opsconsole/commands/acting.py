@@ -24,6 +24,7 @@ from opsconsole.commands.common import (
     stop,
     tell_waiting,
 )
+from opsconsole.commands.silence import Silence
 from opsconsole.observation import Says
 from opsconsole.plan import Plan, short
 from opsconsole.ports import Refused, RunState
@@ -141,7 +142,14 @@ def attach(session: Session, slug: str, attempt: int | None, offset: int, as_jso
 
 
 def follow(console: "Console", slug: str, attempt: int, as_json: bool, offset: int = 0) -> None:
-    followed = console.follow(slug, attempt, offset, _Printer(as_json), threading.Event())
+    printer = _Printer(as_json)
+    with Silence(slug) as silence:
+
+        def take(data: bytes) -> None:
+            silence.heard()
+            printer(data)
+
+        followed = console.follow(slug, attempt, offset, take, threading.Event())
     end = followed.end
     if end is None:
         stop("The log ended, but not the run. Attach again.", ATTENTION)
