@@ -1,4 +1,4 @@
-"""What an action is, and who may do it: asked by screens and commands alike (DESIGN §6.3, §6.8). Pure."""
+"""What an action is, and who may do it: asked by screens and commands alike. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

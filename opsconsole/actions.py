@@ -1,7 +1,7 @@
 """Every action of the console, once: keys, footer, palette, help, commands and their rules come from here.
 
 `Action.disabled_reason` and `authorize` are asked by screens and commands alike; a screen can't grant itself
-anything (DESIGN §6.3, §6.8).
+anything.
 """
 
 from opsconsole import against

@@ -187,7 +187,7 @@ class DiskFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldFact:
-    """A hold file: `scope` is ALL or a slug. A file that can't be read counts as held (DESIGN §6.9)."""
+    """A hold file: `scope` is ALL or a slug. A file that can't be read counts as held."""
 
     scope: str
     text: str = ""

@@ -1,7 +1,7 @@
 """What one source said about one campaign, with the instant it speaks of and the instant we looked.
 
 An observation is never edited. Positive evidence (it started, it ended) lasts; the word that nothing happened
-perishes with its freshness: being blind is not being late, and not being safe either (DESIGN §6.7).
+perishes with its freshness: being blind is not being late, and not being safe either.
 """
 
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
 """What will be sent, frozen: a plan names every part by digest or value, and rests on a dry run.
 
-The launcher on the host compares the same parts again, just before the start (DESIGN §4).
+The launcher on the host compares the same parts again, just before the start.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The life of a run: intent, start, follow, control, end, and reconciling what was left open.
 
 The audit store hears of a start before the carrier does, and of the end from the carrier's own records. Nothing
-that could have sent mail is ever repeated here: when in doubt the carrier is asked (DESIGN §6.4, §6.5).
+that could have sent mail is ever repeated here: when in doubt the carrier is asked.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,7 +1,7 @@
 """When a campaign is due, when it may start, and when it is too late.
 
 Instants are UTC. Local times exist only at the edges: as typed, and as shown. A due time that a clock change
-skips is refused and one that it repeats must be told apart (DESIGN §6.13).
+skips is refused and one that it repeats must be told apart.
 """
 
 from collections.abc import Iterator

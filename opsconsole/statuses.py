@@ -1,6 +1,6 @@
 """What is: the statuses, each with the rule and the sentence it is told by. Pure.
 
-They are tried in the order of RULES and the first that matches wins (DESIGN §2). A sentence names the sources it
+They are tried in the order of RULES and the first that matches wins. A sentence names the sources it
 rests on, and when what it tells of happened.
 """
 

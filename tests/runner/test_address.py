@@ -66,8 +66,8 @@ def test_addresses_that_are_refused_with_the_reason_and_without_the_address(raw:
     assert "ann" not in found.why
 
 
-def test_the_same_person_has_the_same_key_whatever_the_case_of_the_domain() -> None:
-    one, same, other = check("Ann@Example.COM"), check("Ann@example.com"), check("ann@example.com")
+def test_the_same_person_has_the_same_key_in_whatever_case_they_are_written() -> None:
+    one, same, other = check("Ann@Example.COM"), check("ann@example.com"), check("anna@example.com")
     assert isinstance(one, Address)
     assert isinstance(same, Address)
     assert isinstance(other, Address)
@@ -76,7 +76,7 @@ def test_the_same_person_has_the_same_key_whatever_the_case_of_the_domain() -> N
 
 def test_a_key_stays_what_journals_of_before_hold() -> None:
     assert f"{recipient_key('ann@example.com'):016x}" == "c2b011ed0571909e"
-    assert f"{recipient_key('Ann@Example.COM'):016x}" == "66a896469baa0941"
+    assert f"{recipient_key('Ann@Example.COM'):016x}" == "c2b011ed0571909e"
 
 
 @given(st.text("ab.@-_+A1é<> ,\n", max_size=20))
