@@ -39,7 +39,7 @@ class Silence:
                 self._told = True
                 click.echo(
                     f"Nothing was heard of the run for {self._after:.0f} s: its host may be out of reach, or it "
-                    "stands still. A run that goes, goes on without this command, which keeps trying; Ctrl-C leaves. "
+                    "stands still. A run that goes, goes on without this command, which keeps trying. "
                     f"`opsconsole show {self._slug}` tells where it stands.",
                     err=True,
                 )

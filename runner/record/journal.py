@@ -69,6 +69,7 @@ class Journal:
     when their rows were claimed."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._broken: str | None = None  # why nothing may be begun any more
         self._lost = False  # what the file holds can't be told any more: nothing at all may follow
         self._room = 0  # the size up to which the disk keeps room for the file
@@ -186,7 +187,8 @@ class Journal:
         self._lost = self._lost or error.errno not in _FULL
         if self._broken is None:
             self._broken = (
-                f"the journal can't be written ({error.strerror}); stopped. Mend it, then resume with --mode resume"
+                f"{self._path}: the journal can't be written ({error.strerror}); stopped. Mend it, then resume "
+                "with --mode resume"
             )
         return JournalError(self._broken)
 
