@@ -1,6 +1,7 @@
 """P6: messages a second, the full path with a durable journal, against the mail software's own source and others.
 
     python -m bench.send_bench [messages] [rounds]
+    python -m bench.send_bench growth
 
 One message is about 10 KB with one recipient; all go to Postfix' smtp-sink on loopback. Every round runs each
 sender once, one after the other; the figures are the medians of the rounds' ratios to `smtp-source -d -s 20` of
@@ -23,6 +24,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import trustme
 
 from runner.campaign.address import check
 from runner.campaign.files import open_campaign
@@ -56,6 +59,7 @@ class Stage:
 
     def __init__(self, root: Path, messages: int) -> None:
         self.root, self.messages = root, messages
+        self.env: dict[str, str] = {}
         self.folder = root / "campaigns" / "garden"
         self.folder.mkdir(parents=True)
         (root / "log").mkdir()
@@ -89,6 +93,17 @@ class Stage:
     def far_sink(self, milliseconds: int) -> contextlib.AbstractContextManager[None]:
         """A server that answers after so many milliseconds."""
         return self._server([sys.executable, "-m", "bench.far_sink", str(self.port), str(milliseconds)])
+
+    def tls_sink(self) -> contextlib.AbstractContextManager[None]:
+        """A server that speaks TLS, which the runner is told to speak and to trust from now on."""
+        authority = trustme.CA()
+        ours, theirs = self.root / "authority.pem", self.root / "certificate.pem"
+        authority.cert_pem.write_to_path(str(ours))
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(theirs))
+        credentials = self.root / "credentials.conf"
+        credentials.write_text(credentials.read_text().replace("tls = none", "tls = tls"))
+        self.env["SSL_CERT_FILE"] = str(ours)
+        return self._server([sys.executable, "-m", "bench.far_sink", str(self.port), "0", str(theirs)])
 
     @contextlib.contextmanager
     def _server(self, command: list[str]) -> Iterator[None]:
@@ -124,6 +139,7 @@ class Stage:
         shutil.rmtree(self.root / "state", ignore_errors=True)
         env = {
             **os.environ,
+            **self.env,
             "MAIL_BLAST_CAMPAIGNS_DIR": str(self.folder.parent),
             "MAIL_BLAST_LOG_DIR": str(self.root / "log"),
             "MAIL_BLAST_STATE_DIR": str(self.root / "state" / "runs"),
@@ -168,7 +184,7 @@ def run(messages: int = MESSAGES, rounds: int = ROUNDS) -> list[dict[str, Any]]:
                     note("the same, uvloop", stage.sender("sendmail", messages // 8, "uvloop"), source)
                 note("smtplib, one connection kept", stage.sender("smtplib", messages // 8), source)
                 note("the naive way", stage.sender("naive", few), source)
-    return figures(rates, found) + far(rounds)
+    return figures(rates, found) + far(rounds) + tls(messages, rounds)
 
 
 def far(rounds: int) -> list[dict[str, Any]]:
@@ -189,6 +205,60 @@ def far(rounds: int) -> list[dict[str, Any]]:
             "unit": "messages/s",
             "goal": "≥ 1.9",
         }
+    ]
+
+
+def tls(messages: int, rounds: int) -> list[dict[str, Any]]:
+    """Under TLS to a server in Python, against smtp-source in clear to smtp-sink."""
+    ours, ratios = [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            stage = Stage(Path(folder), messages)
+            with stage.sink():
+                source = stage.source()
+            with stage.tls_sink():
+                ours.append(stage.runner(uvloop=False)[0])
+            ratios.append(ours[-1] / source)
+    return [
+        {
+            "name": "P6 runner under TLS against smtp-source in clear",
+            "ours": f"{statistics.median(ours):,.0f}",
+            "reference": f"{statistics.median(ours) / statistics.median(ratios):,.0f}",
+            "ratio": f"{statistics.median(ratios):.2f}",
+            "unit": "messages/s",
+            "goal": "≥ 0.5",
+        }
+    ]
+
+
+def growth(small: int = 10_000, large: int = 1_000_000) -> list[dict[str, Any]]:
+    """What one recipient takes among few and among many, and the memory of both. Not part of run(): it takes long."""
+    seconds, memory = {}, {}
+    for count in (small, large):
+        with tempfile.TemporaryDirectory() as folder:
+            stage = Stage(Path(folder), count)
+            note = stage.root / "memory"
+            stage.env["BENCH_MEMORY"] = str(note)
+            with stage.sink():
+                rates = [stage.runner(uvloop=True)[0] for _ in range(5 if count == small else 1)]
+            seconds[count], memory[count] = 1 / statistics.median(rates), int(note.read_text()) / 1024
+    return [
+        {
+            "name": f"P10 a recipient of {large:,} against one of {small:,}",
+            "ours": f"{seconds[large] * 1e6:.1f}",
+            "reference": f"{seconds[small] * 1e6:.1f}",
+            "ratio": f"{seconds[large] / seconds[small]:.2f}",
+            "unit": "µs",
+            "goal": "≤ 1.1",
+        },
+        {
+            "name": f"P10 memory of a send to {large:,} against one to {small:,}",
+            "ours": f"{memory[large]:.0f}",
+            "reference": f"{memory[small]:.0f}",
+            "ratio": f"{memory[large] / memory[small]:.2f}",
+            "unit": "MB",
+            "goal": "≤ 100 MB",
+        },
     ]
 
 
@@ -254,4 +324,4 @@ def until_open(port: int) -> None:
 if __name__ == "__main__":
     from bench.__main__ import table
 
-    print(table(run(*map(int, sys.argv[1:]))))
+    print(table(growth() if sys.argv[1:] == ["growth"] else run(*map(int, sys.argv[1:]))))
