@@ -232,7 +232,7 @@ def tls(messages: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def growth(small: int = 10_000, large: int = 1_000_000) -> list[dict[str, Any]]:
-    """What one recipient takes among few and among many, and the memory of both. Not part of run(): it takes long."""
+    """What one recipient takes among few and among many, and the memory. Not part of run(): it takes long."""
     seconds, memory = {}, {}
     for count in (small, large):
         with tempfile.TemporaryDirectory() as folder:
