@@ -34,7 +34,7 @@ async def test_from_overdue_to_sent_by_keys_alone(world: RealWorld) -> None:
         await operator.sees("Send paul-simon-may12 to 2,601 people", "DEMO", HOST, "127.0.0.1")
         await operator.confirms(PHRASE)
         await operator.sees("SENDING", "of 2,601")
-        await operator.sees("ENDED", "2601 recipients processed", "0 failed", "recorded in dashboard")
+        await operator.sees("ENDED", "2,601 recipients processed", "0 failed", "recorded in dashboard")
         assert "Left open" not in operator.screen
 
         await operator.press("escape", "escape", "escape")

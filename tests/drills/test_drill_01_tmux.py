@@ -97,7 +97,7 @@ def up_to_the_send(terminal: Terminal) -> None:
 def test_drill_1_by_hand(world: RealWorld, terminal: Terminal) -> None:
     up_to_the_send(terminal)
     terminal.sees("SENDING")
-    terminal.sees("ENDED", "2601 recipients processed", "recorded in dashboard")
+    terminal.sees("ENDED", "2,601 recipients processed", "recorded in dashboard")
     terminal.press("Escape", "Escape", "Escape")
     terminal.sees("SENT")
     check_all_of_it_went_out_once(world)
@@ -123,6 +123,6 @@ def test_drill_9_killed_in_the_middle_and_opened_again(world: RealWorld, termina
     terminal.press("a")
     terminal.sees("SENDING", "of 2,601")
     world.sink.pace = 0
-    terminal.sees("ENDED", "2601 recipients processed", "recorded in dashboard")
+    terminal.sees("ENDED", "2,601 recipients processed", "recorded in dashboard")
     terminal.press("Escape", "q")
     check_all_of_it_went_out_once(world)

@@ -96,7 +96,7 @@ async def test_9_leaving_a_live_run_ends_nothing_and_it_is_found_again(world: Re
         await operator.press("a")
         await operator.sees("run", "SENDING")
         world.sink.pace = 0
-        await operator.sees("ENDED", f"{AUDIENCE} recipients processed")
+        await operator.sees("ENDED", f"{AUDIENCE:,} recipients processed")
         copy = newest_log(operator)
         await operator.until(lambda: copy.read_bytes() == world.log_of(LETTER))
         await operator.until(lambda: not operator.app.ops_console.store().unresolved())
@@ -118,7 +118,7 @@ async def test_9_a_dead_line_is_said_and_the_log_goes_on_without_a_gap(far_world
         until(lambda: len(world.sent_to()) == AUDIENCE, 30)
         proxy.cut()
         proxy.black_hole = False
-        await operator.sees("ENDED", f"{AUDIENCE} recipients processed")
+        await operator.sees("ENDED", f"{AUDIENCE:,} recipients processed")
         copy = newest_log(operator)
         await operator.until(lambda: copy.read_bytes() == world.log_of(LETTER))
         await operator.until(lambda: world.campaign_on_dashboard(LETTER)["status"] == "sent")
