@@ -9,6 +9,7 @@ import pytest
 
 from backends.embedded.world import HOST
 from opsconsole.verdict import Status
+from runner.cli import capabilities
 from tests.drills.test_drill_01_paul_simon import check_all_of_it_went_out_once
 from tests.drills.test_drill_15_hostile_text import ACTING
 from tests.support.blasthost import until
@@ -213,9 +214,8 @@ async def test_15_a_hostile_log_is_followed_as_text(world: RealWorld, tmp_path: 
     """A runner nobody here wrote prints what a terminal would obey."""
     canary = tmp_path / "canary"
     world.paths.runner.write_text(
-        "#!/bin/sh\nprintf 'starting\\n\\033[2J\\033]0;owned\\007[bold]$(touch %s)[/bold]\\n' '"
-        + str(canary)
-        + "'\n"
+        f"#!/bin/sh\n[ \"$1\" != --capabilities ] || {{ echo '{capabilities()}'; exit; }}\n"
+        "printf 'starting\\n\\033[2J\\033]0;owned\\007[bold]$(touch %s)[/bold]\\n' '" + str(canary) + "'\n"
         "printf '377 recipients counted\\n377 recipients processed\\n0 SMTP failures\\n'\n"
     )
     with world.console() as console:

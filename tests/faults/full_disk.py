@@ -5,6 +5,7 @@ sees it. Prints what came of the scene as one JSON object.
 """
 
 import ctypes
+import errno
 import json
 import os
 import subprocess
@@ -99,7 +100,23 @@ def log(folder: Path) -> dict[str, Any]:
 
 
 def journal_mid_run(folder: Path) -> dict[str, Any]:
-    return with_our_runner(folder, lambda one, count: fill(one.tree.runs) if count == 3 else None, 150)
+    """What the journal needs was kept for it before the first mail."""
+    full = []
+
+    def fill_up(one: Case, count: int) -> None:
+        if count == 3:
+            fill(one.tree.runs)
+            full.append(no_room(one.tree.runs))
+
+    return with_our_runner(folder, fill_up, 150) | {"full": any(full)}
+
+
+def no_room(folder: Path) -> bool:
+    try:
+        (folder / "more").write_bytes(bytes(4096))
+    except OSError as error:
+        return error.errno == errno.ENOSPC
+    return False
 
 
 def store(folder: Path) -> dict[str, Any]:

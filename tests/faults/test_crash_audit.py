@@ -50,7 +50,7 @@ def test_appends_spoiled_at_every_file_system_call(tmp_path: Path) -> None:
     (whole,) = sweep(tmp_path / "whole", [])
     assert whole["acknowledged"] == whole["kept"] == RUNS
     every = points(whole["calls"], ("kill", "EIO", "ENOSPC"))
-    results = sweep(tmp_path / "spoiled", some(every, size(100, len(every)), seed()))
+    results = sweep(tmp_path / "spoiled", some(every, size(60, len(every)), seed()))
     found = [what for result in results for what in broken(result)]
     fired = [result for result in results if result["fired"]]
     unsaid = Counter(r["point"]["fault"] for r in fired if len(r["kept"]) > len(r["acknowledged"]))

@@ -71,7 +71,7 @@ def test_a_console_spoiled_at_every_call_of_a_start(tmp_path: Path) -> None:
     # Errors are counted in a run whose pipes aren't: only the place among the files' own calls is the same there.
     failing = [{**call, "n": number} for number, call in enumerate(files, 1)]
     every = points(whole["calls"], ["kill"]) + points(failing, ["EIO", "ENOSPC"])
-    chosen = some(every, size(14, 200), seed())
+    chosen = some(every, size(9, 200), seed())
     results = sweep(tmp_path / "spoiled", chosen)
     found = [what for result in results for what in wrong(result)]
     fired = sum(result["fired"] for result in results)

@@ -102,7 +102,7 @@ def test_a_send_spoiled_at_every_file_system_call(tmp_path: Path, peer: SmtpPeer
     assert peer.recipients() == EVERYBODY
     peer.delivered.clear()
     every = of_the_runner(whole)
-    chosen, fired = some(every, size(8, 120), seed()), 0
+    chosen, fired = some(every, size(5, 120), seed()), 0
     found: list[str] = []
     left: Counter[str] = Counter()
     for number, point in enumerate(chosen):
@@ -147,7 +147,7 @@ def test_sending_the_rest_spoiled_at_every_file_system_call(tmp_path: Path, peer
     decide_and_send(whole, peer, state)
     assert peer.recipients() == EVERYBODY
     every = points(whole.calls, ("kill", "kill-session", "kill-all", "EIO", "ENOSPC"), sparing=True)
-    chosen, fired = some(every, size(5, 60), seed()), 0
+    chosen, fired = some(every, size(4, 60), seed()), 0
     found: list[str] = []
     left: Counter[str] = Counter()
     for number, point in enumerate(chosen):
@@ -183,7 +183,7 @@ def test_releasing_spoiled_at_every_file_system_call(tmp_path: Path, peer: SmtpP
     whole.spoil(None)
     release(whole)
     every = points(whole.calls, ("kill", "kill-all", "EIO", "ENOSPC"), sparing=True)
-    chosen, fired = some(every, size(5, 60), seed()), 0
+    chosen, fired = some(every, size(4, 60), seed()), 0
     found: list[str] = []
     left: Counter[str] = Counter()
     for number, point in enumerate(chosen):

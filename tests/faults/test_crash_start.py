@@ -27,7 +27,7 @@ def test_a_start_spoiled_at_every_file_system_call(tmp_path: Path, fault: str) -
     left: Counter[str] = Counter()
     found: list[str] = []
     fires = 0
-    chosen = some(every, size(8, 120), seed())
+    chosen = some(every, size(6, 120), seed())
     for number, point in enumerate(chosen):
         one = case(tmp_path / f"case-{number}")
         one.spoil(point)

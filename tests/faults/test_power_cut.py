@@ -74,7 +74,7 @@ def losses(folder: Path, count: int, **pragmas: object) -> tuple[int, int, list[
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_after_a_power_cut_everything_acknowledged_is_there(tmp_path: Path) -> None:
-    states, differing, wrong = losses(tmp_path, size(4, 24))
+    states, differing, wrong = losses(tmp_path, size(3, 24))
     print(f"states={states} differing={differing}")
     report("power-cut-audit", states, differing, len(wrong))
     assert not wrong
@@ -85,7 +85,7 @@ def test_after_a_power_cut_everything_acknowledged_is_there(tmp_path: Path) -> N
 @pytest.mark.timeout(600)
 def test_the_model_bites_a_store_that_syncs_less(tmp_path: Path) -> None:
     """SQLite's usual FULL doesn't sync the removal of its journal, which then comes back and undoes a record."""
-    states, differing, wrong = losses(tmp_path, size(3, 12), synchronous=2)
+    states, differing, wrong = losses(tmp_path, size(2, 12), synchronous=2)
     print(f"states={states} differing={differing} lost={len(wrong)}")
     report("power-cut-audit-less-synced", states, differing, 0)
     assert any("missing" in why for why in wrong)

@@ -79,7 +79,7 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
 def test_everybody_gets_it_once_or_the_console_knows_who_did_not(ground: Ground) -> None:
     draw = random.Random(seed())
     cases = [
-        Case.drawn(f"{SLUG}-{number}", random.Random(draw.getrandbits(64))) for number in range(size(24, 1000))
+        Case.drawn(f"{SLUG}-{number}", random.Random(draw.getrandbits(64))) for number in range(size(14, 1000))
     ]
 
     def one(case: Case) -> None:
