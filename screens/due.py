@@ -2,33 +2,29 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
+from textual.containers import Vertical
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from opsconsole.schedule import Doubled, Due, InGap, ScheduleError, resolve_due, say_clocks, say_distance
+from screens.form import Form
 from screens.safe import safe
 
 NO_ZONE = "The campaign names no time zone, so a local time means nothing. Add timezone to its metadata."
 
 
-class DueForm(ModalScreen[tuple[str, str, int | None] | None]):
+class DueForm(Form[tuple[str, str, int | None]]):
     """Dismissed with (the reason, the local time as typed, which of a doubled one), or None.
 
     `zone` is the campaign's, `local_zone` the operator's. A time that a change of the clocks skips is answered
     with both neighbours, one that it repeats with both instants, and the operator chooses.
     """
 
-    CSS_PATH = "forms.tcss"
     AUTO_FOCUS = "#time"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel", show=False)]
 
     def __init__(self, title: str, zone: str, local_zone: str, clock: Callable[[], datetime]) -> None:
         super().__init__()
@@ -45,18 +41,10 @@ class DueForm(ModalScreen[tuple[str, str, int | None] | None]):
             yield OptionList(id="choices", classes="none", compact=True)
             yield Static("Why? (recorded)", classes="ask")
             yield Input(placeholder="a few words", id="reason", compact=True)
-            yield Static("", id="state")
-            with Horizontal(id="buttons"):
-                yield Button("Cancel", id="cancel", compact=True)
-                yield Button("Do it", id="go", variant="primary", compact=True)
-            yield Static("tab or enter goes on · escape leaves, nothing done", classes="note")
+            yield from self.ending()
 
     def on_mount(self) -> None:
         self.set_interval(10.0, self._show)  # "in 2 h 14 min" goes on
-
-    @on(Button.Pressed, "#cancel")
-    def action_cancel(self) -> None:
-        self.dismiss(None)
 
     @on(Input.Changed, "#time")
     def judge(self) -> None:
@@ -88,8 +76,7 @@ class DueForm(ModalScreen[tuple[str, str, int | None] | None]):
         reason = self.query_one("#reason", Input).value.strip()
         wrong = self._wrong()
         if wrong or not reason:
-            self.query_one("#state", Static).update(safe(wrong or "Say in a few words why.", 400))
-            self.query_one("#time" if wrong else "#reason").focus()
+            self.complain(wrong or "Say in a few words why.", "#time" if wrong else "#reason")
         else:
             self.dismiss((reason, self._time, self.fold))
 

@@ -1,28 +1,24 @@
 """The form in which evidence is chosen that a campaign went out: the most telling is chosen already."""
 
 from datetime import datetime
-from typing import ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
+from textual.containers import Vertical
 from textual.widgets import Button, Input, SelectionList, Static
 from textual.widgets.selection_list import Selection
 
 from opsconsole.grounds import OWN_WORD, Ground, doubtful, grounds, strongest
 from opsconsole.verdict import Verdict
+from screens.form import Form
 from screens.safe import safe
 
 
-class EvidenceForm(ModalScreen[tuple[Ground, ...] | None]):
+class EvidenceForm(Form[tuple[Ground, ...]]):
     """Dismissed with the evidence that was chosen, with what the operator said themselves at its end; or None."""
 
-    CSS_PATH = "forms.tcss"
     AUTO_FOCUS = "SelectionList"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel", show=False)]
 
     def __init__(self, title: str, verdict: Verdict, operator: str, now: datetime) -> None:
         super().__init__()
@@ -43,20 +39,12 @@ class EvidenceForm(ModalScreen[tuple[Ground, ...] | None]):
             )
             yield Static("What you know yourself, in your own words:", classes="ask")
             yield Input(placeholder="the provider shows 1,204 accepted", id="own", compact=True)
-            yield Static("", id="state")
-            with Horizontal(id="buttons"):
-                yield Button("Cancel", id="cancel", compact=True)
-                yield Button("Go on …", id="go", variant="primary", compact=True)
-            yield Static("tab goes on · two questions follow · escape leaves, nothing done", classes="note")
+            yield from self.ending("Go on …", "tab goes on · two questions follow")
 
     def on_mount(self) -> None:
         self.judge()
         if not self.known:
             self.query_one("#own").focus()
-
-    @on(Button.Pressed, "#cancel")
-    def action_cancel(self) -> None:
-        self.dismiss(None)
 
     @on(Button.Pressed, "#go")
     def go(self) -> None:

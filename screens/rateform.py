@@ -1,26 +1,21 @@
 """The form for another rate: a number, and a reason where it goes faster."""
 
-from typing import ClassVar
-
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
+from textual.containers import Vertical
 from textual.widgets import Button, Input, Static
 
 from opsconsole.ports import Refused
 from opsconsole.wishes import Wish, checked, faster, say_wish
+from screens.form import Form
 from screens.safe import safe
 
 
-class RateForm(ModalScreen[tuple[str, str] | None]):
+class RateForm(Form[tuple[str, str]]):
     """Dismissed with the rate as a command takes it and the reason, or None. `now` is the limit in force, "" where
     it isn't told; `speed` says how fast it goes."""
 
-    CSS_PATH = "forms.tcss"
     AUTO_FOCUS = "#rate"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel", show=False)]
 
     def __init__(self, slug: str, now: str, speed: str) -> None:
         super().__init__()
@@ -36,15 +31,7 @@ class RateForm(ModalScreen[tuple[str, str] | None]):
             yield Input(placeholder="50", id="rate", compact=True, max_length=12)
             yield Static("Why? (recorded; needed to go faster)", classes="ask")
             yield Input(placeholder="a few words", id="reason", compact=True)
-            yield Static("", id="state")
-            with Horizontal(id="buttons"):
-                yield Button("Cancel", id="cancel", compact=True)
-                yield Button("Do it", id="go", variant="primary", compact=True)
-            yield Static("tab or enter goes on · escape leaves, nothing done", classes="note")
-
-    @on(Button.Pressed, "#cancel")
-    def action_cancel(self) -> None:
-        self.dismiss(None)
+            yield from self.ending()
 
     @on(Input.Submitted)
     def next_field(self, event: Input.Submitted) -> None:
@@ -57,13 +44,9 @@ class RateForm(ModalScreen[tuple[str, str] | None]):
         try:
             rate = checked(Wish.RATE, self.query_one("#rate", Input).value)
         except Refused as error:
-            self._say(str(error), "#rate")
+            self.complain(str(error), "#rate")
             return
         if faster(self.now, rate) and not reason:
-            self._say("That may be faster than now: say in a few words why.", "#reason")
+            self.complain("That may be faster than now: say in a few words why.", "#reason")
         else:
             self.dismiss((rate, reason))
-
-    def _say(self, text: str, field: str) -> None:
-        self.query_one("#state", Static).update(safe(text, 200))
-        self.query_one(field).focus()
