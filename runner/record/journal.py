@@ -206,7 +206,6 @@ class Replay:
     whys: dict[int, str] = field(default_factory=dict)  # of rows written down as unknown
     resent: set[int] = field(default_factory=set)  # rows a person once let be sent again
     open_lines: dict[int, bytes] = field(default_factory=dict)  # while reading: the begins without an outcome
-    claims: bool = False
     torn: int = 0  # bytes dropped from the end
 
     def count(self, state: int) -> int:
@@ -314,7 +313,6 @@ def _apply(found: Replay, line: bytes, boot_id: str) -> None:
     if found.identity is None:
         raise ValueError("a record before the header")
     if kind == "C":
-        found.claims = True
         state = CLAIMED if found.boot_id == boot_id else CLAIMED_BEFORE_BOOT
         first, last = int(record[1]), int(record[2])
         if not 1 <= first <= last <= found.identity.rows:

@@ -239,10 +239,11 @@ class Sender:
         """Wait until one more message may be begun; False when none may any more."""
         while self._is_open or await self._gate(wire):
             turn = self._pace.turn
-            wait = self._pace.reserve(time.monotonic())
-            due = time.monotonic() + wait
-            while (left := due - time.monotonic()) > 0 and turn == self._pace.turn and not self._stopping:
-                await self._nap(min(left, _TICK))
+            clock = time.monotonic()
+            due = clock + self._pace.reserve(clock)
+            while due > clock and turn == self._pace.turn and not self._stopping:
+                await self._nap(min(due - clock, _TICK))
+                clock = time.monotonic()
             if self._permits.gated and self._must_wait():
                 self._open = False
             elif turn == self._pace.turn and self._is_open:
