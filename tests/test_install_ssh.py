@@ -158,7 +158,7 @@ def test_installed_it_sends_is_killed_and_sends_the_rest_and_nobody_gets_it_twic
         assert max(got.values()) == 1
         assert counts.accepted + counts.unknown == 200
         assert len(got) >= counts.accepted
-        assert counts.unknown <= 16
+        assert counts.unknown <= 20  # one for each connection
     finally:
         peer.stop()
 
