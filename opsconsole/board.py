@@ -118,9 +118,17 @@ def _out_of_reach(o: Observation, since: datetime, trouble: str) -> Observation:
 def _words(
     reports: Mapping[str, Report], known: Mapping[str, Observation], slug: str, unheard: Collection[str]
 ) -> list[Observation]:
-    words = [_word(report, known, slug, unheard) for report in reports.values()]
+    words = [_word(r, known, slug, unheard) for r in reports.values() if not _elsewhere(r, known)]
     never = timedelta(0)
     return words + [Observation(source=n, slug=slug, observed_at=None, fresh_for=never) for n in unheard]
+
+
+def _elsewhere(report: Report, known: Mapping[str, Observation]) -> bool:
+    """A carrier that has answered and doesn't have this campaign, which another carrier has: its silence says
+    nothing. Else each campaign of one system would contradict, or wait for, all the others."""
+    if not report.keeps_traces or report.source in known or (report.trouble and not report.observations):
+        return False
+    return any(o.keeps_traces and o.says is not Says.ABSENT for o in known.values())
 
 
 def _word(report: Report, known: Mapping[str, Observation], slug: str, unheard: Collection[str]) -> Observation:

@@ -7,13 +7,26 @@ the parts the console is made of, stand in looking.py; decisions in deciding.py.
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opsconsole import actions
 from opsconsole.campaign import check_slug
 from opsconsole.hostfacts import RunnerFact
 from opsconsole.plan import DryRun, Plan
-from opsconsole.ports import Doubt, Fates, Followed, Refused, RunState, Started, Switched, Verb, concerned
+from opsconsole.ports import (
+    CampaignFacts,
+    Doubt,
+    Fates,
+    Followed,
+    Previews,
+    Refused,
+    RunState,
+    Started,
+    Switched,
+    Verb,
+    concerned,
+)
 from opsconsole.safety import Confirmation, approval_for, check_environment, check_plan, check_releaser
 from opsconsole.steering import Steering
 from opsconsole.triggers import TRIGGER_OFF, TRIGGER_ON, by_key
@@ -22,6 +35,7 @@ from opsconsole.verdict import Verdict
 if TYPE_CHECKING:  # the pre-flight is heavy; it is imported when first used
     from opsconsole.installing import Replaced
     from opsconsole.preflight.check import Result
+    from opsconsole.preview import Preview
 
 
 class Console(Steering):
@@ -42,6 +56,18 @@ class Console(Steering):
 
         self._require("dry-run", slug)
         return dry_run(self, self.verdict(slug), on_output, stop)
+
+    def previewer(self, slug: str) -> "Callable[[int], Preview]":
+        """Shows the mail of a recipient by number, as the carrier has it. Raises Trouble, and so do its calls."""
+        from opsconsole.preview import preview
+
+        carrier = self.carrier_of(slug)
+        if isinstance(carrier, Previews):
+            return partial(carrier.preview, slug)
+        facts = carrier.preflight_facts(slug)
+        if not isinstance(facts, CampaignFacts):
+            raise Refused(f"{carrier.name} shows no mail before it is sent.")
+        return partial(preview, facts, slug)
 
     def last_dry_run(self, slug: str) -> DryRun | None:
         from opsconsole.rehearsal import last_dry_run

@@ -188,6 +188,15 @@ def _open_intent(case: Case, status: str) -> Iterator[Finding]:
             yield Finding(code="unresolved-intent", severity=Severity.BLOCK, text=text, alarm=alarm)
 
 
+def _concerns(case: Case, status: str) -> Iterator[Finding]:
+    """What a source finds wrong by itself; of one out of reach that may be over."""
+    for o in case.fresh:
+        for it in o.concerns:
+            severity = Severity.BLOCK if it.blocks else Severity.WARN if it.warns else Severity.INFO
+            text = f"{o.source}: {it.text}"
+            yield Finding(code=it.code, severity=severity, text=text, evidence=it.evidence, alarm=it.alarm)
+
+
 FINDERS: tuple[Finder, ...] = (
     _already_started,
     _source_stale,
@@ -202,4 +211,5 @@ FINDERS: tuple[Finder, ...] = (
     _counts,
     _unreconciled,
     _open_intent,
+    _concerns,
 )

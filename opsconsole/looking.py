@@ -21,6 +21,7 @@ from opsconsole.ports import (
     Carrier,
     HoldKeeper,
     HostView,
+    Identified,
     Mapped,
     Recorder,
     Refused,
@@ -235,7 +236,8 @@ class Looking:
         return self._machines[name].host_facts() if name in self._machines else None
 
     def host_settings(self, name: str) -> BlastHost:
-        return self._hosts[name]
+        """Those of a blast host; of another carrier the defaults, which its checks don't read."""
+        return self._hosts.get(name) or BlastHost(ssh="")
 
     def connection(self, name: str) -> Mapping[str, Any]:
         return self._machines[name].connection() if name in self._machines else {}
@@ -314,7 +316,7 @@ class Looking:
 
     def where(self, carrier: str) -> str:
         """Where a carrier really is: read from the live connection, not from the configuration."""
-        return str(self.connection(carrier).get("identity") or carrier)
+        return str(self.connection(carrier).get("identity") or self.machine(carrier) or carrier)
 
     def start(self) -> None:
         """Begin to watch: every source is asked now and then, and what was left open is looked after."""
@@ -347,7 +349,10 @@ class Looking:
         return action
 
     def machine(self, carrier: str) -> str:
-        """What identifies the machine behind a carrier, by its newest look; "" before the first."""
+        """What identifies the machine or system behind a carrier, by its newest look; "" before the first."""
+        source: object = self._sources.get(carrier)
+        if isinstance(source, Identified):
+            return source.identity()
         facts = self.host_facts(carrier)
         return facts.machine_id or facts.host if facts else ""
 

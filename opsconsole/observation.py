@@ -89,7 +89,7 @@ class RunWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """The campaign's files as a source holds them. Digests are sha256 in hex, by file name."""
+    """The campaign's content as a source holds it. Digests are sha256 in hex, by part: on a blast host by file."""
 
     digest: str = ""
     digests: tuple[tuple[str, str], ...] = ()
@@ -168,6 +168,22 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Concern:
+    """What a source finds wrong with a campaign in its own system, such as a queue that doesn't get shorter.
+
+    `code` as those of findings (`dlq-filling`). `blocks` forbids a send; `alarm` calls for attention, whatever the
+    status; neither: it is to be known.
+    """
+
+    code: str
+    text: str
+    evidence: tuple[str, ...] = ()
+    warns: bool = True
+    blocks: bool = False
+    alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One source's word on one campaign.
 
@@ -193,9 +209,11 @@ class Observation:
     triggers_unread: str = ""  # why it may have triggers that weren't seen; "" when all of them were read
     holds: tuple[Hold, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    concerns: tuple[Concern, ...] = ()
     clock_offset: float | None = None
     memory_used: float | None = None  # the share its machine has in use, swap counted: above 1 it is swapping
     reference: str = ""  # the source's own handle: a task token, a campaign id
+    link: str = ""  # where a person looks at it in the source's own pages
     note: str = ""
     records: bool = False  # it is meant to be told the outcome
     own_runs: tuple[str, ...] | None = None  # run ids this console started; only its own store knows them

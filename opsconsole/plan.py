@@ -10,14 +10,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from opsconsole.campaign import DATA, FILES, METADATA, TEMPLATE, TEXT
+from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT
 
 PARTS = {TEMPLATE: "template", TEXT: "text", DATA: "data", METADATA: "metadata"}
 
 
+def parts(*digests: Mapping[str, str]) -> dict[str, str]:
+    """What a campaign's content is made of, by name, each with its word in a plan.
+
+    Of a campaign of files the four are always named, so that one that came or went is seen; other carriers have
+    parts of their own, such as `subject` and `lists`, under their own names.
+    """
+    names = sorted({name for each in digests for name in each})
+    of_files = PARTS if not names or any(name in PARTS for name in names) else {}
+    return {**of_files, **{name: name for name in names if name not in PARTS}}
+
+
 def content_digest(digests: Mapping[str, str]) -> str:
-    """One digest over the digests of a campaign's files, by file name. A missing text file counts as none."""
-    lines = "".join(f"{name}:{digests.get(name, '')}\n" for name in sorted(FILES))
+    """One digest over the digests of a campaign's parts, by name. A missing text file counts as none."""
+    lines = "".join(f"{name}:{digests.get(name, '')}\n" for name in sorted(parts(digests)))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -63,7 +74,7 @@ class DryRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A send, frozen. `digests` by file name; `host` identifies the machine by its machine id."""
+    """A send, frozen. `digests` by part (`parts`); `host` identifies the machine, or the system, that sends."""
 
     slug: str
     environment: str
@@ -91,7 +102,7 @@ class Plan:
             "environment": self.environment,
             "carrier": self.carrier,
             "host": self.host,
-            "digests": {PARTS[name]: self.digests.get(name) for name in FILES},
+            "digests": {part: self.digests.get(name) for name, part in parts(self.digests).items()},
             "audience": self.audience,
             "subject": self.subject,
             "due": _iso(self.due),
@@ -118,7 +129,7 @@ class Plan:
             environment=str(document["environment"]),
             carrier=str(document["carrier"]),
             host=str(document["host"]),
-            digests={names[part]: str(digest) for part, digest in digests.items() if digest},
+            digests={names.get(part, part): str(digest) for part, digest in digests.items() if digest},
             audience=int(document["audience"]),
             subject=str(document["subject"]),
             due=_instant(document["due"]),
@@ -176,10 +187,11 @@ def compare(plan: Plan, actual: Actual, now: datetime) -> tuple[Difference, ...]
     if actual.host is not None and actual.host != plan.host:
         found.append(Difference("host", plan.host or "unknown", actual.host or "unknown"))
     if actual.digests is not None:
-        for name, part in PARTS.items():
+        for name, part in parts(plan.digests, actual.digests).items():
             planned, now_there = plan.digests.get(name, ""), actual.digests.get(name, "")
             if planned != now_there:
-                found.append(Difference(f"{part} ({name})", short(planned), short(now_there)))
+                named = part if part == name else f"{part} ({name})"
+                found.append(Difference(named, short(planned), short(now_there)))
     if actual.audience is not None and actual.audience != plan.audience:
         found.append(Difference("audience", f"{plan.audience:,}", f"{actual.audience:,}"))
     if now >= plan.expires_at:

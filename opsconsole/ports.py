@@ -4,16 +4,22 @@ Calls come from the console's own threads, several at once. A call that fails ra
 `MaybeStarted` alone means that mail may have gone out, and then nothing is repeated, only asked about.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from threading import Event
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from opsconsole.hostfacts import FolderFacts, HostFacts, KeptRunner, RunnerFact
 from opsconsole.observation import Counts, Hold, Report, RunWord, Says
 from opsconsole.plan import DryRun, Plan
+from opsconsole.policy import Policy
+
+if TYPE_CHECKING:
+    from opsconsole.preflight.check import Check
+    from opsconsole.preview import Preview
 
 
 class Trouble(Exception):
@@ -50,9 +56,18 @@ class Verb(StrEnum):
     CANCEL = "cancel"
 
 
+class Facts(Protocol):
+    """What a carrier gathered for a pre-flight: a type of its own, which its own checks read."""
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """The content that was looked at, by part, as its `Content.digests` and its dry run have it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignFacts:
-    """What a carrier gathered for a pre-flight. `files` holds contents by name, whole and digest-checked.
+    """What a blast host gathered. `files` holds contents by name, whole and digest-checked.
 
     A file that could not be read is absent from `files` and named in `unread` with the reason.
     """
@@ -61,6 +76,10 @@ class CampaignFacts:
     folder: FolderFacts
     files: Mapping[str, bytes]
     unread: Mapping[str, str]
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        return {name: fact.sha256 or "" for name, fact in self.folder.files.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +315,13 @@ class Source(Protocol):
 class Carrier(Protocol):
     name: str
 
-    def preflight_facts(self, slug: str) -> CampaignFacts: ...
+    def preflight_facts(self, slug: str) -> Facts:
+        """What its checks look at, asked now. Raises Trouble."""
+        ...
+
+    def checks(self) -> "Sequence[Check[Any]]":
+        """Its pre-flight, in order; `preflight.SHARED` are those that any carrier needs."""
+        ...
 
     def dry_run(self, slug: str, on_output: Callable[[bytes], None], stop: Event) -> DryRun:
         """Rehearse on the carrier; sends nothing. `on_output` gets the log as it comes."""
@@ -321,6 +346,128 @@ class Carrier(Protocol):
         ...
 
     def signal(self, slug: str, attempt: int, verb: Verb) -> RunState: ...
+
+
+@runtime_checkable
+class Previews(Protocol):
+    """A carrier that shows a campaign's mail as one recipient would get it."""
+
+    def preview(self, slug: str, number: int) -> "Preview":
+        """The mail for recipient `number` (from 1), or for the one that the system shows; sends nothing.
+
+        Raises Trouble.
+        """
+        ...
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A carrier that is no machine of its own, and still can be told from its copies and its likes."""
+
+    def identity(self) -> str:
+        """What identifies the system by its newest look, such as account and region; "" before the first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One line of what a system can be asked for, may be asked for, or lacks. `warn`: it works without it."""
+
+    says: str
+    ok: bool = True
+    warn: bool = False
+
+
+@runtime_checkable
+class Inspected(Protocol):
+    """A system that can tell what of it is reached, allowed and missing, for `opsconsole doctor`."""
+
+    def inspect(self) -> tuple[Told, ...]:
+        """Looks only. Raises Trouble when it can't be reached at all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """Something that can be done to a system, beyond a run: empty a dead-letter queue, lower the rate of all.
+
+    `lines` say what is there now and what will come of it, as confirmations show them. `count`: of how many it is;
+    with `slug` (or the source, where it is about no campaign) it is the phrase to type. `asks`: the value that is
+    needed, in words with the present one; "" for none. `against`: why it can't be done now. `mails`: people may get
+    mail by it, so holds bind it. `state` is what was seen, for the system to compare before it acts.
+    """
+
+    id: str
+    source: str
+    label: str
+    slug: str = ""
+    lines: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    count: int | None = None
+    asks: str = ""
+    against: str = ""
+    mails: bool = False
+    needs_reason: bool = True
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operated:
+    """What came of an operation: in words, read again afterwards. `count`: how many were concerned in the end.
+    `stopped`: somebody stopped it before its end."""
+
+    says: str
+    count: int | None = None
+    before: str = ""
+    after: str = ""
+    stopped: bool = False
+
+
+@runtime_checkable
+class Operates(Protocol):
+    """A system that offers operations of its own."""
+
+    def operations(self, slug: str = "") -> tuple[Operation, ...]:
+        """What can be done now, about this campaign or about no single one. Looks only. Raises Trouble."""
+        ...
+
+    def operate(
+        self, operation: Operation, value: str, by: str, on_output: Callable[[bytes], None], stop: Event
+    ) -> Operated:
+        """Do it, bounded, and read again what came of it. `value` is what `asks` asked for.
+
+        Raises Refused, with nothing done, where `state` isn't what is there any more or `value` can't be;
+        OutOfReach with nothing done; any other Trouble where what came of it isn't known. Never repeats what may
+        have mailed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """The newest start of a campaign by this console's store. `over`: its outcome is on record."""
+
+    run_id: str
+    attempt: int
+    at: datetime
+    by: str
+    planned: int | None
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a backend is given besides its own table of the configuration.
+
+    `data_dir` is this user's folder for what may be lost, such as logs that were read. `started(carrier, slug)`
+    tells of the newest start there, for systems that can't keep a run id; None for none, and also where the store
+    can't be read.
+    """
+
+    policy: Policy
+    data_dir: Path
+    clock: Callable[[], datetime]
+    started: Callable[[str, str], Remembered | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

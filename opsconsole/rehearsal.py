@@ -11,7 +11,7 @@ from opsconsole.audit.records import Event, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.observation import Says
 from opsconsole.plan import DryRun, Plan, content_digest
-from opsconsole.ports import CampaignFacts, Refused, Trouble
+from opsconsole.ports import Facts, Refused, Trouble
 from opsconsole.preflight.check import Earlier, Outcome, Result, Situation
 from opsconsole.preflight.run import run_checks
 from opsconsole.safety import make_plan, why_no_plan
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def preflight(console: "Console", verdict: Verdict) -> Iterator[Result]:
     """Every check's result as it comes; a record of all of them once the last one has been taken."""
     carrier = console.carrier_of(verdict.slug)
-    facts: CampaignFacts | None = None
+    facts: Facts | None = None
     blind = ""
     try:
         facts = carrier.preflight_facts(verdict.slug)
@@ -47,18 +47,18 @@ def preflight(console: "Console", verdict: Verdict) -> Iterator[Result]:
         holds=tuple(h for o in verdict.observations for h in o.holds),
     )
     results = []
-    for result in run_checks(situation):
+    for result in run_checks(situation, carrier.checks()):
         results.append(result)
         yield result
     if not console.read_only and not console.store_trouble:
         console.store().note(_record_of(console, verdict.slug, results, _judged_digest(facts)))
 
 
-def _judged_digest(facts: CampaignFacts | None) -> str:
+def _judged_digest(facts: Facts | None) -> str:
     """The content the checks looked at, which may be newer than what the board knows."""
     if facts is None:
         return ""
-    return content_digest({name: fact.sha256 or "" for name, fact in facts.folder.files.items()})
+    return content_digest(facts.digests)
 
 
 def _record_of(console: "Console", slug: str, results: list[Result], digest: str) -> Event:

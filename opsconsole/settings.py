@@ -3,7 +3,7 @@
 Durations are texts such as `30 min`, `45 s` or `2 h` in the file, and timedeltas here after `policy()`.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -180,6 +180,60 @@ class Dashboard(Strict, frozen=True, kw_only=True):
     account: DashboardAccount = DashboardAccount()
 
 
+class Listmonk(Strict, frozen=True, kw_only=True):
+    """A listmonk platform, reached by the token of an API user (docs/listmonk.md)."""
+
+    url: str  # its root, such as https://lists.example.com
+    user: str
+    token: SecretFrom | None = None
+    fresh_for: str = "2 min"
+    refresh_every: str = "5 s"  # of what runs, its log and its health
+    list_every: str = "45 s"  # of the list of campaigns, which costs it more
+    timeout: str = "10 s"
+    series_tag: str = "series:"  # a tag that begins so names the series; "slug:" names the slug
+    slug_tag: str = "slug:"
+    timezone: str = ""  # of the campaigns; "" is UTC
+    trust_schedule: bool = True  # a send date that somebody set there counts as an approval of the content
+    start_grace: str = "60 s"  # a scheduled one that is later than this is an alarm: its scheduler isn't at work
+    testers: list[str] = []  # addresses of subscribers who get the test mail of a dry run
+    min_audience: int = 1
+    max_audience: int = 0  # 0: no bound
+    provider_rate: float = 0.0  # messages a second that the mail provider takes; 0: not known
+    lost_by_crash: int = 1000  # so many recipients may be skipped in silence when it is killed
+    fallback_smtp: str = ""  # the name of the SMTP block to switch to; "" offers no switch
+    tx_error_rate: float = 0.01  # of transactional mail, above which somebody must look
+    archived_after: str = "90 d"  # finished ones older than this are left out
+
+
+class Serverless(Strict, frozen=True, kw_only=True):
+    """A pipeline of DynamoDB tables, an SQS queue and SES, as docs/serverless.md describes it."""
+
+    region: str
+    profile: str = ""  # of ~/.aws; "" takes the credentials that boto3 finds
+    endpoint: str = ""  # another place than AWS, for all services; for tests
+    campaigns_table: str = "EmailCampaigns"
+    contacts_table: str = "EmailContacts"
+    deliveries_table: str = "EmailDeliveries"  # one item a recipient: what makes the worker send once
+    queue: str = "bulk-email-queue"  # its name or URL
+    dead_letter_queue: str = ""  # its name or URL; "" takes it from the queue's redrive policy
+    fresh_for: str = "90 s"
+    refresh_every: str = "15 s"
+    timeout: str = "10 s"
+    timezone: str = ""  # of due times without one; "" is UTC
+    pages: int = 20  # of a table, at 1 MB each, that one look may read
+    quota_warn: float = 0.8  # of SES's 24 h quota
+    backlog_after: str = "5 min"  # a queue that doesn't get shorter for so long is a finding
+    channel: Literal["ses", "smtp"] = "ses"  # what the workers send by, for what the console says of quotas
+
+
+class Backend(Strict, frozen=True, kw_only=True):
+    """A backend of somebody else's package, found by the entry point `kind` of the group opsconsole.backends."""
+
+    kind: str
+    options: dict[str, Any] = {}  # its own; docs/backends.md
+    refresh_every: str = "15 s"
+
+
 Told = Literal["attention", "send", "decision", "safety"]
 """What others are told of: a campaign that needs somebody; a send that starts or ends; what a person decided of a
 run that broke; broken glass, and a store that isn't whole."""
@@ -259,6 +313,9 @@ class Environment(Strict, frozen=True, kw_only=True):
     danger: bool = True  # production: confirmations name it loudly
     blasthost: dict[str, BlastHost] = {}
     dashboard: Dashboard | None = None
+    listmonk: dict[str, Listmonk] = {}
+    serverless: dict[str, Serverless] = {}
+    backend: dict[str, Backend] = {}
     notify: dict[str, Notify] = {}
     dead_man: DeadMan | None = None
     policy: Limits = Limits()

@@ -97,6 +97,7 @@ def _stalled(case: Case) -> str | None:
     counts = f" at {say_counts(o.run.counts)}" if o.run.counts else ""
     still = say_span(case.now - last)
     words = f"running on {o.source}, but nothing has moved for {still}, since {case.say(last)},{counts}".rstrip(",")
+    words += f"; {o.run.note}" if o.run.note else ""
     used = o.memory_used or 0.0
     return words + (f"; its memory is {used * 100:.0f} % used" if used >= MEMORY_SHORT else "")
 

@@ -3,16 +3,17 @@
 import getpass
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsconsole.board import Board, assemble
 from opsconsole.config import Loaded, duration
-from opsconsole.ports import AnchorKeeper, Recorder
+from opsconsole.ports import AnchorKeeper, Recorder, Source, Surroundings
+from opsconsole.settings import Environment
 
 if TYPE_CHECKING:  # imported when the console is built: the last known board is painted before that
     from backends.notify import Heartbeat
@@ -36,7 +37,8 @@ def remembered(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> Board
 
     reports = {report.source: report for report in snapshot.load(snapshot_path(loaded))}
     environment = loaded.environment
-    known = {"console", *environment.blasthost, *(["dashboard"] if environment.dashboard else [])}
+    known = {"console", *environment.blasthost, *environment.listmonk, *environment.serverless}
+    known |= {*environment.backend, *(["dashboard"] if environment.dashboard else [])}
     return assemble(reports, loaded.policy, clock(), known - reports.keys())
 
 
@@ -69,6 +71,7 @@ def known_hosts_path(loaded: Loaded) -> Path:
 
 def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], datetime] = utc_now) -> "Console":
     """The console for one environment. Connects to nothing yet."""
+    from opsconsole.audit.memory import last_start
     from opsconsole.audit.tidings import CRITICAL, SAFETY
     from opsconsole.audit.words import ConsoleSource
     from opsconsole.console import Console
@@ -85,7 +88,13 @@ def build(loaded: Loaded, *, read_only: bool = False, clock: Callable[[], dateti
     def store() -> "AuditStore":
         return console.store()
 
-    watched = (*_backends(loaded), Watched(ConsoleSource(store, clock, loaded.name), duration("30 s")))
+    around = Surroundings(
+        policy=loaded.policy,
+        data_dir=loaded.data_dir,
+        clock=clock,
+        started=lambda carrier, slug: last_start(store(), loaded.name, carrier, slug),
+    )
+    watched = (*_backends(loaded, around), Watched(ConsoleSource(store, clock, loaded.name), duration("30 s")))
     told = _notifiers(loaded)
     witness = Witness(
         {w.source.name: w.source for w in watched if isinstance(w.source, AnchorKeeper)},
@@ -235,7 +244,7 @@ def _notifiers(loaded: Loaded) -> dict[str, Recorder]:
     return {recorder.name: recorder for recorder in made}
 
 
-def _backends(loaded: Loaded) -> "list[Watched]":
+def _backends(loaded: Loaded, around: Surroundings) -> "list[Watched]":
     from opsconsole.watch import Watched
 
     found = []
@@ -260,7 +269,27 @@ def _backends(loaded: Loaded) -> "list[Watched]":
                 cache_dir=loaded.data_dir,
             )
             found.append(Watched(host, duration(settings.refresh_every)))
+    found += [Watched(source, every) for source, every in _others(environment, around)]
     return found
+
+
+def _others(environment: Environment, around: Surroundings) -> "Iterator[tuple[Source, timedelta]]":
+    """The platforms, and the backends of other packages."""
+    if environment.listmonk:
+        from backends.listmonk.platform import ListmonkBackend
+
+        for name, listmonk in environment.listmonk.items():
+            yield ListmonkBackend(name, listmonk, around), duration(listmonk.refresh_every)
+    if environment.serverless:
+        from backends.serverless.pipeline import ServerlessBackend
+
+        for name, serverless in environment.serverless.items():
+            yield ServerlessBackend(name, serverless, around), duration(serverless.refresh_every)
+    if environment.backend:
+        from backends.plugins import made
+
+        for name, backend in environment.backend.items():
+            yield made(name, backend, around), duration(backend.refresh_every)
 
 
 @cache

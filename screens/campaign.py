@@ -24,9 +24,10 @@ from screens.widgets.rows import DIM
 from screens.work import in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opsconsole.audit.records import OutboxItem
     from opsconsole.hostfacts import FolderFacts
-    from opsconsole.ports import CampaignFacts
     from opsconsole.preview import Preview
     from opsconsole.timeline import Entry
 
@@ -93,7 +94,7 @@ class CampaignScreen(ConsoleScreen):
         self.view = "verdict"
         self.masked, self.raw = True, False
         self.number, self.shown = 1, None  # type: int, Preview | None
-        self._facts: CampaignFacts | None = None
+        self._previewer: Callable[[int], Preview] | None = None
         self._folder: FolderFacts | None = None
         self._story: Story | None = None
         self._recorded: tuple[OutboxItem, ...] = ()
@@ -175,11 +176,9 @@ class CampaignScreen(ConsoleScreen):
         self._ask("content", partial(self._render_mail, wanted), self._got_preview)
 
     def _render_mail(self, number: int) -> "Preview":
-        from opsconsole.preview import preview
-
-        if self._facts is None:
-            self._facts = self.console.carrier_of(self.slug).preflight_facts(self.slug)
-        return preview(self._facts, self.slug, number)
+        if self._previewer is None:
+            self._previewer = self.console.previewer(self.slug)
+        return self._previewer(number)
 
     def _got_preview(self, shown: "Preview") -> None:
         self.shown, self.number = shown, shown.number

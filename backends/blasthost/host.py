@@ -1,7 +1,7 @@
 """A blast host as the console sees it: a source of observations, a carrier of runs, and a machine to look at."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -45,6 +45,7 @@ from opsconsole.ports import (
     Trouble,
     Verb,
 )
+from opsconsole.preflight import CHECKS, Check
 from opsconsole.settings import BlastHost
 from opsconsole.wishes import Wish
 
@@ -142,6 +143,9 @@ class BlastHostBackend:
                     facts = replace(facts, program=self._asked(facts.runner))
             files, unread = fetch(self._session(), self.settings.campaigns_dir, slug, folder.files)
         return CampaignFacts(host=facts, folder=folder, files=files, unread=unread)
+
+    def checks(self) -> Sequence[Check[Any]]:
+        return CHECKS
 
     def dry_run(self, slug: str, on_output: Callable[[bytes], None], stop: Event) -> DryRun:
         with _looking():

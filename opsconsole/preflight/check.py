@@ -10,7 +10,7 @@ from opsconsole.campaign import Approval, Details
 from opsconsole.hostfacts import FileFact, HostFacts, Kind
 from opsconsole.observation import Hold, Observation, Says
 from opsconsole.policy import Policy
-from opsconsole.ports import CampaignFacts
+from opsconsole.ports import CampaignFacts, Facts
 from opsconsole.redact import mask_addresses, redact
 from opsconsole.settings import BlastHost
 
@@ -85,7 +85,7 @@ class Situation:
     now: datetime
     environment: str
     carrier: str
-    facts: CampaignFacts | None
+    facts: Facts | None
     blind: str = ""
     details: Details = field(default_factory=Details)
     approval: Approval | None = None
@@ -96,16 +96,27 @@ class Situation:
     holds: tuple[Hold, ...] = ()
     _studied: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def seen(self) -> CampaignFacts:
-        """The facts of the carrier. Raises CannotJudge when it was not reached."""
+    def gathered(self, kind: type[T]) -> T:
+        """The facts of the carrier, of this type. Raises CannotJudge when it was not reached."""
         if self.facts is None:
             raise CannotJudge(
                 f"Blind: {self.carrier or 'the carrier'} was not reached"
                 + (f" ({self.blind.rstrip('.')})." if self.blind else "."),
                 f"Reach {self.carrier or 'the carrier'} again, then repeat the pre-flight.",
             )
+        if not isinstance(self.facts, kind):
+            raise TypeError(f"this check reads {kind.__name__}, not {type(self.facts).__name__}")
         return self.facts
+
+    @property
+    def seen(self) -> CampaignFacts:
+        """The facts of a blast host. Raises CannotJudge when it was not reached."""
+        return self.gathered(CampaignFacts)
+
+    @property
+    def on_host(self) -> CampaignFacts | None:
+        """The facts, where it is a blast host that was reached."""
+        return self.facts if isinstance(self.facts, CampaignFacts) else None
 
     @property
     def host(self) -> HostFacts:

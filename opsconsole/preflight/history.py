@@ -28,7 +28,7 @@ _DRY_RUN = re.compile(r"--mode[ =]dry-run\b")
 
 
 def judge_sent(situation: Situation, _: Situation) -> Finding:
-    folder = situation.facts.folder if situation.facts else None
+    folder = situation.on_host.folder if situation.on_host else None
     traces = [*_records(situation), *_words(situation), *(_traces(folder, situation) if folder else ())]
     if traces:
         return failed(
@@ -50,6 +50,19 @@ def judge_sent(situation: Situation, _: Situation) -> Finding:
 
 def _require_sight(situation: Situation) -> None:
     """Blind is not safe: every source that was configured must have answered lately."""
+    situation.gathered(object)
+    if situation.on_host:
+        _require_sight_of_host(situation)
+    for o in situation.observations:
+        if o.source != situation.carrier and not o.is_fresh(situation.now):
+            age = f"last heard {say_span(situation.now - o.observed_at)} ago" if o.observed_at else "never heard"
+            raise CannotJudge(
+                f"{o.source} is out of sight ({age}): it may know of a send.",
+                f"Reach {o.source} again, then repeat the pre-flight.",
+            )
+
+
+def _require_sight_of_host(situation: Situation) -> None:
     host, log = situation.host, situation.seen.folder.log
     if log is not None and log.kind not in (Kind.FILE, Kind.MISSING):
         raise CannotJudge(
@@ -70,13 +83,6 @@ def _require_sight(situation: Situation) -> None:
             f"Records of runs may be out of sight on {host.host} ({unseen[0].rstrip('.')}).",
             f"Let {host.user or 'the login user'} read them, then repeat the pre-flight.",
         )
-    for o in situation.observations:
-        if o.source != situation.carrier and not o.is_fresh(situation.now):
-            age = f"last heard {say_span(situation.now - o.observed_at)} ago" if o.observed_at else "never heard"
-            raise CannotJudge(
-                f"{o.source} is out of sight ({age}): it may know of a send.",
-                f"Reach {o.source} again, then repeat the pre-flight.",
-            )
 
 
 def _records(situation: Situation) -> Iterator[str]:
@@ -118,14 +124,14 @@ def judge_hold(situation: Situation, _: Situation) -> Finding:
     for o in situation.observations:
         if situation.facts is None or o.source != situation.carrier:  # what was just gathered is newer
             lines += [_say_hold(hold, situation) for hold in o.holds]
-    if situation.facts:
-        host = situation.facts.host
+    if situation.on_host:
+        host = situation.on_host.host
         lines += [_say_file(hold, host) for hold in host.holds if hold.scope in ("ALL", situation.slug)]
     if lines:
         return failed(
             "It is on hold.", "Ask who holds it; release the hold when its reason is gone.", dict.fromkeys(lines)
         )
-    situation.seen  # noqa: B018 - a hold may lie on a host that was not reached
+    situation.gathered(object)  # a hold may lie on a host that was not reached
     return passed("Nobody holds it.")
 
 

@@ -45,6 +45,11 @@ _BY_ID: dict[str, Check[Any]] = {
 }
 CHECKS: tuple[Check[Any], ...] = tuple(_BY_ID.pop(check_id) for check_id in _ORDER)
 assert not _BY_ID, f"checks without a place in the order: {', '.join(_BY_ID)}"
+"""Those of a blast host."""
+
+_ANYWHERE = ("approval-valid", "due-and-window", "not-already-sent", "no-hold")
+SHARED: tuple[Check[Any], ...] = tuple(check for check in CHECKS if check.id in _ANYWHERE)
+"""Those that any carrier needs: they look at what all sources say and at `Facts.digests` alone."""
 
 
 def run_checks(situation: Situation, checks: Sequence[Check[Any]] = CHECKS) -> Iterator[Result]:

@@ -7,7 +7,7 @@ from opsconsole import actions
 from opsconsole.case import STARTS, say_counts
 from opsconsole.deeds import say_digest, say_item, say_record
 from opsconsole.observation import Observation
-from opsconsole.plan import PARTS, short
+from opsconsole.plan import parts, short
 from opsconsole.reports.facts import IncidentFacts
 from opsconsole.reports.model import (
     Model,
@@ -295,7 +295,7 @@ def _content(facts: IncidentFacts) -> Section:
     content = next((o.content for o in facts.verdict.observations if o.keeps_traces and o.content), None)
     there = dict(content.digests) if content else {}
     pairs = [("On the host now", f"{short(content.digest)}, {_rows(content.rows)}" if content else "not seen")]
-    rehearsed: Mapping[str, object] = {}
+    rehearsed: Mapping[str, str] = {}
     if dry_run:
         digests, audience = dry_run.get("digests"), dry_run.get("audience")
         rehearsed = digests if isinstance(digests, Mapping) else {}
@@ -316,7 +316,7 @@ def _content(facts: IncidentFacts) -> Section:
             say_digest(rehearsed.get(name)),
             say_digest(of_plan.get(part)),
         )
-        for name, part in PARTS.items()
+        for name, part in parts(there, rehearsed).items()
         if name in there or name in rehearsed or of_plan.get(part)
     )
     window = facts.verdict.details.window

@@ -23,6 +23,7 @@ from opsconsole.ports import (
     Started,
     Verb,
 )
+from opsconsole.preflight import CHECKS
 from tests.screens.told import DIGESTS, FRESH, PACIFIC
 
 
@@ -92,6 +93,9 @@ class FakeHost(FakeSource):
 
     def connection(self) -> Mapping[str, Any]:
         return {"identity": self.identity, "latency_ms": 24.0, "state": self.state, "fingerprint": "SHA256:fake"}
+
+    def checks(self) -> Any:
+        return CHECKS
 
     def preflight_facts(self, slug: str) -> CampaignFacts:
         if not self.reach:

@@ -24,6 +24,7 @@ from opsconsole.observation import Content, Counts, Evidence, Mark, Observation,
 from opsconsole.plan import DryRun, Plan, content_digest
 from opsconsole.policy import Policy
 from opsconsole.ports import CampaignFacts, Followed, RunState, Started, Verb
+from opsconsole.preflight import CHECKS
 from opsconsole.runs import Identity
 from opsconsole.settings import BlastHost, Environment
 from opsconsole.watch import Watch, Watched
@@ -179,6 +180,9 @@ class Host:
         }
 
     # Carrier
+
+    def checks(self) -> Any:
+        return CHECKS
 
     def preflight_facts(self, slug: str) -> CampaignFacts:
         return CampaignFacts(host=self.host_facts(), folder=self.folder(), files=self.files(), unread={})

@@ -26,6 +26,7 @@ from opsconsole.ports import (
     Unknown,
     Verb,
 )
+from opsconsole.preflight import CHECKS
 from opsconsole.runs import Identity
 from opsconsole.settings import BlastHost, Environment, Role
 from opsconsole.watch import Watch, Watched
@@ -82,6 +83,9 @@ class FakeHost:
 
     def asked_for(self, what: str) -> list[Any]:
         return [about for asked, about in self.asked if asked == what]
+
+    def checks(self) -> Any:
+        return CHECKS
 
     def preflight_facts(self, slug: str) -> Any:
         raise Trouble("not asked here")

@@ -13,6 +13,7 @@ from opsconsole.decisions import Decisions, new_due
 from opsconsole.observation import Counts, Observation, RunWord, Says
 from opsconsole.plan import Plan
 from opsconsole.ports import Followed, OutOfReach, Refused, RunState, Started, Verb
+from opsconsole.preflight import CHECKS
 from opsconsole.proof import Proof
 from opsconsole.runs import Identity, Runs
 from opsconsole.schedule import Due
@@ -60,6 +61,9 @@ class Host:
         if self.state is None:
             raise Refused("there is no run")
         return replace(self.state, says=Says.PAUSED)
+
+    def checks(self):  # type: ignore[no-untyped-def]
+        return CHECKS
 
     def preflight_facts(self, slug: str):  # type: ignore[no-untyped-def]
         raise OutOfReach("not asked here")

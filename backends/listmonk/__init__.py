@@ -1,0 +1,1 @@
+"""A listmonk platform: campaigns that it sends by itself, watched and driven over its HTTP API."""

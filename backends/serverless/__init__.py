@@ -1,0 +1,1 @@
+"""A pipeline of DynamoDB, SQS and SES: campaigns that workers send, watched and driven over their APIs."""
