@@ -14,6 +14,7 @@ from typing import Any
 from textual.app import App, ComposeResult
 from textual.widgets import DataTable
 
+from bench.start_bench import CARRIERS, figure
 from opsconsole.board import Board, assemble
 from opsconsole.campaign import Approval, Details
 from opsconsole.observation import Evidence, Mark, Observation, Report
@@ -28,14 +29,15 @@ COUNT, ROUNDS, SIZE = 10_000, 5, (140, 40)
 NOW = datetime.now(UTC)
 
 
-def reports(count: int) -> dict[str, Report]:
-    """A blast host that knows `count` campaigns, every seventh of them late."""
-    words = []
+def reports(count: int, carriers: tuple[str, ...] = CARRIERS[:1]) -> dict[str, Report]:
+    """Carriers that know `count` campaigns between them, every seventh late; with several a dashboard knows all."""
+    words: dict[str, list[Observation]] = {name: [] for name in carriers}
     for number in range(count):
+        name = carriers[number % len(carriers)]
         due = Due(NOW + timedelta(minutes=number % 700 - 100), "America/Los_Angeles", "typed")
-        words.append(
+        words[name].append(
             Observation(
-                source="blast-mail-prod",
+                source=name,
                 slug=f"campaign-{number:05}",
                 observed_at=NOW,
                 fresh_for=timedelta(days=1),
@@ -48,14 +50,19 @@ def reports(count: int) -> dict[str, Report]:
                 ),
             )
         )
-    report = Report(
-        source="blast-mail-prod",
-        looked_at=NOW,
-        fresh_for=timedelta(days=1),
-        observations=tuple(words),
-        keeps_traces=True,
-    )
-    return {report.source: report}
+    if len(carriers) > 1:
+        known = sorted((o for each in words.values() for o in each), key=lambda o: o.slug)
+        words["dashboard"] = [replace(o, source="dashboard", keeps_traces=False, evidence=()) for o in known]
+    return {
+        name: Report(
+            source=name,
+            looked_at=NOW,
+            fresh_for=timedelta(days=1),
+            observations=tuple(each),
+            keeps_traces=name != "dashboard",
+        )
+        for name, each in words.items()
+    }
 
 
 class Ticker:
@@ -159,14 +166,8 @@ async def plain(board: Board) -> tuple[float, float]:
 
 
 def run() -> list[dict[str, Any]]:
-    from bench.start_bench import figure
-
-    known = reports(COUNT)
-    began = time.perf_counter()
-    board = assemble(known, Policy(), NOW)
-    assembled = (time.perf_counter() - began) * 1000
-    newer = replace(board, verdicts=tuple(replace(v, why=v.why + ".") for v in board.verdicts))
-    mine = asyncio.run(ours(board, newer))
+    board, assembled, mine = on_screen(CARRIERS[:1])
+    _, among_four, four = on_screen(CARRIERS)
     _, theirs = asyncio.run(plain(board))
     table = f"a DataTable of {COUNT:,} rows"
     return [
@@ -182,7 +183,20 @@ def run() -> list[dict[str, Any]]:
         figure("P2 a filter keystroke to the screen", mine["filter"][0], theirs, "ms", "≤ 50 ms", 1),
         figure("P2 a sort to the screen", mine["sort"][0], theirs, "ms", f"less than {table}", 1),
         figure("P2 judging them all, in a thread", assembled, 0, "ms", "off the loop", 0),
+        figure("P2 of four systems, longest stall", max(s for _, s in four.values()), theirs, "ms", "≤ 50 ms", 1),
+        figure("P2 of four systems, a filter keystroke", four["filter"][0], theirs, "ms", "≤ 50 ms", 1),
+        figure("P2 of four systems, judging them all", among_four, assembled, "ms", "off the loop", 0),
     ]
+
+
+def on_screen(carriers: tuple[str, ...]) -> tuple[Board, float, dict[str, tuple[float, float]]]:
+    """The board of these carriers, the milliseconds it took to judge, and how the screen fared with it."""
+    known = reports(COUNT, carriers)
+    began = time.perf_counter()
+    board = assemble(known, Policy(), NOW)
+    assembled = (time.perf_counter() - began) * 1000
+    newer = replace(board, verdicts=tuple(replace(v, why=v.why + ".") for v in board.verdicts))
+    return board, assembled, asyncio.run(ours(board, newer))
 
 
 if __name__ == "__main__":

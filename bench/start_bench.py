@@ -58,6 +58,20 @@ refresh_every = "1 h"
 fresh_for = "1 d"
 """
 
+OTHERS = """
+[environments.prod.dashboard]
+url = "http://127.0.0.1:1"
+[environments.prod.listmonk.lists-prod]
+url = "http://127.0.0.1:1"
+user = "ops"
+token = { env = "OPSCONSOLE_BENCH_TOKEN" }
+[environments.prod.serverless.pipeline-prod]
+region = "eu-central-1"
+endpoint = "http://127.0.0.1:1"
+"""
+
+CARRIERS = ("blast-mail-prod", "lists-prod", "pipeline-prod")
+
 
 @dataclass
 class Painted:
@@ -128,10 +142,11 @@ class Painted:
         return True
 
 
-def remember(folder: Path) -> Path:
-    """A configuration and the last known state of 30 campaigns; the path of the configuration."""
+def remember(folder: Path, carriers: tuple[str, ...] = CARRIERS[:1]) -> Path:
+    """The path of a configuration; beside it the last known state of 30 campaigns, on these carriers in turn."""
     now = datetime.now(UTC)
-    host, dashboard = [], []
+    carried: dict[str, list[Observation]] = {name: [] for name in carriers}
+    dashboard = []
     for number in range(ROWS):
         slug = f"campaign-{number:03}"
         due = Due(now - timedelta(minutes=22), "America/Los_Angeles", "today")
@@ -142,9 +157,8 @@ def remember(folder: Path) -> Path:
         )
         details = Details(name=slug, due=due, zone=due.zone, expected_recipients=1204)
         common: dict[str, Any] = {"slug": slug, "observed_at": now, "fresh_for": timedelta(days=1)}
-        host.append(
-            Observation(source="blast-mail-prod", keeps_traces=True, details=details, evidence=files, **common)
-        )
+        name = carriers[number % len(carriers)]
+        carried[name].append(Observation(source=name, keeps_traces=True, details=details, evidence=files, **common))
         approved = (Evidence(letter="D", label="approval", mark=Mark.YES, text="approved by ana (t-71c0)"),)
         approval = Approval(by="ana", at=now - timedelta(days=2), reference="t-71c0")
         dashboard.append(
@@ -152,12 +166,15 @@ def remember(folder: Path) -> Path:
         )
     day = timedelta(days=1)
     reports = [
-        Report(source="blast-mail-prod", looked_at=now, fresh_for=day, observations=tuple(host), keeps_traces=True),
+        *(
+            Report(source=name, looked_at=now, fresh_for=day, observations=tuple(words), keeps_traces=True)
+            for name, words in carried.items()
+        ),
         Report(source="dashboard", looked_at=now, fresh_for=day, observations=tuple(dashboard)),
     ]
     snapshot.save(folder / "last-known-prod.json", reports)
     path = folder / "config.toml"
-    path.write_text(CONFIG.format(folder=folder))
+    path.write_text(CONFIG.format(folder=folder) + (OTHERS if len(carriers) > 1 else ""))
     return path
 
 
@@ -208,17 +225,26 @@ def _wire(command: list[str]) -> tuple[float, float, float]:
 
 
 def run() -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as name:
-        config = remember(Path(name))
-        ours = [sys.executable, "-m", "opsconsole.cli", "--config", str(config)]
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as other:
+        ours, four = (
+            [sys.executable, "-m", "opsconsole.cli", "--config", str(config)]
+            for config in (remember(Path(name)), remember(Path(other), CARRIERS))
+        )
         minimal = [sys.executable, "-c", MINIMAL]
-        starts = _starts({"ours": ours, "minimal": minimal})
+        starts = _starts({"ours": ours, "minimal": minimal, "four": four})
         wire = {"ours": _wire(ours), "minimal": _wire(minimal)}
     median: Callable[[list[float]], float] = statistics.median
     return [
         figure(
             "P1 start to painted board",
             median(starts["ours"][0]),
+            median(starts["minimal"][0]),
+            "ms",
+            "≤ 1.3 × a minimal Textual app",
+        ),
+        figure(
+            "P1 the same with four systems",
+            median(starts["four"][0]),
             median(starts["minimal"][0]),
             "ms",
             "≤ 1.3 × a minimal Textual app",
