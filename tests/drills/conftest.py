@@ -29,5 +29,5 @@ def far_world(sshd: Sshd, proxy: Proxy, tmp_path: Path, no_agent: None) -> Itera
 def systems(monkeypatch: pytest.MonkeyPatch) -> Iterator[Systems]:
     """A job queue and a mail provider, which every console of the test asks besides its own systems."""
     with serving(Systems()) as served:
-        monkeypatch.setattr(wiring, "_backends", lambda loaded: beside(loaded, served.url))
+        monkeypatch.setattr(wiring, "_backends", lambda loaded, around: beside(loaded, around, served.url))
         yield served

@@ -102,7 +102,7 @@ class House:
         )
         self.more: list[Callable[[], Watched]] = []  # other sources, made anew for each console
         near = lambda: Watched(Near(self), timedelta(seconds=5))  # noqa: E731
-        patch.setattr(wiring, "_backends", lambda loaded: [made() for made in (near, *self.more)])
+        patch.setattr(wiring, "_backends", lambda loaded, around: [made() for made in (near, *self.more)])
 
     @property
     def db(self) -> Path:

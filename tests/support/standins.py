@@ -18,7 +18,7 @@ import httpx
 from opsconsole import wiring
 from opsconsole.config import Loaded
 from opsconsole.observation import Counts, Evidence, Mark, Observation, Report, RunWord, Says, Trigger
-from opsconsole.ports import OutOfReach, Refused, Switched, Trouble
+from opsconsole.ports import OutOfReach, Refused, Surroundings, Switched, Trouble
 from opsconsole.watch import Watched
 
 FRESH = timedelta(seconds=90)
@@ -186,10 +186,10 @@ class Provider(_Asking):
             )
 
 
-def beside(loaded: Loaded, url: str) -> list[Watched]:
+def beside(loaded: Loaded, around: Surroundings, url: str) -> list[Watched]:
     """The backends of the configuration, and these two."""
     often = timedelta(seconds=5)
-    return [*_OWN(loaded), Watched(JobQueue(url), often), Watched(Provider(url), often)]
+    return [*_OWN(loaded, around), Watched(JobQueue(url), often), Watched(Provider(url), often)]
 
 
 _OWN = wiring._backends
