@@ -119,7 +119,8 @@ class Plan:
     def from_document(cls, document: Mapping[str, Any]) -> "Plan":
         """The plan a document stands for. Raises KeyError, TypeError or ValueError when it isn't one."""
         digests, rehearsal = document["digests"], document["dry_run"]
-        names = {part: name for name, part in PARTS.items()}
+        # A campaign of files names all four; another carrier's own part may be called `text` or `template` too.
+        names = {part: name for name, part in PARTS.items()} if {*PARTS.values()} <= {*digests} else {}
         at = _instant(rehearsal["at"])
         created, expires = _instant(document["created_at"]), _instant(document["expires_at"])
         if at is None or created is None or expires is None:

@@ -112,6 +112,12 @@ def test_content_has_the_parts_of_its_carrier() -> None:
     assert content_digest(PARTS) != content_digest({**PARTS, "lists": "4" * 64})
 
 
+@pytest.mark.parametrize("part", ["text", "template", "data", "metadata"])
+def test_a_carriers_own_part_may_be_called_as_a_files_word(part: str) -> None:
+    made = replace(plan(), digests={**PARTS, part: "5" * 64})
+    assert type(made).from_document(made.document()) == made
+
+
 def test_a_plan_of_other_parts_survives_being_written_down_and_says_which_part_moved() -> None:
     content = Content(digest=content_digest(PARTS), digests=tuple(PARTS.items()), rows=2601)
     rehearsed = replace(REHEARSED, digests=PARTS)
