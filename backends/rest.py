@@ -9,12 +9,13 @@ import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -23,24 +24,40 @@ from backends.rest_words import broken_line, refusal, retry_after
 from backends.secret import Secret
 from opsconsole.ports import OutOfReach, Refused, Trouble
 
+T = TypeVar("T")
+E = TypeVar("E", bound=Trouble)
+
 LARGEST_ANSWER: Final = 32 * 1024 * 1024
 REMEMBERED: Final = 600  # answers kept for If-None-Match
 MOST_REDIRECTS: Final = 5
 LONGEST_WAIT: Final = 300.0  # s that a service may silence us for with Retry-After
 JITTER: Final = (0.05, 0.25)  # s before a read is tried again
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+UNASKED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+"""With these the service has heard nothing."""
 
 
-class NotThere(Refused):
+class Rejected(Refused):
+    """The service answered, and its answer is no: `status` is the code it gave."""
+
+    status = 0
+
+
+class NotThere(Rejected):
     """The service has nothing at that address."""
 
 
-class Conflict(Refused):
+class Conflict(Rejected):
     """What the service has speaks against it, such as that it has this very thing already."""
 
 
-class _Passing(OutOfReach):
-    """It may work at once when tried again."""
+class Away(OutOfReach):
+    """No answer, or a failure of its own. `again`: it may work at once when tried again. `asked`: what was asked
+    for may have been done, as it isn't certain that it was not heard. `status` is the code, 0 without an answer."""
+
+    again = False
+    asked = False
+    status = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +69,24 @@ class Purpose:
 
 
 class Rest:
-    """One service. `what` names it in errors: `the dashboard`. Safe to use from several threads."""
+    """One service. `what` names it in errors: `the dashboard`. Safe to use from several threads.
 
-    def __init__(self, what: str, url: str, token: Secret | None, timeout: timedelta) -> None:
+    `authorization` makes the header's value of the token. No cookie is kept: one would stand in for the token.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        url: str,
+        token: Secret | None,
+        timeout: timedelta,
+        *,
+        authorization: Callable[[str], str] = "Bearer {}".format,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._what, self._url, self._token = what, url.rstrip("/"), token
+        self._authorization, self._clock = authorization, clock
+        self.clock_offset: float | None = None  # s that its clock is ahead of ours, by its newest answer's date
         self.seconds = timeout.total_seconds()
         self._known: OrderedDict[str, tuple[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
@@ -85,24 +116,40 @@ class Rest:
         Ends within the time limit, and before `deadline` (of time.monotonic()), tries and redirects included.
         """
         ends = min(time.monotonic() + self.seconds, deadline or float("inf"))
-        try:
-            return self._read(address, purpose, ends)
-        except _Passing:
-            pause = random.uniform(*JITTER)  # noqa: S311 - so that consoles don't come back in step
-            if time.monotonic() + pause >= ends:
-                raise
-            time.sleep(pause)
-            return self._read(address, purpose, ends)
+        return self._twice(lambda: self._read(address, purpose, ends), ends)
 
-    def write(self, method: str, address: str, body: Mapping[str, Any], purpose: Purpose, key: str) -> Any:
-        """The service's answer to one attempt, None when it is empty; never repeated here. `key` is the same for
-        the same write."""
-        headers = {"Idempotency-Key": key}
+    def text(self, address: str, purpose: Purpose) -> str:
+        """What is there, which isn't JSON, as text. Bounded and tried as `get` is."""
         ends = time.monotonic() + self.seconds
-        response, answer = self._send(method, address, dict(body), headers, purpose, ends)
+
+        def read() -> str:
+            response, body = self._send("GET", address, None, {"Accept": "*/*"}, purpose, ends)
+            if not response.is_success:
+                raise self._refused(response, body, purpose)
+            return body.decode("utf-8", "replace")
+
+        return self._twice(read, ends)
+
+    def write(self, method: str, address: str, body: Any, purpose: Purpose, key: str = "") -> Any:
+        """The service's answer to one attempt, None when it is empty; never repeated here. `key` is the same for
+        the same write, "" where the service knows no such thing."""
+        headers = {"Idempotency-Key": key} if key else {}
+        ends = time.monotonic() + self.seconds
+        response, answer = self._send(method, address, body, headers, purpose, ends)
         if response.is_success and not answer:
             return None
         return self._document(response, answer, purpose)
+
+    def _twice(self, read: Callable[[], T], ends: float) -> T:
+        """`read`, once more where that may help and time is left."""
+        try:
+            return read()
+        except Away as trouble:
+            pause = random.uniform(*JITTER)  # noqa: S311 - so that consoles don't come back in step
+            if not trouble.again or time.monotonic() + pause >= ends:
+                raise
+            time.sleep(pause)
+            return read()
 
     def _read(self, address: str, purpose: Purpose, ends: float) -> Any:
         been = [address]
@@ -133,7 +180,7 @@ class Rest:
         self,
         method: str,
         address: str,
-        body: dict[str, Any] | None,
+        body: Any,
         headers: Mapping[str, str],
         purpose: Purpose,
         ends: float,
@@ -147,7 +194,8 @@ class Rest:
         except (httpx.InvalidURL, ValueError):
             raise self._trouble(purpose, "has a url that can't be used", "Check it in the config") from None
         if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+            request.headers["Authorization"] = self._authorization(self._token.reveal())
+        request.headers.pop("Cookie", None)
         client, given_up = self._client, threading.Event()
         request.extensions = {
             **request.extensions,
@@ -170,7 +218,7 @@ class Rest:
             answer = httpx.ReadTimeout("too slow as a whole")
         if isinstance(answer, httpx.HTTPError):
             why, mend, again = broken_line(answer, self.seconds, _origin(self._url))
-            raise self._away(purpose, why, mend, again=again) from None
+            raise self._away(purpose, why, mend, again=again, asked=not isinstance(answer, UNASKED)) from None
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -178,8 +226,10 @@ class Rest:
     def _exchange(
         self, client: httpx.Client, request: httpx.Request, given_up: threading.Event, purpose: Purpose
     ) -> tuple[httpx.Response, bytes]:
+        began = self._clock()
         response = client.send(request, stream=True)
         try:
+            self._compare_clocks(response, began)
             content = bytearray()
             length = response.headers.get("Content-Length", "0")
             too_large = length.isdecimal() and int(length[:15]) > LARGEST_ANSWER
@@ -194,6 +244,13 @@ class Rest:
             return response, bytes(content)
         finally:
             response.close()
+
+    def _compare_clocks(self, response: httpx.Response, began: datetime) -> None:
+        """Its date is cut to whole seconds, so half a second is added; ours is that between question and answer."""
+        with suppress(ValueError, TypeError, OverflowError):
+            theirs = parsedate_to_datetime(response.headers.get("Date", "")) + timedelta(seconds=0.5)
+            ours = began + (self._clock() - began) / 2
+            self.clock_offset = (theirs - ours).total_seconds()
 
     def _drop(self, client: httpx.Client) -> None:
         """Hang up on what didn't answer in time, so that neither thread nor line is left waiting."""
@@ -231,13 +288,20 @@ class Rest:
         if (wait := retry_after(response)) and status in (429, 503):
             self._not_before = time.monotonic() + min(wait, LONGEST_WAIT)
         if status == 429 or status >= 500:
-            return self._away(purpose, why, mend, again=status != 429 and not wait)
-        return self._trouble(purpose, why, mend, {404: NotThere, 409: Conflict}.get(status, Refused))
+            again = status != 429 and not wait
+            return self._away(purpose, why, mend, again=again, asked=status != 429, status=status)
+        rejected = self._trouble(purpose, why, mend, {404: NotThere, 409: Conflict}.get(status, Rejected))
+        rejected.status = status
+        return rejected
 
-    def _away(self, purpose: Purpose, why: str, mend: str, *, again: bool = False) -> Trouble:
-        return self._trouble(purpose, why, mend, _Passing if again else OutOfReach)
+    def _away(
+        self, purpose: Purpose, why: str, mend: str, *, again: bool = False, asked: bool = False, status: int = 0
+    ) -> Trouble:
+        away = self._trouble(purpose, why, mend, Away)
+        away.again, away.asked, away.status = again, asked, status
+        return away
 
-    def _trouble(self, purpose: Purpose, why: str, mend: str, kind: type[Trouble] = Trouble) -> Trouble:
+    def _trouble(self, purpose: Purpose, why: str, mend: str, kind: type[E] = Trouble) -> E:  # type: ignore[assignment]
         return kind(f"{purpose.doing} failed: {self._what} {why}.", purpose.means, f"{mend}.")
 
 

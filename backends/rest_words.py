@@ -64,7 +64,8 @@ def _wait(response: httpx.Response, wait: float) -> str:
 def _reason(body: bytes) -> str:
     """The service's own word on why, short and harmless."""
     try:
-        error = json.loads(body[:4096])["error"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        answer = json.loads(body[:4096])
+        error = answer.get("error") or answer.get("message")
+    except (ValueError, AttributeError, RecursionError):
         return ""
     return f": {error[:120]!a}" if isinstance(error, str) else ""
