@@ -29,6 +29,7 @@ COMMANDS = {
     "cancel": "acting",
     "rate": "steering",
     "account": "steering",
+    "op": "operating",
     "doubt": "mending",
     "settle": "mending",
     "send-rest": "mending",

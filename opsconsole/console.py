@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from opsconsole import actions
 from opsconsole.campaign import check_slug
 from opsconsole.hostfacts import RunnerFact
+from opsconsole.operating import Operating
 from opsconsole.plan import DryRun, Plan
 from opsconsole.ports import (
     CampaignFacts,
@@ -28,7 +29,6 @@ from opsconsole.ports import (
     concerned,
 )
 from opsconsole.safety import Confirmation, approval_for, check_environment, check_plan, check_releaser
-from opsconsole.steering import Steering
 from opsconsole.triggers import TRIGGER_OFF, TRIGGER_ON, by_key
 from opsconsole.verdict import Verdict
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # the pre-flight is heavy; it is imported when first used
     from opsconsole.preview import Preview
 
 
-class Console(Steering):
+class Console(Operating):
     """What the operator may see and do in one environment."""
 
     # Rehearsing.

@@ -29,7 +29,7 @@ DECIDED = frozenset(
         "adopt",
     }
     | {"trigger-off", "trigger-on", "host-accepted", "clock-explained"}
-    | {"install-runner"}
+    | {"install-runner", "operate"}
 )
 """Actions by which somebody changed something; the rest looked, rehearsed, or happened by itself."""
 
@@ -102,8 +102,12 @@ def _outcome(action: str, detail: Mapping[str, Any]) -> Said:
             return Mark.NO, f"{word}: nothing was started"
         case "failed":
             return Mark.BAD, f"{word}: refused, nothing was done"
+        case "stopped":
+            return Mark.NO, f"{_operated(detail) or word}: stopped by somebody; {detail.get('says', '')}"
         case "unclear":
             return Mark.BAD, f"{word}: what came of it is unclear"
+        case "done" if "says" in detail:
+            return Mark.YES, f"{_operated(detail) or word}: {detail['says']}"
         case "done" if "unsent" in detail:
             left = f"{_number(detail.get('unsent'))} unsent and {_number(detail.get('unknown'))} unknown are left"
             return Mark.YES, f"{word}: done; {left}"
@@ -227,6 +231,17 @@ def _install(detail: Mapping[str, Any]) -> Said:
     return Mark.MOVING, f"{what} {detail.get('host')}: {detail.get('path')}, {digests}"
 
 
+def _operate(detail: Mapping[str, Any]) -> Said:
+    return Mark.MOVING, f"confirmed: {_operated(detail)}"
+
+
+def _operated(detail: Mapping[str, Any]) -> str:
+    to = f" to {detail['value']}" if detail.get("value") else ""
+    count = detail.get("count")
+    number = f", {count:,} of them" if isinstance(count, int) else ""
+    return f"{detail.get('label') or 'an operation'}{to} on {detail.get('source')}{number}"
+
+
 def _counts(detail: Mapping[str, Any]) -> str:
     return f", {counts}" if (counts := say_told(detail)) else ""
 
@@ -274,5 +289,7 @@ _NOTES: dict[str, Callable[[Mapping[str, Any]], Said]] = {
     "refused-paste": _plain(Mark.NO, "a pasted confirmation was refused"),
     "host-accepted": _plain(Mark.YES, "the host was accepted as it is"),
     "install-runner": _install,
+    "operate": _operate,
+    "operate-unclear": _plain(Mark.BAD, "the answer was lost: it may have been done"),
     "clock-explained": _plain(Mark.YES, "the clock's step was explained"),
 }

@@ -23,6 +23,7 @@ from opsconsole.ports import (
     HostView,
     Identified,
     Mapped,
+    Operates,
     Recorder,
     Refused,
     RunnerKeeper,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
     from opsconsole.delivery import Delivery
     from opsconsole.installing import Installing
     from opsconsole.mending import Mending
+    from opsconsole.operations import Operations
     from opsconsole.runs import Identity, Runs
     from opsconsole.switching import Switching
     from opsconsole.witness import Witness
@@ -87,6 +89,7 @@ class Looking:
         self._keepers = {n: s for n, s in self._carriers.items() if isinstance(s, HoldKeeper)}
         self._switchers = {n: s for n, s in self._sources.items() if isinstance(s, TriggerKeeper)}
         self._runner_keepers = {n: s for n, s in self._machines.items() if isinstance(s, RunnerKeeper)}
+        self._operators = {n: s for n, s in self._sources.items() if isinstance(s, Operates)}
         self._telling = {n: s for n, s in self._sources.items() if isinstance(s, AccessView)}
         self.also_told = dict(recorders or {})
         self.witness = witness
@@ -162,6 +165,7 @@ class Looking:
             before = self.store().head().seq
             runs, triggers, runners = self._runs(), self._switching(), self._installing()
             found = (*runs.reconcile(), *triggers.reconcile(self._known), *runners.reconcile())
+            found += self._operations().reconcile()
             self._record_adopted_ends()
             if not self._tidied:  # later it finds this console's own runs, which nobody left open
                 self.found_at_start, self._tidied = found, True
@@ -382,6 +386,11 @@ class Looking:
         from opsconsole.installing import Installing
 
         return Installing(self.store, self._runner_keepers, self.identity, self.clock, self._runs())
+
+    def _operations(self) -> "Operations":
+        from opsconsole.operations import Operations
+
+        return Operations(self.store, self._operators, self.identity, self.clock, self._runs())
 
     def _decisions(self) -> "Decisions":
         from opsconsole.decisions import Decisions

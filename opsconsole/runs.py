@@ -93,6 +93,9 @@ class Runs:
         finally:
             self._under_way.remove((action, about))
 
+    def is_busy(self, action: str, about: str) -> bool:
+        return (action, about) in self._under_way
+
     def start(self, plan: Plan, reason: str = "", approval: Approval | None = None) -> Started:
         """Record the intent, then start. Raises Trouble (nothing was sent) or MaybeStarted (ask, don't repeat).
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from opsconsole.console import Console
 
 
-class _Printer:
+class Printer:
     """Prints a run's output as it comes, addresses masked: a runner's JSON as one short line, other lines as is."""
 
     def __init__(self, quiet: bool) -> None:
@@ -61,7 +61,7 @@ class _Printer:
 def dry_run(session: Session, slug: str, as_json: bool) -> None:
     """Rehearse on the carrier: count and render everyone, send nothing. Names the plan a send would follow."""
     with session.console() as console:
-        result = console.dry_run(slug, _Printer(as_json), threading.Event())
+        result = console.dry_run(slug, Printer(as_json), threading.Event())
         plan, why = _plan_or_why(console, slug)
         if as_json:
             say_json(
@@ -142,7 +142,7 @@ def attach(session: Session, slug: str, attempt: int | None, offset: int, as_jso
 
 
 def follow(console: "Console", slug: str, attempt: int, as_json: bool, offset: int = 0) -> None:
-    printer = _Printer(as_json)
+    printer = Printer(as_json)
     with Silence(slug) as silence:
 
         def take(data: bytes) -> None:

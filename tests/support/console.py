@@ -234,13 +234,14 @@ class Desk:
     clock: Clock
     policy: Policy = field(default_factory=Policy)
     told: dict[str, Recorder] = field(default_factory=dict)
+    beside: tuple[Any, ...] = ()  # sources besides these two
 
     def sit(self, operator: str = "mara", role: Role = "operator", *, read_only: bool = False) -> Console:
         """A console of this operator, with every source asked once."""
         identity = Identity(operator, f"s-{operator}", "prod")
+        own = ConsoleSource(lambda: self.store, self.clock, "prod")
         watched = tuple(
-            Watched(source, timedelta(seconds=15))
-            for source in (self.host, self.board, ConsoleSource(lambda: self.store, self.clock, "prod"))
+            Watched(source, timedelta(seconds=15)) for source in (self.host, self.board, *self.beside, own)
         )
         console = Console(
             environment="PROD",
