@@ -16,6 +16,8 @@ from tests.support.sshd import Sshd
 if TYPE_CHECKING:
     from backends.blasthost.session import HostSession
     from backends.blasthost.sshconfig import Target
+    from tests.support.aws import Pipeline
+    from tests.support.cloud import Cloud
 
 
 settings.register_profile("here", max_examples=60)
@@ -82,3 +84,38 @@ def open_session() -> Iterator[Callable[..., "HostSession"]]:
 def no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key of whoever runs the tests is offered."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator["Cloud"]:
+    """AWS on loopback, started once; mark its tests slow."""
+    from tests.support.cloud import running
+
+    yield from running()
+
+
+@pytest.fixture
+def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that only a stand-in takes, and nothing of whoever runs the tests."""
+    from tests.support.aws import ENVIRONMENT, FORGOTTEN
+
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    for name in FORGOTTEN:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def pipeline(cloud: "Cloud", aws_credentials: None) -> "Pipeline":
+    """The pipeline's tables, a standard queue and a sender, empty."""
+    from tests.support.aws import Pipeline
+
+    return Pipeline(cloud)
+
+
+@pytest.fixture
+def fifo_pipeline(cloud: "Cloud", aws_credentials: None) -> "Pipeline":
+    """The pipeline with a FIFO queue."""
+    from tests.support.aws import Pipeline
+
+    return Pipeline(cloud, fifo=True)
