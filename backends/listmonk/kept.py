@@ -1,0 +1,196 @@
+"""listmonk's log lines, kept: its own are in memory, at most 5,000, and lost whenever it starts again.
+
+One file a platform, a line for each of theirs: `<instant, UTC>\\t<line, redacted and masked>`. The file itself tells
+what was kept before, so two consoles of one user share it under a lock without keeping a line twice. It is bounded:
+beyond FULL bytes it becomes the former one (`.1`), and the former one before it is gone.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from backends.listmonk.loglines import cleaned, parted
+
+RING: Final = 5000  # lines listmonk keeps itself
+FULL: Final = 4 * 1024 * 1024
+MARK: Final = "--- "
+RESTARTED: Final = MARK + "listmonk was started again: its log begins anew"
+ROLLED: Final = MARK + "listmonk logged more than it keeps between two looks"
+_ZONE_STEP = timedelta(minutes=15)
+_LOOKS_APART = timedelta(minutes=6)  # within which a new line's own time tells the zone of the log
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One kept line: when, as far as its zone is known, and what it says without its own time."""
+
+    at: datetime
+    text: str
+
+    @property
+    def restart(self) -> bool:
+        return self.text.startswith(RESTARTED)
+
+    @property
+    def gap(self) -> bool:
+        """Whether lines may be missing just before it."""
+        return self.text.startswith((RESTARTED, ROLLED))
+
+
+class KeptLog:
+    """The kept log of one platform in `folder`. Safe for several threads and several consoles."""
+
+    def __init__(self, folder: Path, full: int = FULL) -> None:
+        self.folder = folder
+        self._path, self._former = folder / "listmonk.log", folder / "listmonk.log.1"
+        self._full = full
+        self._thread_lock = threading.RLock()
+        self._entries: list[Entry] = []
+        self._known: set[str] = set()
+        self._inode, self._read_to = 0, 0
+        self._offset = timedelta(0)  # of the log's clock, from UTC
+        self._looked: datetime | None = None
+        self._last = ""  # the last line with a time of its own
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Alone with the folder's files, among threads and consoles."""
+        with self._thread_lock:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(lock)
+
+    def take(self, lines: Sequence[str], now: datetime) -> tuple[Entry, ...]:
+        """Keep what is new of the log as it was asked for at `now`; gives that, markers of gaps among it."""
+        with self.locked():
+            self._refresh()
+            new, met = self._unknown(lines)
+            before, self._looked = self._looked, now
+            if not new:
+                return ()
+            self._learn_zone([parted(line)[0] for line in new], before, now)
+            entries = []
+            if self._entries and not met:
+                entries.append((Entry(now, self._say_gap(lines, now)), ""))
+            for line in new:
+                stamp, text = parted(line)
+                at = stamp.replace(tzinfo=UTC) - self._offset if stamp else (entries[-1][0].at if entries else now)
+                entries.append((Entry(at, text), line))
+            self._write(entries)
+            return tuple(entry for entry, _ in entries)
+
+    def entries(self, since: datetime | None = None) -> tuple[Entry, ...]:
+        """Everything kept, or what was logged at or after `since`; oldest first."""
+        with self.locked():
+            self._refresh()
+            if since is None:
+                return tuple(self._entries)
+            return tuple(entry for entry in self._entries if entry.at >= since)
+
+    def _unknown(self, lines: Sequence[str]) -> tuple[list[str], bool]:
+        """What isn't known of these lines, and whether any of them was; most looks see at once that all are."""
+        behind: list[str] = []
+        met = False
+        for line in reversed(lines):
+            behind.append(cleaned(line))
+            met = parted(behind[-1])[0] is not None and behind[-1] in self._known
+            if met:
+                break
+        keys = list(_keyed(behind[::-1]))
+        found = [text for key, text in keys if key not in self._known]
+        return found, met or len(found) < len(keys)
+
+    def _say_gap(self, lines: Sequence[str], now: datetime) -> str:
+        since = f"lines between {self._entries[-1].at:%Y-%m-%d %H:%M:%S} and {now:%H:%M:%S} UTC may be lost"
+        return f"{ROLLED if len(lines) >= RING else RESTARTED}; {since}"
+
+    def _learn_zone(self, stamps: Sequence[datetime | None], before: datetime | None, now: datetime) -> None:
+        """The log names no zone. A line that wasn't there at the last look was written since."""
+        newest = next((stamp.replace(tzinfo=UTC) for stamp in reversed(stamps) if stamp), None)
+        if newest is None:
+            return
+        if before is not None and timedelta(0) <= now - before <= _LOOKS_APART:
+            self._offset = round((newest - now) / _ZONE_STEP) * _ZONE_STEP
+        elif newest - self._offset > now + timedelta(minutes=2):  # nothing is logged in the future
+            self._offset = -((now - newest) // _ZONE_STEP) * _ZONE_STEP
+
+    def _write(self, entries: Sequence[tuple[Entry, str]]) -> None:
+        if self._read_to > self._full:
+            os.replace(self._path, self._former)
+        text = "".join(f"{entry.at.isoformat()}\t{line or entry.text}\n" for entry, line in entries)
+        append(self._path, text.encode())
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Read what another console, or this one, added; all of it again when the file is another."""
+        try:
+            there = os.stat(self._path)
+        except FileNotFoundError:
+            self._forget(0)
+            return
+        if there.st_ino != self._inode or there.st_size < self._read_to:
+            self._forget(there.st_ino)
+            if self._former.exists():
+                self._learn(self._former.read_bytes())
+        if there.st_size > self._read_to:
+            with self._path.open("rb") as file:
+                file.seek(self._read_to)
+                data = file.read()
+            self._read_to += len(data)
+            self._learn(data)
+
+    def _forget(self, inode: int) -> None:
+        self._entries, self._known, self._last = [], set(), ""
+        self._inode, self._read_to = inode, 0
+
+    def _learn(self, data: bytes) -> None:
+        kept = []
+        for line in data.decode("utf-8", "replace").split("\n"):
+            instant, tab, text = line.partition("\t")
+            try:
+                at = datetime.fromisoformat(instant)
+            except ValueError:
+                continue  # a line that was cut when a console was killed
+            if tab and at.tzinfo is not None:
+                kept.append((at, text))
+        for (at, text), (key, _) in zip(kept, _keyed([text for _, text in kept], self._last), strict=True):
+            stamp, said = parted(text)
+            if stamp is not None:
+                self._offset, self._last = stamp.replace(tzinfo=UTC) - at, text
+            self._known.add(key)
+            self._entries.append(Entry(at, said))
+
+
+def _keyed(lines: Sequence[str], before: str = "") -> Iterator[tuple[str, str]]:
+    """Each line with what it is known again by: its own time, for one without that the line before it as well."""
+    for line in lines:
+        if parted(line)[0] is not None:
+            before = line
+            yield line, line
+        else:
+            yield f"{before}\n{line}", line
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add whole lines; behind a line that was cut, on a line of their own. Never raises for a full disk halfway:
+    what is there then is a cut line, which every reader leaves out."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            data = b"\n" + data
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+    finally:
+        os.close(fd)
