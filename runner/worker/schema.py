@@ -7,8 +7,10 @@ person (keys `campaign_id`, `contact_email`): whoever makes it may send, and nob
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 CAMPAIGN: Final = (
     "campaign_id",
@@ -18,6 +20,7 @@ CAMPAIGN: Final = (
     "text",  # optional: the plain-text part
     "from_email",
     "reply_to",
+    "list_unsubscribe",  # optional: an https:// address, a template as well
     "email_service",  # "ses" or "smtp"
     "smtp_server",
     "smtp_port",
@@ -35,12 +38,14 @@ CAMPAIGN: Final = (
 
 RUN: Final = (
     "version",  # a number: one more at each change by the console; none counts as 0
+    "content_version",  # a number: one more at each change of what is mailed; a mail made before it never goes out
     "status",
     "run_id",  # of the console's plan
     "started_by",
     "started_at",
     "paused",  # a boolean: obeyed by the worker at the very next message
     "paused_by",
+    "pause_reason",  # set by a worker that paused it by itself
     "cancelled_by",
     "cancelled_at",
     "total_contacts",
@@ -65,7 +70,7 @@ class Status(StrEnum):
 
     DRAFT = "draft"
     QUEUED = "queued"  # claimed: its references are being queued, nobody was mailed so far
-    PROCESSING = "processing"
+    PROCESSING = "processing"  # set by the first worker before it begins anybody; only such a campaign is mailed
     COMPLETED = "completed"
     CANCELLED = "cancelled"
 
@@ -82,7 +87,36 @@ class State(StrEnum):
     RESEND = "resend"  # decided by a person: it may be sent once more
 
 
-DELIVERY: Final = ("campaign_id", "contact_email", "state", "worker", "begun_at", "ended_at", "message_id", "error")
+DELIVERY: Final = (
+    "campaign_id",
+    "contact_email",
+    "state",
+    "before",  # what the state was when it was begun: "" or "resend"
+    "begin_id",  # one for each time it was begun: whose it is to end
+    "worker",
+    "begun_at",
+    "ended_at",
+    "message_id",  # the mail system's, or where that gives none the mail's own
+    "error_class",  # a bounce class of the runner's, "template", "header" or "address"
+    "error",
+)
+
+COUNTS: Final[Mapping[State, str]] = {
+    State.SENT: "sent_count",
+    State.FAILED: "failed_count",
+    State.MISSING: "missing_count",
+    State.SUPPRESSED: "suppressed_count",
+    State.UNKNOWN: "unknown_count",
+}
+"""Where a delivery that came to an end is counted. Each is in exactly one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a message names."""
+
+    campaign_id: str
+    contact_email: str
 
 
 def reference(campaign_id: str, contact_email: str) -> str:
@@ -90,6 +124,51 @@ def reference(campaign_id: str, contact_email: str) -> str:
     return json.dumps({"campaign_id": campaign_id, "contact_email": contact_email}, separators=(",", ":"))
 
 
+def parse_reference(body: str) -> Reference:
+    """Raises ValueError for what is no reference; its text never holds the body."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ValueError("the message is not JSON") from None
+    values = [found.get(key) if isinstance(found, dict) else None for key in ("campaign_id", "contact_email")]
+    if not all(isinstance(value, str) and 0 < len(value) <= 1024 for value in values):
+        raise ValueError("the message names no campaign and contact")
+    return Reference(*values)
+
+
 def deduplication_id(run_id: str, contact_email: str) -> str:
     """The same for the same run and person: a FIFO queue takes it once in five minutes."""
     return hashlib.sha256(f"{run_id}|{contact_email}".encode()).hexdigest()
+
+
+def ended(item: Mapping[str, Any]) -> bool:
+    """Has everybody who was queued come to an end? Not before all are queued."""
+    if not item.get("queued_at"):
+        return False
+    done = sum(int(item.get(name, 0)) for name in COUNTS.values())
+    return done >= int(item.get("queued_count", item.get("total_contacts", 0)))
+
+
+def completion(item: Mapping[str, Any], now: str) -> dict[str, Any]:
+    """What update_item needs besides TableName to complete a campaign that has `ended`, in DynamoDB's own form. Its
+    condition fails when a count changed meanwhile, or somebody else was faster. `now` is ISO 8601 in UTC."""
+    values = {
+        ":processing": {"S": Status.PROCESSING.value},
+        ":queued": {"S": Status.QUEUED.value},
+        ":completed": {"S": Status.COMPLETED.value},
+        ":now": {"S": now},
+    }
+    conditions = ["#status IN (:processing, :queued)", "attribute_exists(queued_at)"]
+    for number, name in enumerate(("queued_count", *COUNTS.values())):
+        if name in item:
+            values[f":c{number}"] = {"N": str(item[name])}
+            conditions.append(f"{name} = :c{number}")
+        else:
+            conditions.append(f"attribute_not_exists({name})")
+    return {
+        "Key": {"campaign_id": {"S": str(item["campaign_id"])}},
+        "UpdateExpression": "SET #status = :completed, completed_at = :now",
+        "ConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeNames": {"#status": "status"},
+        "ExpressionAttributeValues": values,
+    }
