@@ -1,4 +1,4 @@
-"""What a campaign of the pipeline is made of, as digests by part and as the values a conditional write holds. Pure."""
+"""What a campaign of the pipeline is made of, as digests by part. Pure."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "subject": ("subject",),
-    "body": ("body",),
+    "body": ("body", "list_unsubscribe"),
     "text": ("text",),
     "sender": ("from_email", "reply_to", "email_service", "smtp_server", "smtp_port"),
     "audience": ("audience_attribute", "audience_value"),
@@ -40,7 +40,7 @@ def say_audience(item: Mapping[str, Any]) -> str:
 
 def _canonical(value: Any) -> str:
     """A number is the same in whatever type it comes: 25, 25.0 and Decimal("25")."""
-    if isinstance(value, bool) or isinstance(value, str):
+    if isinstance(value, bool | str):
         return str(value)
     try:
         number = float(value)

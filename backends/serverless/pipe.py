@@ -1,0 +1,179 @@
+"""One pipeline as the console's parts share it: the campaign's item, the two queues, what they hold.
+
+Looking is consistent where a decision hangs on it. Nothing here writes, and no queue is ever received from.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from backends.serverless.aws import Aws, Meter
+from backends.serverless.values import plain, text, typed
+from opsconsole.campaign import check_slug
+from opsconsole.policy import Policy
+from opsconsole.ports import NotThere, Refused, Surroundings
+from opsconsole.settings import Serverless
+
+FIFO = ".fifo"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """`attributes` are SQS's own, as texts. `visible`, `in_flight` and `delayed` are what SQS says: about so many."""
+
+    url: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.url.rpartition("/")[2]
+
+    @property
+    def fifo(self) -> bool:
+        return self.name.endswith(FIFO)
+
+    @property
+    def arn(self) -> str:
+        return self.attributes.get("QueueArn", "")
+
+    @property
+    def visible(self) -> int:
+        return self._number("ApproximateNumberOfMessages")
+
+    @property
+    def in_flight(self) -> int:
+        return self._number("ApproximateNumberOfMessagesNotVisible")
+
+    @property
+    def delayed(self) -> int:
+        return self._number("ApproximateNumberOfMessagesDelayed")
+
+    @property
+    def left(self) -> int:
+        return self.visible + self.in_flight + self.delayed
+
+    @property
+    def visibility(self) -> int:
+        """Seconds that a worker has for a batch before it is given to another."""
+        return self._number("VisibilityTimeout")
+
+    @property
+    def redrive(self) -> Mapping[str, Any]:
+        """The redrive policy; {} for none."""
+        try:
+            policy = json.loads(self.attributes.get("RedrivePolicy", "") or "{}")
+        except ValueError:
+            return {}
+        return policy if isinstance(policy, dict) else {}
+
+    def _number(self, name: str) -> int:
+        value = self.attributes.get(name, "")
+        return int(value) if value.isascii() and value.isdigit() else 0
+
+
+@dataclass(slots=True)
+class Pipe:
+    """`name` is the source's. Blocking; safe for several threads."""
+
+    name: str
+    aws: Aws
+    settings: Serverless
+    around: Surroundings
+    _urls: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def policy(self) -> Policy:
+        return self.around.policy
+
+    def now(self) -> datetime:
+        return self.around.clock()
+
+    def identity(self) -> str:
+        """The account and the region that plans are bound to."""
+        return f"{self.aws.identity().account} {self.settings.region}"
+
+    # -- the campaign ----------------------------------------------------------------------------------------
+    def campaign(self, slug: str) -> dict[str, Any]:
+        """The campaign's item as it is now: that of this `campaign_id`, else the one of this `slug`.
+
+        Raises NotThere, and Refused where two campaigns have this slug.
+        """
+        item = self.item(check_slug(slug))
+        if item and text(item, "slug") in ("", slug):
+            return item
+        found = [item for item in self._of_slug(slug) if item]
+        if len(found) == 1:
+            return self.item(text(found[0], "campaign_id")) or found[0]
+        if found:
+            raise Refused(
+                f"{len(found)} campaigns of {self.settings.campaigns_table} have the slug {slug}",
+                "Which one is meant can't be told, so nothing was done",
+                "Give each one a slug of its own",
+            )
+        raise NotThere(f"There is no campaign {slug} in {self.settings.campaigns_table}", "Nothing was done")
+
+    def item(self, campaign_id: str, meter: Meter | None = None) -> dict[str, Any]:
+        """The item by its key, consistently read; {} for none."""
+        answer = self.aws.ask(
+            "dynamodb",
+            "get_item",
+            meter=meter,
+            TableName=self.settings.campaigns_table,
+            Key=typed({"campaign_id": campaign_id}),
+            ConsistentRead=True,
+        )
+        return plain(answer.get("Item", {}))
+
+    def _of_slug(self, slug: str) -> Iterator[dict[str, Any]]:
+        request = {
+            "TableName": self.settings.campaigns_table,
+            "FilterExpression": "#s = :s",
+            "ExpressionAttributeNames": {"#s": "slug"},
+            "ExpressionAttributeValues": typed({":s": slug}),
+            "ProjectionExpression": "campaign_id",
+        }
+        for page in self.pages("scan", request, most=self.settings.pages):
+            yield from map(plain, page.get("Items", ()))
+
+    def pages(
+        self, operation: str, request: Mapping[str, Any], *, most: int | None = None, meter: Meter | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """DynamoDB's answers to a scan or a query, page after page, `most` of them at most."""
+        asked, begin = 0, None
+        while most is None or asked < most:
+            after = {"ExclusiveStartKey": begin} if begin else {}
+            answer = self.aws.ask("dynamodb", operation, meter=meter, **request, **after)
+            asked += 1
+            yield answer
+            begin = answer.get("LastEvaluatedKey")
+            if not begin:
+                return
+
+    # -- the queues ------------------------------------------------------------------------------------------
+    def queue_url(self) -> str:
+        return self._url(self.settings.queue)
+
+    def queue(self) -> Queue:
+        """The queue with its attributes as they are now. Raises NotThere."""
+        return self._look(self.queue_url())
+
+    def dead_letter(self, queue: Queue | None = None) -> Queue | None:
+        """The dead-letter queue, by the configuration or the redrive policy of `queue`; None for none."""
+        name = self.settings.dead_letter_queue
+        if not name:
+            arn = (queue or self.queue()).redrive.get("deadLetterTargetArn")
+            name = arn.rpartition(":")[2] if isinstance(arn, str) else ""
+        return self._look(self._url(name)) if name else None
+
+    def _url(self, name: str) -> str:
+        if "://" in name:
+            return name
+        if name not in self._urls:
+            self._urls[name] = str(self.aws.ask("sqs", "get_queue_url", QueueName=name)["QueueUrl"])
+        return self._urls[name]
+
+    def _look(self, url: str) -> Queue:
+        answer = self.aws.ask("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["All"])
+        return Queue(url, {str(k): str(v) for k, v in answer.get("Attributes", {}).items()})
