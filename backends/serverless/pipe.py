@@ -21,7 +21,7 @@ FIFO = ".fifo"
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """`attributes` are SQS's own, as texts. `visible`, `in_flight` and `delayed` are what SQS says: about so many."""
+    """`attributes` are SQS's own, as texts. What it holds is what SQS says: about so many."""
 
     url: str
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -141,9 +141,10 @@ class Pipe:
         self, operation: str, request: Mapping[str, Any], *, most: int | None = None, meter: Meter | None = None
     ) -> Iterator[dict[str, Any]]:
         """DynamoDB's answers to a scan or a query, page after page, `most` of them at most."""
-        asked, begin = 0, None
+        asked = 0
+        begin: Any = None
         while most is None or asked < most:
-            after = {"ExclusiveStartKey": begin} if begin else {}
+            after: dict[str, Any] = {"ExclusiveStartKey": begin} if begin else {}
             answer = self.aws.ask("dynamodb", operation, meter=meter, **request, **after)
             asked += 1
             yield answer
