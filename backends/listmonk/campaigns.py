@@ -109,11 +109,11 @@ class Listed:
 
 def read_campaigns(rows: Iterable[Any]) -> Listed:
     found, unread = [], []
-    for number, row in enumerate(rows, 1):
+    for place, row in enumerate(rows, 1):
         try:
             found.append(read_campaign(row))
         except Trouble as trouble:
-            unread.append(f"Row {number} of its campaigns is left out: {trouble.what}")
+            unread.append(f"Row {place} of its campaigns is left out: {trouble.what}")
     return Listed(campaigns=tuple(found), unread=tuple(unread))
 
 
