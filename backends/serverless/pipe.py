@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from backends.serverless.aws import Aws, Meter
-from backends.serverless.values import plain, text, typed
+from backends.serverless.slugs import NEEDED, named, slug_of
+from backends.serverless.values import plain, typed
 from opsconsole.campaign import check_slug
 from opsconsole.policy import Policy
-from opsconsole.ports import NotThere, Refused, Surroundings
+from opsconsole.ports import NotThere, Surroundings
 from opsconsole.settings import Serverless
 
 FIFO = ".fifo"
@@ -75,12 +76,13 @@ class Queue:
 
 @dataclass(slots=True)
 class Pipe:
-    """`name` is the source's. Blocking; safe for several threads."""
+    """`name` is the source's, `ids` its campaigns by slug as they were last seen. Blocking; safe for threads."""
 
     name: str
     aws: Aws
     settings: Serverless
     around: Surroundings
+    ids: dict[str, str] = field(default_factory=dict)
     _urls: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -96,22 +98,14 @@ class Pipe:
 
     # -- the campaign ----------------------------------------------------------------------------------------
     def campaign(self, slug: str) -> dict[str, Any]:
-        """The campaign's item as it is now: that of this `campaign_id`, else the one of this `slug`.
-
-        Raises NotThere, and Refused where two campaigns have this slug.
-        """
-        item = self.item(check_slug(slug))
-        if item and text(item, "slug") in ("", slug):
+        """The item of the campaign that goes by `slug` on the console, as it is now. Raises NotThere."""
+        known = self.ids.get(check_slug(slug), slug)
+        item = self.item(known)
+        if item and (known != slug or slug_of(item) == slug):
             return item
-        found = [item for item in self._of_slug(slug) if item]
-        if len(found) == 1:
-            return self.item(text(found[0], "campaign_id")) or found[0]
-        if found:
-            raise Refused(
-                f"{len(found)} campaigns of {self.settings.campaigns_table} have the slug {slug}",
-                "Which one is meant can't be told, so nothing was done",
-                "Give each one a slug of its own",
-            )
+        self.ids.update(named(self._names()))
+        if slug in self.ids and (item := self.item(self.ids[slug])):
+            return item
         raise NotThere(f"There is no campaign {slug} in {self.settings.campaigns_table}", "Nothing was done")
 
     def item(self, campaign_id: str, meter: Meter | None = None) -> dict[str, Any]:
@@ -126,13 +120,12 @@ class Pipe:
         )
         return plain(answer.get("Item", {}))
 
-    def _of_slug(self, slug: str) -> Iterator[dict[str, Any]]:
+    def _names(self) -> Iterator[dict[str, Any]]:
+        names = {f"#{number}": name for number, name in enumerate(NEEDED)}
         request = {
             "TableName": self.settings.campaigns_table,
-            "FilterExpression": "#s = :s",
-            "ExpressionAttributeNames": {"#s": "slug"},
-            "ExpressionAttributeValues": typed({":s": slug}),
-            "ProjectionExpression": "campaign_id",
+            "ProjectionExpression": ", ".join(names),
+            "ExpressionAttributeNames": names,
         }
         for page in self.pages("scan", request, most=self.settings.pages):
             yield from map(plain, page.get("Items", ()))
