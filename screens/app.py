@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
 
     from opsconsole.console import Console
+    from screens.doing import Doing
 
 AT_MOST_EVERY = 0.5  # seconds between two boards
 AT_LEAST_EVERY = 15.0  # time alone changes a board: what was due becomes late
@@ -94,6 +95,7 @@ class OpsConsoleApp(App[None]):
         self._dirty, self._leaving = threading.Event(), threading.Event()
         self._put_away: tuple[str, ...] = ()
         self.busy: set[str] = set()
+        self.doing: list[Doing] = []  # operations that were begun here
         self.starting: set[str] = set()  # campaigns whose start was asked for and isn't answered yet
         self._later: list[Callable[[], object]] = []
 
@@ -330,6 +332,7 @@ class OpsConsoleApp(App[None]):
             self.tell("Answer the question first, or leave it with escape. Nothing was done.", "warning")
             return
         warnings = [s.quit_warning for s in self.screen_stack if isinstance(s, ConsoleScreen) and s.quit_warning]
+        warnings += [one.quit_warning for one in self.doing if one.going]
         if not warnings:
             self.exit(return_code=0)
             return

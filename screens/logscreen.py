@@ -20,7 +20,7 @@ LOG_KEYS: tuple[BindingType, ...] = (
 class LogScreen(ConsoleScreen):
     """A screen with a LogView as `log_view`; its keys work wherever the focus is."""
 
-    KEYS = KEYS
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = KEYS
     AUTO_FOCUS = "LogPane"
     BINDINGS: ClassVar[list[BindingType]] = list(LOG_KEYS)
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from opsconsole.plan import Plan
     from screens.app import OpsConsoleApp
 
-OPENED = frozenset({"open", "preflight", "dry-run", "attach", "host", "audit", "access", "doubt", "report"})
+OPENED = frozenset(
+    {"open", "preflight", "dry-run", "attach", "host", "audit", "access", "doubt", "report", "operations"}
+)
 SEEN_FIRST = frozenset({"settle", "send-rest", "close"})
 """Decisions about a broken run: taken on the screen that shows all that is known of it."""
 DONE = {
@@ -93,6 +95,10 @@ def _open(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
             from screens.host import HostScreen
 
             show(ops, HostScreen())
+        case "operations":
+            from screens.operations import OperationsScreen
+
+            show(ops, OperationsScreen(slug))
         case "access":
             from screens.access import AccessScreen
 

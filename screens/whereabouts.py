@@ -21,10 +21,9 @@ def whereabouts(console: "Console", carrier: str) -> Whereabouts:
     connection, facts = console.connection(carrier), console.host_facts(carrier)
     identity, state = str(connection.get("identity") or ""), str(connection.get("state") or "connected")
     name = facts.hostname if facts else ""
-    try:
-        configured = console.host_settings(carrier).ssh
-    except KeyError:  # a carrier that is no machine
-        return Whereabouts(identity, name, "")
+    if carrier not in console.host_names():  # no machine that is connected to: it tells what it is with each look
+        return Whereabouts(console.machine(carrier), "", "")
+    configured = console.host_settings(carrier).ssh
     return Whereabouts(identity, name, _against(carrier, configured, identity, name, state))
 
 

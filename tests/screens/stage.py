@@ -260,7 +260,9 @@ class Host:
 class Stage:
     """The host, the console over it, and where its data goes."""
 
-    def __init__(self, folder: Path, *, read_only: bool = False, danger: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, read_only: bool = False, danger: bool = True, beside: tuple[Any, ...] = ()
+    ) -> None:
         self.folder, self.clock = folder, lambda: datetime.now(UTC)
         self.host = Host(self.clock)
         self.read_only, self.danger = read_only, danger
@@ -268,6 +270,7 @@ class Stage:
         path = folder / "audit.db"
         watched = (
             Watched(self.host, timedelta(hours=1)),
+            *(Watched(source, timedelta(hours=1)) for source in beside),
             Watched(ConsoleSource(lambda: self.console.store(), self.clock, "prod"), timedelta(hours=1)),
         )
         self.console = Console(
