@@ -1,8 +1,8 @@
 """listmonk's log lines, kept: its own are in memory, at most 5,000, and lost whenever it starts again.
 
-One file a platform, a line for each of theirs: `<instant, UTC>\\t<line, redacted and masked>`. The file itself tells
-what was kept before, so two consoles of one user share it under a lock without keeping a line twice. It is bounded:
-beyond FULL bytes it becomes the former one (`.1`), and the former one before it is gone.
+One file a platform, a line for each of theirs: its instant in UTC, a tab, and the line redacted and masked. The
+file itself tells what was kept before, so two consoles of one user share it under a lock without keeping a line
+twice. It is bounded: beyond FULL bytes it becomes the former one (`.1`), and the former one before it is gone.
 """
 
 import fcntl
@@ -79,13 +79,13 @@ class KeptLog:
             if not new:
                 return ()
             self._learn_zone([parted(line)[0] for line in new], before, now)
-            entries = []
-            if self._entries and not met:
-                entries.append((Entry(now, self._say_gap(lines, now)), ""))
+            entries: list[tuple[Entry, str]] = []
             for line in new:
                 stamp, text = parted(line)
                 at = stamp.replace(tzinfo=UTC) - self._offset if stamp else (entries[-1][0].at if entries else now)
                 entries.append((Entry(at, text), line))
+            if self._entries and not met:  # as old as what follows it, so that lines stay in order
+                entries.insert(0, (Entry(entries[0][0].at, self._say_gap(lines, now)), ""))
             self._write(entries)
             return tuple(entry for entry, _ in entries)
 

@@ -18,12 +18,12 @@ FULL: Final = 8 * 1024 * 1024
 CHUNK: Final = 256 * 1024
 SLACK: Final = timedelta(seconds=5)  # by which its database's clock and its own may differ
 OUR_WORD: Final = "--- "
-_AS_BEFORE: Final = ("state", "total", "accepted", "failed", "unknown", "why")
+_AS_BEFORE: Final = ("state", "total", "accepted", "failed", "unknown", "why", "summary")
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which lines are a campaign's: those that name it (names aren't unique) in the time it ran. `until` None: now."""
+    """Which lines are a campaign's: those that name it while it ran; names aren't unique. `until` None: it does."""
 
     name: str
     since: datetime
@@ -61,6 +61,7 @@ class RunFile:
         self._progress: dict[str, Any] = {}
         self._ours: set[str] = set()
         self._is_full = False
+        self._moved_at: datetime | None = None
 
     @property
     def size(self) -> int:
@@ -68,6 +69,11 @@ class RunFile:
             return self.path.stat().st_size
         except FileNotFoundError:
             return 0
+
+    @property
+    def moved_at(self) -> datetime | None:
+        """When the newest line of progress saw more accepted than the one before it."""
+        return self._moved_at
 
     def read(self, offset: int) -> bytes:
         """At most CHUNK bytes from `offset` on; b"" at the end."""
@@ -101,7 +107,11 @@ class RunFile:
             if all(self._progress.get(key) == document.get(key) for key in _AS_BEFORE):
                 return
             stamp = at.astimezone(UTC).isoformat(timespec="milliseconds")
-            self._add([json.dumps({"v": 1, "t": stamp, "mode": "send", **document})])
+            moved = self._moved_at
+            if document.get("accepted") != self._progress.get("accepted"):
+                moved = at
+            told = {"moved": moved.astimezone(UTC).isoformat(timespec="milliseconds")} if moved else {}
+            self._add([json.dumps({"v": 1, "t": stamp, "mode": "send", **told, **document})])
 
     def say(self, text: str, at: datetime) -> None:
         """Add a word of the console's own, once however often it is said."""
@@ -110,10 +120,6 @@ class RunFile:
             self._refresh()
             if word not in self._ours:
                 self._add([f"{_stamp(at)} {word}"])
-
-    def summary(self, document: Mapping[str, Any], at: datetime) -> None:
-        """Add the closing line, unless the same is the last one."""
-        self.progress({**document, "summary": True}, at)
 
     def _add(self, lines: Iterable[str]) -> None:
         data = "".join(f"{line}\n" for line in lines).encode()
@@ -143,6 +149,8 @@ class RunFile:
             except ValueError:
                 return
             if isinstance(document, dict):
+                if document.get("accepted") != self._progress.get("accepted"):
+                    self._moved_at = _instant(document.get("t")) or self._moved_at
                 self._progress = document
             return
         stamp, _, text = line.partition(" ")
@@ -163,6 +171,14 @@ class RunFile:
 
 
 _FULL_WORD = OUR_WORD + "this log is full: further lines of listmonk's are in the platform's kept log only"
+
+
+def _instant(value: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo else None
 
 
 def _about(text: str, raw: str, name: str) -> bool:

@@ -1,0 +1,84 @@
+"""Which run of ours a campaign was started by: written before listmonk is asked, as it can't keep a run id.
+
+It stands beside the audit store, which has the intent, so that two consoles of one user don't start one campaign at
+the same time and a repeated start is known for what it is.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from opsconsole.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    run_id: str
+    attempt: int
+    by: str
+    at: datetime
+    planned: int
+
+
+class Claims:
+    """The claims of one platform, a file each in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(self, campaign_id: int) -> Claim | None:
+        """None for none, and for one that can't be read."""
+        try:
+            document = json.loads(self._path(campaign_id).read_text(encoding="utf-8"))
+            at = datetime.fromisoformat(document["at"])
+            if at.tzinfo is None:
+                return None
+            return Claim(
+                run_id=str(document["run_id"]),
+                attempt=int(document["attempt"]),
+                by=str(document["by"]),
+                at=at,
+                planned=int(document["planned"]),
+            )
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    @contextmanager
+    def alone(self, campaign_id: int) -> Iterator[None]:
+        """Alone in starting this campaign, among threads and consoles; waits for the other."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(self._folder / f"start-{campaign_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def put(self, campaign_id: int, plan: Plan, by: str, at: datetime) -> None:
+        document = {
+            "run_id": plan.run_id,
+            "attempt": plan.attempt,
+            "by": by,
+            "at": at.isoformat(),
+            "planned": plan.audience,
+        }
+        path = self._path(campaign_id)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.write_text(json.dumps(document), encoding="utf-8")
+        part.chmod(0o600)
+        part.replace(path)
+
+    def drop(self, campaign_id: int, run_id: str) -> None:
+        """Nothing was started under this claim."""
+        claim = self.of(campaign_id)
+        if claim is not None and claim.run_id == run_id:
+            with suppress(FileNotFoundError):
+                self._path(campaign_id).unlink()
+
+    def _path(self, campaign_id: int) -> Path:
+        return self._folder / f"start-{campaign_id}.json"
