@@ -67,6 +67,11 @@ class Client:
         """Seconds that its clock is ahead of ours, by the date of its newest answer."""
         return self._rest.clock_offset
 
+    @property
+    def seconds(self) -> float:
+        """The limit of one call."""
+        return self._rest.seconds
+
     def page(self, path: str) -> str:
         """Where a person looks: `page("campaigns/5")`."""
         return f"{self._root}/admin/{path}"
