@@ -1,9 +1,8 @@
 """How a message goes out, whatever carries it: what the engine asks of a channel, and what it is answered."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 
 class Kind(Enum):
@@ -16,8 +15,7 @@ class Kind(Enum):
     UNREACHABLE = "unreachable"  # no connection to begin with
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """`code` is the answer's, 0 where there was none; `text` comes from outside and isn't cleaned."""
 
     kind: Kind
@@ -47,7 +45,7 @@ M = TypeVar("M", bound=Message, contravariant=True)
 class Wire(Protocol[M]):
     """One connection, opened when needed. One task at a time delivers; the others may be called beside it."""
 
-    async def deliver(self, message: M, begin: Callable[[], None]) -> Outcome:
+    def deliver(self, message: M, begin: Callable[[], None]) -> Awaitable[Outcome]:
         """Hand over one message. `begin` is called right before its first byte that the other side could take for
         the message; when it raises, nothing was sent and the exception comes out here. Raises ServerRefusesUs."""
 

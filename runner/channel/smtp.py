@@ -7,15 +7,15 @@ connection lost before and after the closing dot. QUIT is ours too: aiosmtplib i
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from runner.channel.opening import ERRORS, Opening, unreachable
-from runner.channel.pipelining import QUIT_SECONDS, Phase, Pipe
+from runner.channel.pipelining import IDLE, QUIT_SECONDS, Pipe
 from runner.channel.port import Kind, Message, Outcome
 from runner.settings import Smtp
 
-_PATH = re.compile(r"[\x21-\x3b=\x3f-\x7e]+")  # printable ASCII without space and angle brackets
+_PATH = re.compile(r"[\x21-\x3b=\x3f-\x7e]+").fullmatch  # printable ASCII without space and angle brackets
 _END = b"\r\n.\r\n"
 
 
@@ -48,38 +48,36 @@ class SmtpWire:
         self._pipe: Pipe | None = None
         self._account: Smtp | None = None  # the pipe's
         self._size = 0  # the largest message its server takes; 0: any
-        self._most = per_connection  # messages on it
         self._opening: Opening | None = None
 
     def use(self, smtp: Smtp) -> None:
         """The account from the next message on."""
         self._smtp = smtp
 
-    async def deliver(self, mail: SmtpMail, begin: Callable[[], None]) -> Outcome:
+    def deliver(self, mail: SmtpMail, begin: Callable[[], None]) -> Awaitable[Outcome]:
         """As port.Wire has it. Raises ValueError when the message isn't fit for the wire; nothing was sent then."""
-        data = mail.data
-        if not (_PATH.fullmatch(mail.sender) and _PATH.fullmatch(mail.recipient)):
+        if not (_PATH(mail.sender) and _PATH(mail.recipient)):
             raise ValueError("an address that would break the envelope")
-        if not data.endswith(
-            _END
-        ):  # a dot before that is the composer's to keep out: looking costs as much as sending
+        if not mail.data.endswith(_END):
+            # a dot before that is the composer's to keep out: looking costs as much as sending
             raise ValueError("a message without its end")
-        pipe = self._pipe
-        if pipe is None or pipe.phase is not Phase.IDLE or self._account is not self._smtp:
-            opened = await self._open()
-            if isinstance(opened, Outcome):
-                return opened
-            pipe = opened
+        if (pipe := self._idle()) and not 0 < self._size < mail.size:
+            return pipe.send(mail.sender, mail.recipient, mail.data, begin)  # no coroutine of ours between the two
+        return self._deliver(mail, begin)
+
+    async def _deliver(self, mail: SmtpMail, begin: Callable[[], None]) -> Outcome:
+        """Where a connection has to be opened first, or the message is too large for its server."""
+        pipe = self._idle() or await self._open()
+        if isinstance(pipe, Outcome):
+            return pipe
         if 0 < self._size < mail.size:
             return Outcome(Kind.FAILED, 552, f"the message has {mail.size} bytes, the server takes {self._size}")
-        try:
-            return await pipe.send(mail.sender, mail.recipient, data, begin)
-        except asyncio.CancelledError:
-            pipe.drop("given up")
-            raise
-        finally:
-            if pipe.count >= self._most:
-                pipe.quit()
+        return await pipe.send(mail.sender, mail.recipient, mail.data, begin)
+
+    def _idle(self) -> Pipe | None:
+        """The connection there is, when it can take a message."""
+        pipe = self._pipe
+        return pipe if pipe is not None and pipe.phase == IDLE and self._account is self._smtp else None
 
     def sweep(self, clock: float) -> None:
         """As port.Wire has it."""
@@ -91,6 +89,8 @@ class SmtpWire:
         pipe, self._pipe = self._pipe, None
         if pipe is None:
             return
+        if pipe.busy:  # whoever waited for the answer was cancelled
+            pipe.drop("given up")
         pipe.quit()
         await asyncio.wait([pipe.gone], timeout=QUIT_SECONDS)
         pipe.drop("closing")
@@ -113,8 +113,10 @@ class SmtpWire:
         finally:
             self._opening = None
         self._pipe = pipe = Pipe(
-            opened.transport, pipelining=opened.pipelining and self._pipelining, idle_seconds=self._idle_seconds
+            opened.transport,
+            pipelining=opened.pipelining and self._pipelining,
+            most=min(self._per_connection, smtp.limits.per_connection or self._per_connection),
+            idle_seconds=self._idle_seconds,
         )
         self._account, self._size = smtp, opened.size
-        self._most = min(self._per_connection, smtp.limits.per_connection or self._per_connection)
         return pipe
