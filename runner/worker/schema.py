@@ -130,8 +130,9 @@ def parse_reference(body: str) -> Reference:
         found = json.loads(body)
     except (ValueError, RecursionError):
         raise ValueError("the message is not JSON") from None
-    values = [found.get(key) if isinstance(found, dict) else None for key in ("campaign_id", "contact_email")]
-    if not all(isinstance(value, str) and 0 < len(value) <= 1024 for value in values):
+    keys = ("campaign_id", "contact_email")
+    values = [str(found[key]) for key in keys if isinstance(found.get(key), str)] if isinstance(found, dict) else []
+    if len(values) != len(keys) or not all(0 < len(value) <= 1024 for value in values):
         raise ValueError("the message names no campaign and contact")
     return Reference(*values)
 
