@@ -108,6 +108,7 @@ def merge(old: Report | None, new: Report) -> Report:
         foreign=old.foreign,
         findings=old.findings,
         own_store=new.own_store,
+        archived=old.archived,
     )
 
 
@@ -118,7 +119,8 @@ def _out_of_reach(o: Observation, since: datetime, trouble: str) -> Observation:
 def _words(
     reports: Mapping[str, Report], known: Mapping[str, Observation], slug: str, unheard: Collection[str]
 ) -> list[Observation]:
-    words = [_word(r, known, slug, unheard) for r in reports.values() if not _elsewhere(r, known)]
+    told = (r for r in reports.values() if slug not in r.archived and not _elsewhere(r, known))
+    words = [_word(r, known, slug, unheard) for r in told]
     never = timedelta(0)
     return words + [Observation(source=n, slug=slug, observed_at=None, fresh_for=never) for n in unheard]
 

@@ -269,3 +269,4 @@ class Report:
     foreign: tuple[str, ...] = ()  # entries outside the grammar, shown escaped and never used
     findings: tuple[str, ...] = ()  # troubles of the source that concern no single campaign
     own_store: bool = False  # it is the console's own store: a run it doesn't name was started by others
+    archived: frozenset[str] = frozenset()  # over for so long that it isn't told of: its silence says nothing
