@@ -116,7 +116,7 @@ def _lost(pipe: Pipe, plan: Plan, there: Mapping[str, Any]) -> Started:
     raise Refused(f"Somebody changed {plan.slug} at this moment", NOTHING, "Look at it again, then start it anew")
 
 
-def _asked(pipe: Pipe, plan: Plan, owner: str, why: Unclear, sleep: Callable[[float], None]) -> Mapping[str, Any]:
+def _asked(pipe: Pipe, plan: Plan, owner: str, why: Unclear, sleep: Callable[[float], None]) -> dict[str, Any]:
     """The item, once this run is in it. Raises Refused when it surely never will be, else MaybeStarted."""
     for pause in ASK_PAUSES:
         sleep(pause)

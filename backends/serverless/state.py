@@ -61,8 +61,8 @@ def left(pipe: Pipe) -> int | None:
 
 
 def give_up(pipe: Pipe, slug: str, run_id: str) -> RunState | None:
-    """The state of this run; None once it is certain that it never started: a start of it that comes late is refused
-    by what is written here. Raises Trouble where that isn't known."""
+    """The state of this run; None once it is certain that it never started: what is written here refuses a start of
+    it that comes late. Raises Trouble where that isn't known."""
     item = pipe.campaign(slug)
     for _ in range(3):
         if text(item, "run_id") == run_id:

@@ -22,7 +22,7 @@ class Must:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """`sets` replaces, `adds` are numbers or sets of texts that are added: all or nothing, if every `must` holds."""
+    """`sets` replaces, `adds` are numbers or sets of texts that are added: all of it, if every `must` holds."""
 
     must: Sequence[Must]
     sets: Mapping[str, Any]

@@ -41,6 +41,7 @@ RUN: Final = (
     "content_version",  # a number: one more at each change of what is mailed; a mail made before it never goes out
     "status",
     "run_id",  # of the console's plan
+    "void_runs",  # a set of run ids that were given up: none of them may start any more
     "started_by",
     "started_at",
     "paused",  # a boolean: obeyed by the worker at the very next message
