@@ -32,6 +32,18 @@ ssh = "blast-mail-prod"               # a host of ~/.ssh/config, or user@host:po
 # [environments.prod.dashboard]
 # url = "https://dashboard.example.com"
 # token = { env = "OPSCONSOLE_DASHBOARD_TOKEN" }
+
+# [environments.prod.listmonk.lists]    # a listmonk platform: docs/listmonk.md
+# url = "https://lists.example.com"
+# user = "opsconsole"
+# token = { env = "OPSCONSOLE_LISTMONK_TOKEN" }
+
+# [environments.prod.serverless.bulk]   # DynamoDB, SQS and SES, with opsconsole[aws]: docs/serverless.md
+# region = "eu-central-1"
+# profile = "opsconsole"
+
+# [environments.prod.backend.other]     # a backend of another package: docs/backends.md
+# kind = "the-name-it-goes-by"
 """
 
 
@@ -173,12 +185,12 @@ def _problems(document: Mapping[str, Any], shape: type, place: Place) -> Iterato
     for key, value in document.items():
         here = (*place, key)
         if key not in fields:
-            yield here, f"unknown key {_dotted(here)!r}{_meant(key, fields)}"
+            yield here, f"unknown key {dotted(here)!r}{_meant(key, fields)}"
             continue
         yield from _problems_of(value, fields[key].type, here)
     for name, field in fields.items():
         if field.required and name not in document:
-            yield place, f"{_dotted(place)} needs the key {name!r}"
+            yield place, f"{dotted(place)} needs the key {name!r}"
 
 
 def _problems_of(value: Any, kind: Any, here: Place) -> Iterator[tuple[Place, str]]:
@@ -187,7 +199,7 @@ def _problems_of(value: Any, kind: Any, here: Place) -> Iterator[tuple[Place, st
     )
     if get_origin(kind) is dict and shape is not None:
         if not isinstance(value, Mapping):
-            yield here, f"{_dotted(here)} must be a table"
+            yield here, f"{dotted(here)} must be a table"
             return
         for name, item in value.items():
             yield from _problems_of(item, shape, (*here, name))
@@ -195,12 +207,12 @@ def _problems_of(value: Any, kind: Any, here: Place) -> Iterator[tuple[Place, st
         if isinstance(value, Mapping):
             yield from _problems(value, shape, here)
         else:
-            yield here, f"{_dotted(here)} must be a table"
+            yield here, f"{dotted(here)} must be a table"
     else:
         try:
             msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            yield here, f"{_dotted(here)}: {_plainly(str(error), kind)}"
+            yield here, f"{dotted(here)}: {_plainly(str(error), kind)}"
 
 
 def _plainly(error: str, kind: Any) -> str:
@@ -212,12 +224,14 @@ def _plainly(error: str, kind: Any) -> str:
 
 def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
     """Values of the right kind that still make no sense."""
+    from opsconsole.configured import systems
+
     if settings.operator.timezone:
         try:
             load_zone(settings.operator.timezone)
         except ScheduleError as error:
             yield ("operator", "timezone"), str(error)
-    yield from _span(settings.audit, "outbox_kept_for", ("audit",))
+    yield from span(settings.audit, "outbox_kept_for", ("audit",))
     if settings.views:
         from opsconsole import views
 
@@ -227,14 +241,12 @@ def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
         yield ("audit", "url"), "audit.url must begin with postgresql:// (or sqlite://// and an absolute path)"
     for name, environment in settings.environments.items():
         place = ("environments", name)
-        for key in msgspec.structs.fields(Limits):
-            yield from _span(environment.policy, key.name, (*place, "policy"))
+        for limit in msgspec.structs.fields(Limits):
+            yield from span(environment.policy, limit.name, (*place, "policy"))
         for host, table in environment.blasthost.items():
             here = (*place, "blasthost", host)
-            if host in ("console", "dashboard") or not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", host):
-                yield here, f"{host!r} can't name a host: use a-z, 0-9, dot, dash; not console or dashboard"
-            for span in ("fresh_for", "refresh_every"):
-                yield from _span(table, span, here)
+            for key in ("fresh_for", "refresh_every"):
+                yield from span(table, key, here)
             for pattern in msgspec.structs.fields(type(table.patterns)):
                 try:
                     re.compile(getattr(table.patterns, pattern.name))
@@ -243,21 +255,22 @@ def _meaning(settings: Settings) -> Iterator[tuple[Place, str]]:
                         (*here, "patterns", pattern.name),
                         f"patterns.{pattern.name} is no regular expression: {error}",
                     )
+        yield from systems(environment, place)
         for told, notify in environment.notify.items():
             yield from _notify(told, notify, (*place, "notify", told))
         if environment.dead_man is not None:
             yield from _dead_man(environment.dead_man, environment.notify, (*place, "dead_man"))
         if environment.dashboard is not None:
             there = (*place, "dashboard")
-            for span in ("fresh_for", "refresh_every", "timeout"):
-                yield from _span(environment.dashboard, span, there)
+            for key in ("fresh_for", "refresh_every", "timeout"):
+                yield from span(environment.dashboard, key, there)
             if not environment.dashboard.url.startswith(("http://", "https://")):
                 yield (*there, "url"), "dashboard.url must begin with https:// or http://"
             if _seconds(environment.dashboard.timeout) > LONGEST_TIMEOUT_S:
                 says = f"dashboard.timeout can't be over {LONGEST_TIMEOUT_S} s, or others try a write meanwhile"
                 yield (*there, "timeout"), says
             for under, problem in mapping.problems(environment.dashboard):
-                yield (*there, *under), f"{_dotted((*there, *under))}: {problem}"
+                yield (*there, *under), f"{dotted((*there, *under))}: {problem}"
 
 
 LONGEST_TIMEOUT_S = 15  # three calls a write, within the outbox's minute
@@ -285,30 +298,31 @@ def _notify(name: str, table: Notify, place: Place) -> Iterator[tuple[Place, str
         yield place, f"{name!r} can't name a notification: use a-z, 0-9, dot, dash"
     for key in NEEDED[table.kind]:
         if not getattr(table, key):
-            yield place, f"{_dotted(place)}: kind {table.kind!r} needs the key {key!r}"
+            yield place, f"{dotted(place)}: kind {table.kind!r} needs the key {key!r}"
     for key in ("endpoint", "link"):
         if (value := getattr(table, key)) and not value.startswith(("http://", "https://")):
-            yield (*place, key), f"{_dotted((*place, key))} must begin with https:// or http://"
-    yield from _span(table, "timeout", place)
+            yield (*place, key), f"{dotted((*place, key))} must begin with https:// or http://"
+    yield from span(table, "timeout", place)
 
 
 def _dead_man(table: DeadMan, notify: Mapping[str, Notify], place: Place) -> Iterator[tuple[Place, str]]:
     if bool(table.url) == bool(table.alertmanager):
-        yield place, f"{_dotted(place)} needs exactly one of the keys 'url' and 'alertmanager'"
+        yield place, f"{dotted(place)} needs exactly one of the keys 'url' and 'alertmanager'"
     elif table.alertmanager and getattr(notify.get(table.alertmanager), "kind", "") != "alertmanager":
         here = (*place, "alertmanager")
-        yield here, f"{_dotted(here)}: no notification of kind 'alertmanager' is named {table.alertmanager!r}"
-    for span in ("every", "blind_after"):
-        yield from _span(table, span, place)
+        yield here, f"{dotted(here)}: no notification of kind 'alertmanager' is named {table.alertmanager!r}"
+    for key in ("every", "blind_after"):
+        yield from span(table, key, place)
 
 
-def _span(table: msgspec.Struct, key: str, place: Place) -> Iterator[tuple[Place, str]]:
+def span(table: msgspec.Struct, key: str, place: Place) -> Iterator[tuple[Place, str]]:
+    """A problem where the value is no span of time."""
     value = getattr(table, key)
     if isinstance(value, str):
         try:
             duration(value)
         except ValueError as error:
-            yield (*place, key), f"{_dotted((*place, key))}: {error}"
+            yield (*place, key), f"{dotted((*place, key))}: {error}"
 
 
 def _meant(word: str, known: Mapping[str, Any]) -> str:
@@ -318,7 +332,8 @@ def _meant(word: str, known: Mapping[str, Any]) -> str:
     return f"; known are {', '.join(sorted(known))}." if known else "."
 
 
-def _dotted(place: Place) -> str:
+def dotted(place: Place) -> str:
+    """Where a key stands, as people write it."""
     return ".".join(place) or "the file"
 
 

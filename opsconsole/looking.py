@@ -15,20 +15,15 @@ from opsconsole.campaign import check_slug
 from opsconsole.clocks import Jump
 from opsconsole.hostfacts import HostFacts
 from opsconsole.outages import Outages
+from opsconsole.parts import Parts
 from opsconsole.policy import Policy
 from opsconsole.ports import (
-    AccessView,
     Carrier,
-    HoldKeeper,
-    HostView,
     Identified,
+    Inspected,
     Mapped,
-    Operates,
     Recorder,
     Refused,
-    RunnerKeeper,
-    Source,
-    TriggerKeeper,
     Trouble,
 )
 from opsconsole.settings import BlastHost, Environment, Role
@@ -36,16 +31,9 @@ from opsconsole.verdict import Verdict
 from opsconsole.watch import Watch, Watched
 
 if TYPE_CHECKING:  # the audit store is heavy; it is imported when first used
-    from opsconsole.adopting import Adoptions
     from opsconsole.audit.records import OutboxItem
     from opsconsole.audit.store import AuditStore
-    from opsconsole.decisions import Decisions
-    from opsconsole.delivery import Delivery
-    from opsconsole.installing import Installing
-    from opsconsole.mending import Mending
-    from opsconsole.operations import Operations
-    from opsconsole.runs import Identity, Runs
-    from opsconsole.switching import Switching
+    from opsconsole.runs import Identity
     from opsconsole.witness import Witness
 
 TIDY_EVERY_S = 5.0
@@ -55,7 +43,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Looking:
+class Looking(Parts):
     """What may be seen in one environment. `recorders` are told of things besides the sources that want to be.
 
     `carrier_trouble` says, by carrier, why no mail may be started on it now; who knows it sets it.
@@ -81,30 +69,17 @@ class Looking:
     ) -> None:
         self.environment, self.settings, self.policy = environment, settings, policy
         self.role, self.read_only, self.local_zone = role, read_only or role == "viewer", local_zone
-        self.clock, self.watch = clock, watch
-        self._sources: dict[str, Source] = {w.source.name: w.source for w in watched}
-        self._carriers = {n: s for n, s in self._sources.items() if isinstance(s, Carrier)}
-        self._machines = {n: s for n, s in self._sources.items() if isinstance(s, HostView)}
-        self._recorders = {n: s for n, s in self._sources.items() if isinstance(s, Recorder)}
-        self._keepers = {n: s for n, s in self._carriers.items() if isinstance(s, HoldKeeper)}
-        self._switchers = {n: s for n, s in self._sources.items() if isinstance(s, TriggerKeeper)}
-        self._runner_keepers = {n: s for n, s in self._machines.items() if isinstance(s, RunnerKeeper)}
-        self._operators = {n: s for n, s in self._sources.items() if isinstance(s, Operates)}
-        self._telling = {n: s for n, s in self._sources.items() if isinstance(s, AccessView)}
-        self.also_told = dict(recorders or {})
+        self.watch = watch
+        super().__init__(watched, identity, store, clock, recorders or {})
         self.witness = witness
         self.outages = Outages(watch.reports)
         watch.on_change(self.outages.looked)
         self._beside: dict[str, tuple[str, ...]] = {}  # by source, what the witness found
-        self._hosts, self._open_store, self._identity = hosts, store, identity
-        self._store_lock = threading.Lock()
-        self._opened: AuditStore | None = None
-        self._our_runs: Runs | None = None
+        self._hosts = hosts
         self._tidying = threading.Lock()
         self._tidied = False
         self._staying = False
         self._closing = threading.Event()
-        self._unwritable = ""
         self.carrier_trouble: dict[str, str] = {}
         self.found_at_start: tuple[str, ...] = ()
 
@@ -259,8 +234,6 @@ class Looking:
             return SystemAccess(name=name, trouble=str(error))
         return SystemAccess(name=name, entries=judged(told, self.policy, self.clock()))
 
-    # Parts.
-
     def waiting(self) -> "list[OutboxItem]":
         return self._delivery().waiting()
 
@@ -275,6 +248,10 @@ class Looking:
     def mapped(self) -> dict[str, Mapped]:
         """The sources that are read by a mapping of the configuration."""
         return {name: source for name, source in self._sources.items() if isinstance(source, Mapped)}
+
+    def inspected(self) -> dict[str, Inspected]:
+        """The systems that can tell what of them is reached, allowed and missing."""
+        return {name: source for name, source in self._sources.items() if isinstance(source, Inspected)}
 
     @property
     def notified(self) -> tuple[str, ...]:
@@ -292,22 +269,6 @@ class Looking:
         from opsconsole.holding import told_of
 
         return told_of(self.waiting(), scope, self._keepers)
-
-    @property
-    def identity(self) -> "Identity":
-        return self._identity()
-
-    def store(self) -> "AuditStore":
-        """The audit store, opened when first asked for. Raises AuditUnavailable."""
-        with self._store_lock:
-            if self._opened is None:
-                try:
-                    self._opened = self._open_store()
-                except Exception as error:
-                    self._unwritable = str(error)
-                    raise
-                self._unwritable = ""
-            return self._opened
 
     def carrier_of(self, slug: str) -> Carrier:
         """The carrier that holds this campaign. Raises Refused when none does."""
@@ -359,55 +320,3 @@ class Looking:
             return source.identity()
         facts = self.host_facts(carrier)
         return facts.machine_id or facts.host if facts else ""
-
-    def _runs(self) -> "Runs":
-        """One for all threads: it knows the starts that are under way here."""
-        from opsconsole.runs import Runs
-
-        with self._store_lock:
-            if self._our_runs is None:
-                destinations = tuple(self._recorders)
-                self._our_runs = Runs(
-                    self.store, self._carriers, self.identity, self.clock, destinations, self._before_send
-                )
-            return self._our_runs
-
-    def _mending(self) -> "Mending":
-        from opsconsole.mending import Mending
-
-        return Mending(self.store, self._carriers, self.identity, self.clock, self._runs())
-
-    def _switching(self) -> "Switching":
-        from opsconsole.switching import Switching
-
-        return Switching(self.store, self._switchers, self.identity, self.clock, self._runs())
-
-    def _installing(self) -> "Installing":
-        from opsconsole.installing import Installing
-
-        return Installing(self.store, self._runner_keepers, self.identity, self.clock, self._runs())
-
-    def _operations(self) -> "Operations":
-        from opsconsole.operations import Operations
-
-        return Operations(self.store, self._operators, self.identity, self.clock, self._runs())
-
-    def _decisions(self) -> "Decisions":
-        from opsconsole.decisions import Decisions
-
-        return Decisions(self.store, self.identity, tuple(self._recorders), tuple(self._keepers))
-
-    def _adoptions(self) -> "Adoptions":
-        from opsconsole.adopting import Adoptions
-
-        return Adoptions(self.store, self.identity, tuple(self._recorders))
-
-    def _delivery(self, only: tuple[str, ...] | None = None) -> "Delivery":
-        from opsconsole.delivery import Delivery
-        from opsconsole.holding import hold_marks
-
-        here = self.identity.environment
-        marks = hold_marks(self._keepers, self.store, here)
-        recorders = {**self._recorders, **self.also_told, **marks}
-        told = {name: recorders[name] for name in (recorders if only is None else only)}
-        return Delivery(self.store, told, self.clock, here)

@@ -279,17 +279,30 @@ def _others(environment: Environment, around: Surroundings) -> "Iterator[tuple[S
         from backends.listmonk.platform import ListmonkBackend
 
         for name, listmonk in environment.listmonk.items():
-            yield ListmonkBackend(name, listmonk, around), duration(listmonk.refresh_every)
+            make = partial(ListmonkBackend, name, listmonk, around)
+            yield _built(name, make, around), duration(listmonk.refresh_every)
     if environment.serverless:
         from backends.serverless.pipeline import ServerlessBackend
 
         for name, serverless in environment.serverless.items():
-            yield ServerlessBackend(name, serverless, around), duration(serverless.refresh_every)
+            make = partial(ServerlessBackend, name, serverless, around)
+            yield _built(name, make, around), duration(serverless.refresh_every)
     if environment.backend:
         from backends.plugins import made
 
         for name, backend in environment.backend.items():
-            yield made(name, backend, around), duration(backend.refresh_every)
+            yield _built(name, partial(made, name, backend, around), around), duration(backend.refresh_every)
+
+
+def _built(name: str, make: Callable[[], Source], around: Surroundings) -> Source:
+    """The system, or what says in its place why it can't be had: the others are looked at all the same."""
+    from opsconsole.ports import Refused
+    from opsconsole.unbuilt import Unbuilt
+
+    try:
+        return make()
+    except Refused as error:
+        return Unbuilt(name, error, around.clock)
 
 
 @cache

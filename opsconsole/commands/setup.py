@@ -14,7 +14,7 @@ from opsconsole.config import EXAMPLE, Loaded, default_path
 
 if TYPE_CHECKING:
     from opsconsole.hostfacts import RunnerFact
-    from opsconsole.ports import Tried
+    from opsconsole.ports import Inspected, Tried
 
 ROOM_MB = 20  # free space at the audit store below which doctor warns
 
@@ -109,6 +109,8 @@ def doctor(session: Session, as_json: bool) -> None:
         for name, mapped in console.mapped().items():
             with suppress(Trouble):  # out of reach: its own line says so
                 lines += _mapping(name, mapped.try_mapping())
+        for name, system in console.inspected().items():
+            lines += _told(name, system, any(one["what"] == name and not one["ok"] for one in lines))
         for name in console.host_names():
             facts = console.host_facts(name)
             if facts and facts.survives_logout:
@@ -124,6 +126,16 @@ def doctor(session: Session, as_json: bool) -> None:
         glyph = "!" if line.get("warn") else "✓" if line["ok"] else "✖"
         say(f"{glyph} {line['what']:<16} {line['says']}")
     sys.exit(FINE if all(line["ok"] for line in lines) else ATTENTION)
+
+
+def _told(name: str, system: "Inspected", known: bool) -> list[dict[str, Any]]:
+    """What a system tells of itself. `known`: that it is in trouble is told already."""
+    from opsconsole.ports import Trouble
+
+    try:
+        return [{"what": name, "ok": told.ok, "warn": told.warn, "says": told.says} for told in system.inspect()]
+    except Trouble as error:
+        return [] if known else [{"what": name, "ok": False, "says": str(error)}]
 
 
 def _runner(name: str, program: "RunnerFact", ours: bool) -> dict[str, Any]:
@@ -206,8 +218,12 @@ def init(session: Session) -> None:
 def check(session: Session) -> None:
     """Read the configuration and say whether it can be used; reaches nothing."""
     loaded = session.loaded()
-    hosts = ", ".join(loaded.environment.blasthost) or "none"
-    say(f"{loaded.path}: environment {loaded.name}, blast hosts {hosts}.")
+    from opsconsole.configured import KINDS
+
+    there = [(kind, ", ".join(getattr(loaded.environment, kind))) for kind in KINDS]
+    named = [f"{kind} {names}" for kind, names in there if names] or ["no system that carries campaigns"]
+    named += ["dashboard"] if loaded.environment.dashboard else []
+    say(f"{loaded.path}: environment {loaded.name}: {'; '.join(named)}.")
 
 
 @config.command("keys")
@@ -228,6 +244,10 @@ def keys() -> None:
         "DashboardCampaigns",
         "DashboardTasks",
         "DashboardWrite",
+        "DashboardAccount",
+        "Listmonk",
+        "Serverless",
+        "Backend",
         "Notify",
         "DeadMan",
         "Screens",
