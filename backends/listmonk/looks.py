@@ -17,8 +17,9 @@ from backends.listmonk import audience
 from backends.listmonk.campaigns import ACTIVE, COMING, OVER, PAUSED, Campaign, Running, slugs
 from backends.listmonk.client import BOUNCES, COUNTS, LOOKS_IN, Client
 from backends.listmonk.content import content, digests, template_digest
+from backends.listmonk.control import Control
 from backends.listmonk.heartbeats import Beat, Heartbeats
-from backends.listmonk.kept import Entry, KeptLog
+from backends.listmonk.kept import Entry
 from backends.listmonk.loglines import told
 from backends.listmonk.system import Config, Import, Profile, Tuning
 from opsconsole.config import duration
@@ -67,9 +68,10 @@ class Looks:
     """The looks at one listmonk, and what they remember. Safe for several threads; one looks at a time."""
 
     def __init__(
-        self, settings: Listmonk, client: Client, kept: KeptLog, beats: Heartbeats, clock: Callable[[], datetime]
+        self, settings: Listmonk, client: Client, control: Control, beats: Heartbeats, clock: Callable[[], datetime]
     ) -> None:
-        self._settings, self._client, self._kept, self._beats, self._clock = settings, client, kept, beats, clock
+        self._settings, self._client, self._control, self._beats = settings, client, control, beats
+        self._clock = clock
         self._list_every = duration(settings.list_every)
         self._lock = threading.RLock()
         self._campaigns: dict[int, Campaign] = {}
@@ -160,7 +162,7 @@ class Looks:
             campaigns=campaigns,
             running=running,
             beats=beats,
-            entries=self._kept.entries(now - LOG_SHOWN),
+            entries=self._control.kept.entries(now - LOG_SHOWN),
             contents={number: it for number, (_, _, it) in self._contents.items()},
             bounces={number: classes for number, (_, classes) in self._bounces.items()},
             paused_at=dict(self._paused_at),
@@ -183,7 +185,7 @@ class Looks:
         if self._profile.may(*LOOKS_IN):
             self._tuning = self._had("settings", self._client.tuning, ends) or self._tuning
         else:
-            self._unread["settings"] = (
+            self._unread["settings"] = self._control.log_trouble = (
                 f"The user {self._client.user} lacks settings:get: neither its log nor its settings can be read, "
                 "so errors, and why nothing moves, stay unseen."
             )
@@ -206,10 +208,10 @@ class Looks:
     def _log(self, now: datetime) -> tuple[Entry, ...]:
         """What is new of its log, now kept."""
         try:
-            new = self._kept.take(self._client.logs(), now)
+            new = self._control.take(self._client.logs(), now)
         except (Trouble, OSError) as trouble:
             why = str(trouble) if isinstance(trouble, Trouble) else f"Its log can't be kept: {trouble.strerror}."
-            self._unread["log"] = why
+            self._unread["log"] = self._control.log_trouble = why
             return ()
         self._unread.pop("log", None)
         return new

@@ -1,0 +1,84 @@
+"""A listmonk platform as the console sees it: every call goes to the small module that does it."""
+
+from collections.abc import Callable
+from threading import Event
+
+from backends.listmonk import following, state, triggers
+from backends.listmonk.client import Client
+from backends.listmonk.control import Control
+from backends.listmonk.heartbeats import Heartbeats
+from backends.listmonk.looks import Looks
+from backends.listmonk.signals import Signaller
+from backends.listmonk.source import Observer
+from backends.listmonk.starting import Starter
+from backends.listmonk.words import Place
+from opsconsole.config import duration
+from opsconsole.observation import Report
+from opsconsole.plan import Plan
+from opsconsole.ports import Followed, RunState, Started, Surroundings, Switched, Verb
+from opsconsole.settings import Listmonk
+
+
+class ListmonkBackend:
+    """A Source, a Carrier, Identified and a TriggerKeeper. Connects to nothing yet; safe for several threads."""
+
+    def __init__(self, name: str, settings: Listmonk, around: Surroundings) -> None:
+        self.name, self.settings = name, settings
+        self.client = Client(name, settings, around.clock)
+        self.control = Control(
+            name,
+            settings,
+            around,
+            self.client,
+            find=lambda slug: self.looks.find(slug),
+            digests=lambda campaign: self.looks.digests(campaign),
+            audience=lambda campaign: self.looks.audience(campaign),
+            changed=lambda: self.looks.changed(),
+        )
+        beats = Heartbeats(self.control.kept.folder / "heartbeats.json")
+        self.looks = Looks(settings, self.client, self.control, beats, around.clock)
+        self.place = Place(
+            source=name,
+            settings=settings,
+            policy=around.policy,
+            fresh_for=duration(settings.fresh_for),
+            start_grace=duration(settings.start_grace),
+            archived_after=duration(settings.archived_after),
+            zone=settings.timezone or "UTC",
+            link=self.client.page,
+            trigger_key=triggers.key,
+        )
+        self.observer = Observer(self.looks, self.control, self.place, around.clock)
+
+    def close(self) -> None:
+        self.client.close()
+
+    # Looking.
+
+    def observe(self) -> Report:
+        return self.observer.observe()
+
+    def identity(self) -> str:
+        return self.observer.identity()
+
+    # A run.
+
+    def start(self, plan: Plan, by: str) -> Started:
+        return Starter(self.control).start(plan, by)
+
+    def run_state(self, slug: str, attempt: int | None = None) -> RunState | None:
+        return state.run_state(self.control, slug, attempt)
+
+    def give_up(self, slug: str, run_id: str) -> RunState | None:
+        return state.give_up(self.control, slug, run_id)
+
+    def follow(
+        self, slug: str, attempt: int, offset: int, on_output: Callable[[bytes], None], stop: Event
+    ) -> Followed:
+        return following.follow(self.control, slug, attempt, offset, on_output, stop)
+
+    def signal(self, slug: str, attempt: int, verb: Verb) -> RunState:
+        return Signaller(self.control).signal(slug, attempt, verb)
+
+    def switch_trigger(self, key: str, on: bool, by: str) -> Switched:
+        return triggers.Switcher(self.control).switch(key, on, by)

@@ -1,0 +1,69 @@
+"""One look at a listmonk as a report: what was seen, what is known of each run, and all of it in words."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Final
+
+from backends.listmonk.campaigns import COMING, Campaign
+from backends.listmonk.control import Control
+from backends.listmonk.looks import Looks, Seen
+from backends.listmonk.words import Place, Ran, archived, machine, report
+from opsconsole.observation import Report, Says
+from opsconsole.ports import Trouble
+
+SETTLED: Final = timedelta(minutes=2)
+"""After so long what a campaign that is over left in the log is all there."""
+
+
+class Observer:
+    """The looks of one listmonk, and what of them need not be worked out again."""
+
+    def __init__(self, looks: Looks, control: Control, place: Place, clock: Callable[[], datetime]) -> None:
+        self._looks, self._control, self._place, self._clock = looks, control, place, clock
+        self._over: dict[int, tuple[tuple[object, ...], Ran]] = {}
+        self._lost_at: datetime | None = None
+
+    def observe(self) -> Report:
+        """Never raises for a system out of reach: the report says so."""
+        began = monotonic()
+        try:
+            seen = self._looks.look()
+        except Trouble as trouble:
+            now = self._clock()
+            self._lost_at = self._lost_at or now
+            return Report(
+                source=self._place.source,
+                looked_at=now,
+                fresh_for=self._place.fresh_for,
+                keeps_traces=True,
+                trouble=str(trouble),
+                out_of_reach_since=self._lost_at,
+            )
+        self._lost_at = None
+        ran = {
+            slug: self._ran(slug, it, seen)
+            for slug, it in seen.campaigns.items()
+            if not archived(it, seen.at, self._place) and (it.status not in COMING or it.started_at is not None)
+        }
+        told = report(seen, ran, self._place)
+        return replace(told, latency_ms=(monotonic() - began) * 1000)
+
+    def identity(self) -> str:
+        """By the newest look; "" before the first."""
+        return machine(self._looks.seen) if self._looks.seen else ""
+
+    def _ran(self, slug: str, it: Campaign, seen: Seen) -> Ran:
+        """Of one that has been over for a while it stays the same."""
+        state = (slug, it.status, it.updated, it.sent, it.to_send)
+        known = self._over.get(it.id)
+        if known is not None and known[0] == state:
+            return known[1]
+        beat = seen.beats.get(it.id)
+        look = self._control.judge(slug, it, seen.running.get(it.id), seen.tuning, beat.at if beat else None)
+        ran = Ran(look.says, look.word, look.trail)
+        over = look.says in (Says.ENDED, Says.CANCELLED)
+        if over and it.updated_at is not None and seen.at - it.updated_at > SETTLED:
+            self._over[it.id] = state, ran
+        return ran
