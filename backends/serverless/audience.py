@@ -7,13 +7,14 @@ keeps on its suppression list is left out. The order is that of the keys, so tha
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Event
 from typing import Any
 
 from backends.serverless.aws import Meter
 from backends.serverless.pipe import Pipe
 from backends.serverless.troubles import CantDo, Denied
-from backends.serverless.values import plain, text, typed
+from backends.serverless.values import instant, plain, text, typed
 from runner.campaign.address import BadAddress, check
 
 EXAMPLES = 8
@@ -51,13 +52,20 @@ def read(
     most_pages: int | None = None,
     on_page: Callable[[Audience, list[dict[str, Any]]], None] = lambda audience, contacts: None,
     stop: Event | None = None,
+    until: datetime | None = None,
 ) -> Audience:
-    """Read the contacts of a campaign, page after page. `on_page` gets each page's contacts, whole."""
+    """Read the contacts of a campaign, page after page. `on_page` gets each page's contacts, whole.
+
+    Those who came after `until` are left out: a run that began then wasn't meant for them.
+    """
     found = Audience()
     kept: list[str] = []
     for contacts, last in pages(pipe, item, found.meter, most_pages):
         found.pages += 1
         for contact in contacts:
+            came = instant(contact, "created_at")
+            if until is not None and came is not None and came > until:
+                continue
             found.contacts += 1
             address = check(text(contact, "email"))
             if isinstance(address, BadAddress):
