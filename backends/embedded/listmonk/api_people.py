@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from backends.embedded.listmonk.app import App
+from backends.embedded.listmonk.app import App, Import
 from backends.embedded.listmonk.database import Missing
 from backends.embedded.listmonk.rows import Bounce, MailingList, Subscriber, stamp
 from backends.embedded.listmonk.subscriber_query import BadQuery, matching
@@ -187,6 +187,19 @@ def get_import(app: App, request: Request) -> Any:
     return {"name": now.name, "total": now.total, "imported": now.imported, "status": now.status}
 
 
+def blocklist(app: App, request: Request) -> Any:
+    number = request.number()
+    if number not in app.database.subscribers:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "Subscriber not found")
+    app.database.blocklist(number)
+    return True
+
+
+def stop_import(app: App, request: Request) -> Any:
+    app.importing = Import()
+    return get_import(app, request)
+
+
 def _list(app: App, row: MailingList, *, counts: bool = True) -> dict[str, Any]:
     statuses: dict[str, int] = {}
     for subscription in app.database.members[row.id].values() if counts else ():
@@ -261,6 +274,8 @@ ROUTES = (
     route("GET", "/api/subscribers", get_subscribers, *GET_PEOPLE),
     route("GET", "/api/subscribers/:id", get_subscriber, *GET_PEOPLE),
     route("POST", "/api/subscribers", create_subscriber, "subscribers:manage"),
+    route("PUT", "/api/subscribers/:id/blocklist", blocklist, "subscribers:manage"),
+    route("DELETE", "/api/import/subscribers", stop_import, "subscribers:import"),
     route("DELETE", "/api/subscribers/:id", delete_subscriber, "subscribers:manage"),
     route("GET", "/api/bounces", get_bounces, "bounces:get"),
     route("GET", "/api/import/subscribers", get_import, "subscribers:import"),

@@ -47,6 +47,7 @@ class Database:
         self.subscribers: dict[int, Subscriber] = {}
         self.members: dict[int, dict[int, Subscription]] = {}  # by list, then by subscriber
         self.bounces: list[Bounce] = []
+        self.seen: list[tuple[str, int, datetime, str]] = []  # "views" or "clicks", the campaign, when, the link
         self.templates: dict[int, Template] = {}
         self._by_email: dict[str, int] = {}
         self._last: dict[str, int] = {}
@@ -235,7 +236,14 @@ class Database:
                 row.last_subscriber_id = last if last > 0 else row.last_subscriber_id
                 row.updated_at = self.clock()
 
-    # --- bounces
+    # --- what comes back
+
+    def record_seen(self, kind: str, campaign: int, url: str = "") -> None:
+        """A view, or a click on `url`."""
+        with self.lock:
+            self.seen.append((kind, campaign, self.clock(), url))
+            row = self.campaigns[campaign]
+            row.views, row.clicks = row.views + (kind == "views"), row.clicks + (kind == "clicks")
 
     def record_bounce(
         self, subscriber: int, campaign: int | None, kind: str, source: str, meta: Mapping[str, Any],

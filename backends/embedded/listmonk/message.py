@@ -1,5 +1,7 @@
 """One message of a campaign to one person, rendered."""
 
+from typing import Any
+
 from backends.embedded.listmonk import render
 from backends.embedded.listmonk.post import Letter
 from backends.embedded.listmonk.rows import NO_UUID, Campaign, Subscriber
@@ -7,20 +9,10 @@ from backends.embedded.listmonk.rows import NO_UUID, Campaign, Subscriber
 
 def values(campaign: Campaign, person: Subscriber, root_url: str, *, preview: bool = False) -> render.Values:
     """What the templates know. A preview's campaign has the empty UUID, so that nothing is tracked."""
-    first, _, last = person.name.strip().partition(" ")
     of, to = NO_UUID if preview else campaign.uuid, person.uuid
     unsubscribe = f"{root_url}/subscription/{of}/{to}"
     return render.Values(
-        subscriber={
-            "ID": person.id,
-            "UUID": person.uuid,
-            "Email": person.email,
-            "Name": person.name,
-            "FirstName": first,
-            "LastName": last.strip(),
-            "Status": person.status,
-            "Attribs": person.attribs,
-        },
+        subscriber=person_values(person),
         campaign={
             "ID": campaign.id,
             "UUID": of,
@@ -40,6 +32,21 @@ def values(campaign: Campaign, person: Subscriber, root_url: str, *, preview: bo
             "TrackLink": "{url}" if preview else f"{root_url}/link/{NO_UUID}/{of}/{to}?to={{url}}",
         },
     )
+
+
+def person_values(person: Subscriber) -> dict[str, Any]:
+    """A subscriber by its Go names."""
+    first, _, last = person.name.strip().partition(" ")
+    return {
+        "ID": person.id,
+        "UUID": person.uuid,
+        "Email": person.email,
+        "Name": person.name,
+        "FirstName": first,
+        "LastName": last.strip(),
+        "Status": person.status,
+        "Attribs": person.attribs,
+    }
 
 
 def letter(campaign: Campaign, template: str, person: Subscriber, root_url: str, *, test: bool = False) -> Letter:

@@ -15,13 +15,18 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from backends.embedded.listmonk import api_campaigns, api_people, api_system
+from backends.embedded.listmonk import api_campaigns, api_mail, api_people, api_system
 from backends.embedded.listmonk.app import App
 from backends.embedded.listmonk.people import BadHeader, User, credentials, known
 from backends.embedded.listmonk.web import Refusal, Reply, Request, Route
 
 LONGEST_BODY = 16 * 1024 * 1024
-ROUTES: tuple[Route, ...] = (*api_campaigns.ROUTES, *api_people.ROUTES, *api_system.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *api_mail.ROUTES,  # before those whose `:id` would take its words
+    *api_campaigns.ROUTES,
+    *api_people.ROUTES,
+    *api_system.ROUTES,
+)
 
 
 @dataclass(slots=True)
