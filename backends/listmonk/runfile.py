@@ -121,6 +121,12 @@ class RunFile:
             if word not in self._ours:
                 self._add([f"{_stamp(at)} {word}"])
 
+    def said(self, begins: str) -> bool:
+        """Whether a word of the console's own that begins so is there already."""
+        with self._kept.locked():
+            self._refresh()
+            return any(word.startswith(OUR_WORD + begins) for word in self._ours)
+
     def _add(self, lines: Iterable[str]) -> None:
         data = "".join(f"{line}\n" for line in lines).encode()
         if data:
