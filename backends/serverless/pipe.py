@@ -93,8 +93,8 @@ class Pipe:
         return self.around.clock()
 
     def identity(self) -> str:
-        """The account and the region that plans are bound to."""
-        return f"{self.aws.identity().account} {self.settings.region}"
+        """The account, the region and the table that plans are bound to."""
+        return f"{self.aws.identity().account} {self.settings.region} {self.settings.campaigns_table}"
 
     # -- the campaign ----------------------------------------------------------------------------------------
     def campaign(self, slug: str) -> dict[str, Any]:
