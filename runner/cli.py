@@ -99,8 +99,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from runner.run.output import Output, keep_standard_descriptors
 
     keep_standard_descriptors()
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == ["worker"]:
+        from runner.worker import command
+
+        return command.main(given[1:])
     made = parser()
-    args = made.parse_args(argv)
+    args = made.parse_args(given)
     if args.capabilities:
         sys.stdout.write(capabilities() + "\n")
         return OK

@@ -47,6 +47,11 @@ def concerns_all(outcome: Outcome, last_try: bool) -> bool:
     return False
 
 
+def likeness(code: int, text: str) -> tuple[int, str]:
+    """Equal for answers that differ only in addresses, numbers and ids."""
+    return code, " ".join(_PRIVATE.sub("#", text[:_LOOKED_AT]).lower().split())
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """`kind` says what becomes of the message when the refusal was about it alone: DEFERRED or failed."""
@@ -58,8 +63,8 @@ class Refusal:
 
     @property
     def likeness(self) -> tuple[int, str]:
-        """Equal for answers that differ only in addresses, numbers and ids."""
-        return self.code, " ".join(_PRIVATE.sub("#", self.text[:_LOOKED_AT]).lower().split())
+        """As likeness()."""
+        return likeness(self.code, self.text)
 
 
 class Refusals:

@@ -1,8 +1,8 @@
 """moto's DynamoDB with writes that don't disturb each other. Import it before the server starts.
 
 moto answers in threads and locks nothing, copies whole tables for each item of a transaction, and puts those copies
-back when one is cancelled: whatever others wrote meanwhile is lost. Here each write has the backend for itself, and a
-transaction looks at all its conditions first and touches its own items alone.
+back when one is cancelled: whatever others wrote meanwhile is lost. Here each write has the backend for itself, and
+a transaction looks at all its conditions first and touches its own items alone.
 """
 
 import functools
