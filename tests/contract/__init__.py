@@ -1,0 +1,1 @@
+"""The contract that every backend keeps, and the benches it is held against."""
