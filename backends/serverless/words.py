@@ -130,10 +130,9 @@ def progress_at(item: Mapping[str, Any], look: Look) -> datetime | None:
     if instant(item, "started_at"):
         return instant(item, "queued_at")
     watched = backlog.watched_since(look.history, campaign_id)
-    stuck = backlog.not_falling_since(look.history)
-    if stuck and watched and look.under_way == {campaign_id}:
-        return min(stuck, watched)
-    return watched
+    alone = look.under_way == {campaign_id}
+    stuck = backlog.not_falling_since(look.history) if alone else None
+    return min(filter(None, (stuck, watched)), default=None)
 
 
 def details(item: Mapping[str, Any], tuning: Tuning) -> Details:
