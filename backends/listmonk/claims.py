@@ -69,6 +69,7 @@ class Claims:
         }
         path = self._path(campaign_id)
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         part.write_text(json.dumps(document), encoding="utf-8")
         part.chmod(0o600)
         part.replace(path)

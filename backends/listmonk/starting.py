@@ -214,7 +214,7 @@ class Starter:
     def _picked_up(self, plan: Plan, asked: datetime) -> Started:
         """Its state once listmonk is at work on it, or when the time for that is over: then its note says why."""
         control, look = self.control, None
-        waited = 0.0
+        waited, step = 0.0, 0.1
         while True:
             try:
                 look = control.look(plan.slug)
@@ -227,8 +227,8 @@ class Starter:
                     ) from None
             if look is not None and (_at_work(look, asked) or waited >= self.pick_up.total_seconds()):
                 break
-            self.sleep(1.0)
-            waited += 1.0
+            self.sleep(step)
+            waited, step = waited + step, min(step * 2, 1.0)
         state = look.state
         if state is None or state.run_id != plan.run_id:
             raise MaybeStarted(
