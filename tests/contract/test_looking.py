@@ -1,6 +1,7 @@
 """What every backend promises of looking: it is told as it is, changes nothing, and never breaks."""
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -113,11 +114,12 @@ def test_out_of_reach_is_a_report_and_every_other_call_says_it_in_words(bench: B
         assert report.trouble
         assert report.trouble.endswith((".", "!", "?"))
     assert first.out_of_reach_since == second.out_of_reach_since is not None
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: backend.preflight_facts(slug),
         lambda: backend.run_state(slug),
         lambda: backend.start(plan, "mara"),
-    ):
+    )
+    for call in calls:
         with pytest.raises(OutOfReach):
             call()
     if isinstance(backend, Operates):
