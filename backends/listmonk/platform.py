@@ -1,26 +1,35 @@
 """A listmonk platform as the console sees it: every call goes to the small module that does it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
+from typing import Any
 
 from backends.listmonk import following, state, triggers
+from backends.listmonk.checks import CHECKS
 from backends.listmonk.client import Client
 from backends.listmonk.control import Control
+from backends.listmonk.facts import ListmonkFacts, gather
 from backends.listmonk.heartbeats import Heartbeats
+from backends.listmonk.inspecting import inspect
+from backends.listmonk.letter import PLAIN
 from backends.listmonk.looks import Looks
+from backends.listmonk.rehearsal import Rehearsal
 from backends.listmonk.signals import Signaller
 from backends.listmonk.source import Observer
 from backends.listmonk.starting import Starter
 from backends.listmonk.words import Place
 from opsconsole.config import duration
 from opsconsole.observation import Report
-from opsconsole.plan import Plan
-from opsconsole.ports import Followed, RunState, Started, Surroundings, Switched, Verb
+from opsconsole.plan import DryRun, Plan
+from opsconsole.ports import Followed, RunState, Started, Surroundings, Switched, Told, Verb
+from opsconsole.preflight.check import Check
+from opsconsole.preview import Preview
+from opsconsole.schedule import ScheduleError, load_zone
 from opsconsole.settings import Listmonk
 
 
 class ListmonkBackend:
-    """A Source, a Carrier, Identified and a TriggerKeeper. Connects to nothing yet; safe for several threads."""
+    """A Source, a Carrier and a TriggerKeeper; Previews, Identified, Inspected. Safe for several threads."""
 
     def __init__(self, name: str, settings: Listmonk, around: Surroundings) -> None:
         self.name, self.settings = name, settings
@@ -44,7 +53,7 @@ class ListmonkBackend:
             fresh_for=duration(settings.fresh_for),
             start_grace=duration(settings.start_grace),
             archived_after=duration(settings.archived_after),
-            zone=settings.timezone or "UTC",
+            zone=_zone(settings.timezone),
             link=self.client.page,
             trigger_key=triggers.key,
         )
@@ -60,6 +69,32 @@ class ListmonkBackend:
 
     def identity(self) -> str:
         return self.observer.identity()
+
+    def inspect(self) -> tuple[Told, ...]:
+        return inspect(self.client, self.settings)
+
+    # Before a run.
+
+    def preflight_facts(self, slug: str) -> ListmonkFacts:
+        return gather(self.client, self.looks, self.control, self.settings, slug)
+
+    def checks(self) -> Sequence[Check[Any]]:
+        return CHECKS
+
+    def dry_run(self, slug: str, on_output: Callable[[bytes], None], stop: Event) -> DryRun:
+        return Rehearsal(self.client, self.looks, self.control, on_output, stop).run(slug)
+
+    def preview(self, slug: str, number: int) -> Preview:
+        """The mail as listmonk renders it for its demonstration subscriber: the only one it can be seen for."""
+        campaign = self.looks.find(slug)
+        rendered = self.client.preview(campaign.id)
+        plain = campaign.content_type == PLAIN
+        return Preview(
+            number=1,
+            headers={"subject": campaign.subject, "from": campaign.sender},
+            text=rendered if plain else "",
+            html="" if plain else rendered,
+        )
 
     # A run.
 
@@ -82,3 +117,11 @@ class ListmonkBackend:
 
     def switch_trigger(self, key: str, on: bool, by: str) -> Switched:
         return triggers.Switcher(self.control).switch(key, on, by)
+
+
+def _zone(name: str) -> str:
+    """One that can't be used is UTC: the doctor says so, and the campaigns are still told of."""
+    try:
+        return load_zone(name or "UTC").key
+    except ScheduleError:
+        return "UTC"
