@@ -28,7 +28,8 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """From here on this worker alone may send to them. `now` is ISO 8601 in UTC, as in the other steps."""
+    """From here on this worker alone may send to them. `now` is ISO 8601 in UTC, as in the other steps. `again`: a
+    person decided that one who may have got it gets it once more."""
 
     campaign_id: str
     contact_email: str
@@ -36,6 +37,7 @@ class Begin:
     begin_id: str
     worker: str
     now: str
+    again: bool = False
 
     @property
     def together(self) -> tuple[object, ...]:
@@ -129,42 +131,45 @@ def give_back(tables: Tables, step: Begin) -> list[tuple[str, Request]]:
 
 def _part(tables: Tables, step: Step) -> Request:
     if isinstance(step, Begin):
-        # `before` comes first: it keeps what the state is until now
         sets = {"begin_id": step.begin_id, "worker": step.worker, "begun_at": step.now, "state": State.SENDING}
-        begun = _update(sets, free=True)
-        begun["UpdateExpression"] = begun["UpdateExpression"].replace(
-            "SET ", "SET #before = if_not_exists(#state, :none), "
-        )
+        sets |= {"before": State.RESEND if step.again else ""}
+        if not step.again:
+            return {"Put": _new(tables, step, sets)}
+        begun = _update(sets, {":resend": State.RESEND}, "#state = :resend")
         begun["UpdateExpression"] += " REMOVE ended_at, message_id, error_class, #error"
-        begun["ExpressionAttributeNames"] |= {"#before": "before", "#error": "error"}
-        begun["ExpressionAttributeValues"][":none"] = _s("")
+        begun["ExpressionAttributeNames"]["#error"] = "error"
         return {"Update": {**_key(tables, step), **begun}}
     if isinstance(step, Record):
         sets = {"worker": step.worker, "begun_at": step.now, "ended_at": step.now, "state": step.state}
         sets |= {"error_class": step.error_class, "error": step.error} if step.error else {}
-        return {"Update": {**_key(tables, step), **_update(sets, free=True)}}
+        free = _update(sets, {":resend": State.RESEND}, "attribute_not_exists(#state) OR #state = :resend")
+        return {"Update": {**_key(tables, step), **free}}
     sets = {"ended_at": step.now, "state": step.state}
     sets |= {"message_id": step.message_id} if step.message_id else {}
     sets |= {"error_class": step.error_class, "error": step.error} if step.error else {}
-    ended = _update(sets, free=False)
-    ended["ExpressionAttributeValues"] |= {":former": _s(step.former), ":begin_id": _s(step.begin_id)}
+    ours = {":former": step.former, ":begin_id": step.begin_id}
+    ended = _update(sets, ours, "#state = :former AND begin_id = :begin_id")
     return {"Update": {**_key(tables, step), **ended}}
 
 
-def _update(sets: Mapping[str, str], *, free: bool) -> Request:
-    """An update of a delivery; `free`: only one that nobody has, else only our own."""
-    names = {f"#{name}": name for name in sets}
-    values = {f":{name}": _s(value) for name, value in sets.items()}
-    if free:
-        condition = "attribute_not_exists(#state) OR #state = :resend"
-        values[":resend"] = _s(State.RESEND)
-    else:
-        condition = "#state = :former AND begin_id = :begin_id"
+def _new(tables: Tables, step: Begin, sets: Mapping[str, str]) -> Request:
+    key = _key(tables, step)
+    return {
+        "TableName": key["TableName"],
+        "Item": key["Key"] | {name: _s(value) for name, value in sets.items()},
+        "ConditionExpression": "attribute_not_exists(campaign_id)",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def _update(sets: Mapping[str, str], more: Mapping[str, str], condition: str) -> Request:
+    """An update of a delivery; `more` are values that its condition needs besides those that are set."""
+    values = {f":{name}": value for name, value in sets.items()} | dict(more)
     return {
         "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in sets),
         "ConditionExpression": condition,
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": values,
+        "ExpressionAttributeNames": {f"#{name}": name for name in sets},
+        "ExpressionAttributeValues": {name: _s(value) for name, value in values.items()},
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
 

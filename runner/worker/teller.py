@@ -145,7 +145,7 @@ class Teller:
         for asked, (code, item) in zip(group, others, strict=True):
             if code == "ConditionalCheckFailed":
                 answer = resolved(asked.step, item or {})
-                if isinstance(answer, End):
+                if isinstance(answer, Begin | End):
                     again.append(_Asked(answer, asked.answer, asked.until))
                 else:
                     asked.answer.set_result(answer)
@@ -178,11 +178,13 @@ class Teller:
             self._waiting.extendleft(reversed(group))
 
 
-def resolved(step: Step, old: Item) -> "Answer | End":
+def resolved(step: Step, old: Item) -> "Answer | Begin | End":
     """What it means that a step's condition failed at this delivery: an answer, or what to write instead."""
     state, ours = old.get("state"), old.get("begin_id")
     if isinstance(step, Begin):
-        return WRITTEN if ours == step.begin_id and state == State.SENDING else Exists(old)
+        if ours == step.begin_id and state == State.SENDING:
+            return WRITTEN
+        return replace(step, again=True) if state == State.RESEND and not step.again else Exists(old)
     if isinstance(step, Record):
         mine = (old.get("worker"), old.get("begun_at")) == (step.worker, step.now)
         return WRITTEN if mine and state == step.state else Exists(old)

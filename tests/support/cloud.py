@@ -27,7 +27,8 @@ from moto.sesv2 import urls as sesv2_urls
 from moto.sesv2.responses import SESV2Response
 from moto.sqs.responses import SQSResponse
 
-import tests.support.moto_transactions  # noqa: F401 - before a server starts
+import tests.support.moto_queues
+import tests.support.moto_transactions  # noqa: F401 - both before a server starts
 
 REGION, ACCOUNT = "us-west-2", "123456789012"
 KEY, SECRET = "AKIAEXAMPLEEXAMPLE01", "not-a-real-secret"  # moto takes any
