@@ -201,7 +201,6 @@ class Listmonk(Strict, frozen=True, kw_only=True):
     provider_rate: float = 0.0  # messages a second that the mail provider takes; 0: not known
     lost_by_crash: int = 1000  # so many recipients may be skipped in silence when it is killed
     fallback_smtp: str = ""  # the name of the SMTP block to switch to; "" offers no switch
-    tx_error_rate: float = 0.01  # of transactional mail, above which somebody must look
     archived_after: str = "90 d"  # finished ones older than this are left out
 
 

@@ -13,6 +13,7 @@ from backends.listmonk.heartbeats import Heartbeats
 from backends.listmonk.inspecting import inspect
 from backends.listmonk.letter import PLAIN
 from backends.listmonk.looks import Looks
+from backends.listmonk.operations import Operator
 from backends.listmonk.rehearsal import Rehearsal
 from backends.listmonk.signals import Signaller
 from backends.listmonk.source import Observer
@@ -21,7 +22,17 @@ from backends.listmonk.words import Place
 from opsconsole.config import duration
 from opsconsole.observation import Report
 from opsconsole.plan import DryRun, Plan
-from opsconsole.ports import Followed, RunState, Started, Surroundings, Switched, Told, Verb
+from opsconsole.ports import (
+    Followed,
+    Operated,
+    Operation,
+    RunState,
+    Started,
+    Surroundings,
+    Switched,
+    Told,
+    Verb,
+)
 from opsconsole.preflight.check import Check
 from opsconsole.preview import Preview
 from opsconsole.schedule import ScheduleError, load_zone
@@ -29,7 +40,7 @@ from opsconsole.settings import Listmonk
 
 
 class ListmonkBackend:
-    """A Source, a Carrier and a TriggerKeeper; Previews, Identified, Inspected. Safe for several threads."""
+    """A Source, a Carrier, a TriggerKeeper; Operates, Previews, Identified, Inspected. Safe for several threads."""
 
     def __init__(self, name: str, settings: Listmonk, around: Surroundings) -> None:
         self.name, self.settings = name, settings
@@ -117,6 +128,16 @@ class ListmonkBackend:
 
     def switch_trigger(self, key: str, on: bool, by: str) -> Switched:
         return triggers.Switcher(self.control).switch(key, on, by)
+
+    # Beyond a run.
+
+    def operations(self, slug: str = "") -> tuple[Operation, ...]:
+        return Operator(self.control).operations(slug)
+
+    def operate(
+        self, operation: Operation, value: str, by: str, on_output: Callable[[bytes], None], stop: Event
+    ) -> Operated:
+        return Operator(self.control).operate(operation, value, by, on_output, stop)
 
 
 def _zone(name: str) -> str:

@@ -21,6 +21,7 @@ from backends.listmonk.loglines import Kind, told
 from backends.listmonk.looks import Looks
 from opsconsole.plan import DryRun
 from opsconsole.ports import OutOfReach, Refused, Trouble
+from opsconsole.preflight.check import many
 from opsconsole.redact import mask_addresses, redact
 
 WATCHED: Final = timedelta(seconds=8)  # a mail server that can't be reached is given up after 5
@@ -124,20 +125,21 @@ class Rehearsal:
         self.control.log()
         asked = self.control.now
         raw = self.client.raw_campaign(campaign.id)
-        doing = f"Sending campaign {campaign.id} to {len(testers)} testers"
+        doing = f"Sending campaign {campaign.id} to the testers"
         try:
             body = for_testers(raw, testers)
             self.client.write("POST", f"/campaigns/{campaign.id}/test", body, doing, needs=MANAGES)
         except Trouble as trouble:
             troubles.append(f"the test mail wasn't taken: {trouble.what}")
             return self._said(mask_addresses(str(trouble)))
-        self._say(f"test mail queued for {len(testers)} testers; watching the log for its failure")
+        to = many(len(testers), "tester")
+        self._say(f"test mail queued for {to}; watching the log for its failure")
         failure = self._failure(campaign, asked)
         if failure:
             troubles.append(f"the test mail failed: {failure}")
             return self._said(f"test mail failed: {failure}")
         unseen = " (its log can't be read, so a failure wasn't seen)" if self.control.log_trouble else ""
-        return self._said(f"test mail handed over for {len(testers)} testers{unseen}: let them say that it arrived")
+        return self._said(f"test mail handed over for {to}{unseen}: let them say that it arrived")
 
     def _failure(self, campaign: Campaign, asked: datetime) -> str:
         """What the log says of a test mail that wasn't sent; "" when nothing came in time."""

@@ -9,6 +9,7 @@ from typing import Final
 from backends.listmonk.campaigns import COMING, Campaign
 from backends.listmonk.control import Control
 from backends.listmonk.looks import Looks, Seen
+from backends.listmonk.othermail import other_mail_trouble
 from backends.listmonk.words import Place, Ran, archived, machine, report
 from opsconsole.observation import Report, Says
 from opsconsole.ports import Trouble
@@ -47,7 +48,7 @@ class Observer:
             for slug, it in seen.campaigns.items()
             if not archived(it, seen.at, self._place) and (it.status not in COMING or it.started_at is not None)
         }
-        told = report(seen, ran, self._place)
+        told = report(seen, ran, self._place, filter(None, (other_mail_trouble(seen.entries, seen.at),)))
         return replace(told, latency_ms=(monotonic() - began) * 1000)
 
     def identity(self) -> str:
