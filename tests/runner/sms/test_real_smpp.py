@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 
 from tests.runner.conftest import Host, wait_for
 from tests.runner.sms.test_send_sms import campaign, drama
+from tests.support.npm import installed
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.needs("npm"), pytest.mark.slow]
 
@@ -50,17 +49,7 @@ class Simulator:
 
 @pytest.fixture(scope="module")
 def modules() -> Path:
-    """Installed once, and kept for the next time."""
-    kept = Path(tempfile.gettempdir()) / f"opsconsole-tests-{os.getuid()}" / PACKAGE
-    if not (kept / "node_modules" / "smpp").is_dir():
-        kept.parent.mkdir(exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as new:
-            options = ["--no-audit", "--no-fund", "--ignore-scripts", "--no-save"]
-            subprocess.run(
-                ["npm", "install", *options, PACKAGE], cwd=new, check=True, capture_output=True, timeout=90
-            )
-            shutil.copytree(new, kept, dirs_exist_ok=True)
-    return kept / "node_modules"
+    return installed(PACKAGE)
 
 
 @pytest.fixture
