@@ -56,7 +56,6 @@ def _listmonk(table: Listmonk, place: Place) -> Problems:
             (*place, "max_audience"),
             f"{dotted((*place, 'max_audience'))} is below min_audience: nothing fits both",
         )
-    yield from _share(table.tx_error_rate, "tx_error_rate", place)
     for tester in table.testers:
         if "@" not in tester:
             yield (*place, "testers"), f"{dotted((*place, 'testers'))}: each must be an address"

@@ -44,7 +44,6 @@ AROUND: Any = None
         ("user =", 'timezone = "Mars"\nuser =', "listmonk.lists.timezone"),
         ("user =", 'slug_tag = "series:"\nuser =', "slug_tag is the same as series_tag"),
         ("user =", "max_audience = 5\nmin_audience = 9\nuser =", "max_audience is below min_audience"),
-        ("user =", "tx_error_rate = 40\nuser =", "is a share: over 0 and at most 1"),
         ("user =", 'testers = ["mara"]\nuser =', "each must be an address"),
         ("region =", 'backlog_after = "1 fortnight"\nregion =', "serverless.bulk.backlog_after"),
         ("region =", "quota_warn = 80\nregion =", "serverless.bulk.quota_warn is a share"),
