@@ -168,13 +168,13 @@ def _sent(case: Case) -> str | None:
 def _failed(case: Case) -> str | None:
     for o in case.observations:
         if o.says is Says.ENDED and not o.went_out:
-            counted = o.run is not None and o.run.counts is not None
-            reached = (
-                "before anything was accepted"
-                if counted
-                else "and told no counts: how many were mailed isn't known"
-            )
-            return f"a run ended{case.when(o.since)} on {o.source}{_exit(o)} {reached}"
+            counts = o.run.counts if o.run else None
+            if counts is None:
+                reached = "and told no counts: how many were mailed isn't known"
+            else:
+                reached = "before anything was accepted" + (f" of {counts.total:,}" if counts.total else "")
+            note = f"; {o.run.note}" if o.run and o.run.note else ""
+            return f"a run ended{case.when(o.since)} on {o.source}{_exit(o)} {reached}{note}"
         if o.says is Says.FAILED:
             return f"{o.source} says it failed{case.when(o.since)}"
     return None
