@@ -26,7 +26,6 @@ def other_mail_trouble(entries: Iterable[Entry], now: datetime) -> str:
     kinds = Counter(error_class(why) for _, why in failed).most_common(4)
     classes = ", ".join(f"{number:,} × {name}" for name, number in kinds)
     at, why = failed[-1]
-    return (
-        f"{len(failed):,} mails of no campaign (transactional, opt-in) failed in the last hour: {classes}; "
-        f"the last {at:%H:%M:%S} UTC: {why[:200]}. They are lost: listmonk doesn't try them again."
-    )
+    many = f"{len(failed):,} mail{'s' if len(failed) > 1 else ''} of no campaign (transactional, opt-in)"
+    last = f"the last {at:%H:%M:%S} UTC: {why[:200]}"
+    return f"{many} failed in the last hour: {classes}; {last}. listmonk doesn't try again."
