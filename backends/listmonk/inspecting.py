@@ -6,7 +6,7 @@ from backends.listmonk.client import LOOKS_IN, Client
 from backends.listmonk.scopes import OPTIONAL, READING, SENDING, beyond, lacking
 from backends.listmonk.system import Config, Profile, Tuning
 from opsconsole.ports import Told
-from opsconsole.schedule import ScheduleError, load_zone, say_span
+from opsconsole.schedule import say_span
 from opsconsole.settings import Listmonk
 
 OLDEST = (6, 1)  # the first with campaigns:send
@@ -23,7 +23,7 @@ def inspect(client: Client, settings: Listmonk) -> tuple[Told, ...]:
         *_clock(client.clock_offset),
         *_state(config),
         *_sending(tuning, settings),
-        *_config(settings, config),
+        *_config(settings),
     )
 
 
@@ -84,11 +84,6 @@ def _sending(tuning: Tuning | None, settings: Listmonk) -> Iterator[Told]:
         )
 
 
-def _config(settings: Listmonk, config: Config) -> Iterator[Told]:
-    if settings.timezone:
-        try:
-            load_zone(settings.timezone)
-        except ScheduleError as error:
-            yield Told(says=f"timezone: {error}", ok=False)
+def _config(settings: Listmonk) -> Iterator[Told]:
     if not settings.testers:
         yield Told(says="testers isn't set: a dry run sends no test mail", warn=True)

@@ -35,7 +35,6 @@ from opsconsole.ports import (
 )
 from opsconsole.preflight.check import Check
 from opsconsole.preview import Preview
-from opsconsole.schedule import ScheduleError, load_zone
 from opsconsole.settings import Listmonk
 
 
@@ -64,7 +63,7 @@ class ListmonkBackend:
             fresh_for=duration(settings.fresh_for),
             start_grace=duration(settings.start_grace),
             archived_after=duration(settings.archived_after),
-            zone=_zone(settings.timezone),
+            zone=settings.timezone or "UTC",
             link=self.client.page,
             trigger_key=triggers.key,
         )
@@ -138,11 +137,3 @@ class ListmonkBackend:
         self, operation: Operation, value: str, by: str, on_output: Callable[[bytes], None], stop: Event
     ) -> Operated:
         return Operator(self.control).operate(operation, value, by, on_output, stop)
-
-
-def _zone(name: str) -> str:
-    """One that can't be used is UTC: the doctor says so, and the campaigns are still told of."""
-    try:
-        return load_zone(name or "UTC").key
-    except ScheduleError:
-        return "UTC"
