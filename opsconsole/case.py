@@ -87,6 +87,11 @@ class Case:
         return next((o.content for o in self.carriers if o.content), None)
 
     @cached_property
+    def holder(self) -> str:
+        """The carrier whose content that is; "" when none is seen."""
+        return next((o.source for o in self.carriers if o.content), "")
+
+    @cached_property
     def audience(self) -> int | None:
         if self.content and self.content.rows is not None:
             return self.content.rows
@@ -117,7 +122,9 @@ class Case:
         if approval.expires and approval.expires <= self.now:
             return f"{by} expired {self.say(approval.expires)}"
         if approval.digest and self.content and approval.digest != self.content.digest:
-            return f"{by} was for other content ({approval.digest[:12]}, the host has {self.content.digest[:12]})"
+            return (
+                f"{by} was for other content ({approval.digest[:12]}, {self.holder} has {self.content.digest[:12]})"
+            )
         if self.policy.four_eyes and not approval.digest:
             return f"{by} names no content, and four eyes are asked for here: approve it in the console"
         if self.policy.four_eyes and not approval.expires:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opsconsole import actions
+from opsconsole.actions import Action
 from opsconsole.doubts import SideBySide, against_rest, side_by_side
 from opsconsole.grounds import Ground, check_unchanged, grounds, strongest
 from opsconsole.looking import Looking
@@ -16,6 +17,7 @@ from opsconsole.ports import Doubt, NotThere, Refused, Trouble
 from opsconsole.proof import prove_no_trigger
 from opsconsole.safety import (
     CONSEQUENCES,
+    ON_A_MACHINE,
     Confirmation,
     approval_for,
     check_releaser,
@@ -80,12 +82,12 @@ class Deciding(Looking):
             lines, warnings = say_switch(verdict, key, on=action_id == TRIGGER_ON)
             others = [v for v in self.board().verdicts if v.slug != slug and starts_by(v, key)]
             self._check_switch(action_id, (verdict, *others))
-            warnings += tuple(f"The same line is about {v.slug} as well, which is {v.status}." for v in others)
+            warnings += tuple(f"The same trigger is about {v.slug} as well, which is {v.status}." for v in others)
         return confirm_decision(
             action_id,
             f"{action.label.capitalize()}: {slug}",
             verdict,
-            consequence=CONSEQUENCES.get(action_id, action.tooltip),
+            consequence=self._consequence(action, verdict, key),
             environment=f"{self.environment} ({where})",
             danger=danger,
             needs_reason=action.needs_reason,
@@ -93,6 +95,11 @@ class Deciding(Looking):
             lines=lines,
             warnings=warnings,
         )
+
+    def _consequence(self, action: Action, verdict: Verdict, key: str) -> str:
+        source = next((o.source for o in verdict.observations for t in o.triggers if t.key and t.key == key), "")
+        words = CONSEQUENCES | (ON_A_MACHINE if source in self._machines else {})
+        return words.get(action.id, action.tooltip)
 
     def _check_switch(self, action_id: str, concerned: Sequence[Verdict]) -> None:
         """What a line starts by itself is bound by all that binds a send, for each campaign that it starts."""

@@ -167,7 +167,9 @@ def _settle(detail: Mapping[str, Any]) -> Said:
 
 
 def _started(detail: Mapping[str, Any]) -> Said:
-    joined = "the run was there already, and was joined" if detail.get("joined") else "the host has started the run"
+    joined = (
+        "the run was there already, and was joined" if detail.get("joined") else "its carrier has started the run"
+    )
     return Mark.MOVING, f"{joined} (attempt {detail.get('attempt', '?')})"
 
 

@@ -87,7 +87,7 @@ def _content(case: Case, status: str) -> Iterator[Finding]:
         return
     rows, approval = case.content.rows, case.approval
     if approval and approval.digest and approval.digest != case.content.digest:
-        text = f"approved was {short(approval.digest)}, the host has {short(case.content.digest)}"
+        text = f"approved was {short(approval.digest)}, {case.holder} has {short(case.content.digest)}"
         yield Finding(code="content-changed", severity=Severity.BLOCK, text=text)
     if rows is None or not case.content.rows_exact:
         return

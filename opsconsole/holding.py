@@ -61,6 +61,16 @@ def told_of(items: Iterable[OutboxItem], scope: str, hosts: Iterable[str]) -> di
     }
 
 
+def say_unkept(scope: str, carriers: Iterable[str]) -> tuple[str, ...]:
+    """A sentence for each carrier concerned that keeps no holds: what it starts by itself isn't stopped by one."""
+    return tuple(
+        f"{name} keeps no holds of its own: this console sends nothing there, but what is scheduled or queued "
+        "there goes out all the same. Switch its trigger off, or pause it"
+        for name in carriers
+        if not scope.startswith(HOST) or scope == f"{HOST}{name}"
+    )
+
+
 def say_untold(items: Iterable[OutboxItem]) -> tuple[str, ...]:
     """A sentence for each host and scope that waits to be told, by the newest item."""
     newest = {

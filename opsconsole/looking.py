@@ -211,6 +211,10 @@ class Looking(Parts):
     def host_names(self) -> tuple[str, ...]:
         return tuple(self._machines)
 
+    def carrier_names(self) -> tuple[str, ...]:
+        """Every system that can send, machines and others."""
+        return tuple(self._carriers)
+
     def host_facts(self, name: str) -> HostFacts | None:
         return self._machines[name].host_facts() if name in self._machines else None
 
@@ -270,6 +274,14 @@ class Looking(Parts):
 
         return told_of(self.waiting(), scope, self._keepers)
 
+    def unkept_hold(self, scope: str) -> tuple[str, ...]:
+        """A sentence for each carrier that a hold of `scope` is about, and that can't keep it by itself."""
+        from opsconsole.holding import say_unkept
+
+        verdict = None if scope == "everything" or scope.startswith("host:") else self._known(scope)
+        there = {o.source for o in verdict.observations if o.says != "absent"} if verdict else set(self._carriers)
+        return say_unkept(scope, [n for n in self._carriers if n in there and n not in self._keepers])
+
     def carrier_of(self, slug: str) -> Carrier:
         """The carrier that holds this campaign. Raises Refused when none does."""
         for o in verdict.observations if (verdict := self._known(slug)) else ():
@@ -281,6 +293,8 @@ class Looking(Parts):
 
     def where(self, carrier: str) -> str:
         """Where a carrier really is: read from the live connection, not from the configuration."""
+        if carrier not in self._machines:
+            return f"{carrier} at {identity}" if (identity := self.machine(carrier)) else carrier
         return str(self.connection(carrier).get("identity") or self.machine(carrier) or carrier)
 
     def start(self) -> None:

@@ -66,7 +66,7 @@ def confirm_operation(
         title=f"{operation.label}: {about(operation)}",
         lines=(
             *campaign,
-            ("system", where if where == operation.source else f"{operation.source} ({where})"),
+            ("system", where if operation.source in where else f"{operation.source} ({where})"),
             ("environment", environment),
             *number,
             *operation.lines,

@@ -13,16 +13,22 @@ from opsconsole.proof import prove_no_trigger
 from opsconsole.schedule import latest_start, say_clocks, say_distance, say_span
 from opsconsole.verdict import Verdict
 
+ON_A_MACHINE = {
+    "trigger-off": "comment the line out in its table; a copy is kept, and it can be switched on again",
+    "trigger-on": "put the line back as it was: from then on it starts by itself, without another question",
+}
+"""What differs where a trigger is a line of a cron table."""
+
 CONSEQUENCES = {
     "mark": "record that it went out; the dashboard is told, and it can't be sent any more",
     "cancel": "record that it will not be sent, and that nothing will start it; the dashboard is told",
-    "settle": "write your decision into the host's journal; it sends nothing by itself",
+    "settle": "write your decision into the carrier's journal; it sends nothing by itself",
     "send-rest": "send to those who provably got nothing, and to those decided to get it again, under the same run",
     "close": "leave it as it is: whoever is left gets nothing, and nothing more can be sent",
-    "release-claim": "give up the claim, if the host can prove that nobody was mailed; it can be planned again",
+    "release-claim": "give up the claim, if the carrier can prove that nobody was mailed; it can be planned again",
     "break-glass": "do without the second person for this very content, for a short time; others are notified",
-    "trigger-off": "comment the line out in its table; a copy is kept, and it can be switched on again",
-    "trigger-on": "put the line back as it was: from then on it starts by itself, without another question",
+    "trigger-off": "take it off its schedule there, so that it doesn't start by itself; it can be put back",
+    "trigger-on": "put it back on its schedule: from then on it starts by itself, without another question",
     "stop": "end the run for good: whoever has not been mailed yet gets nothing",
 }
 """What an action will do, where that is more than its tooltip says."""
@@ -234,7 +240,7 @@ def confirm_send(
             ("campaign", f"{plan.slug}  {details.name}".strip()),
             ("subject", plan.subject),
             ("recipients", f"{plan.audience:,}"),
-            ("host", f"{where} ({plan.carrier})"),
+            ("host", f"{where} ({plan.carrier})") if plan.carrier not in where else ("sent by", where),
             ("environment", plan.environment),
             ("now", say_clocks(now, details.zone, local_zone)),
             (

@@ -8,7 +8,7 @@ from opsconsole.schedule import say_instant
 from opsconsole.verdict import Status, Verdict
 
 TRIGGER_OFF, TRIGGER_ON = "trigger-off", "trigger-on"
-CHANGED = "Look at it again: opsconsole host cron"
+CHANGED = "Look at it again: opsconsole trigger show"
 
 
 def live(verdict: Verdict, now: datetime) -> tuple[Trigger, ...]:
@@ -91,6 +91,4 @@ def say_switch(verdict: Verdict, key: str, *, on: bool) -> tuple[tuple[tuple[str
         )
     over = verdict.status in (Status.SENT, Status.CANCELLED, Status.PARTIAL, Status.IN_DOUBT)
     warns = on and over and trigger.sends
-    return tuple(lines), (
-        f"It is {verdict.status}: switched on, this line can send it once more.",
-    ) if warns else ()
+    return tuple(lines), (f"It is {verdict.status}: switched on, this can send it once more.",) if warns else ()

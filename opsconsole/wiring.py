@@ -279,19 +279,20 @@ def _others(environment: Environment, around: Surroundings) -> "Iterator[tuple[S
         from backends.listmonk.platform import ListmonkBackend
 
         for name, listmonk in environment.listmonk.items():
-            make = partial(ListmonkBackend, name, listmonk, around)
-            yield _built(name, make, around), duration(listmonk.refresh_every)
+            made = _built(name, partial(ListmonkBackend, name, listmonk, around), around)
+            yield made, duration(listmonk.refresh_every)
     if environment.serverless:
         from backends.serverless.pipeline import ServerlessBackend
 
         for name, serverless in environment.serverless.items():
-            make = partial(ServerlessBackend, name, serverless, around)
-            yield _built(name, make, around), duration(serverless.refresh_every)
+            made = _built(name, partial(ServerlessBackend, name, serverless, around), around)
+            yield made, duration(serverless.refresh_every)
     if environment.backend:
-        from backends.plugins import made
+        from backends import plugins
 
         for name, backend in environment.backend.items():
-            yield _built(name, partial(made, name, backend, around), around), duration(backend.refresh_every)
+            made = _built(name, partial(plugins.made, name, backend, around), around)
+            yield made, duration(backend.refresh_every)
 
 
 def _built(name: str, make: Callable[[], Source], around: Surroundings) -> Source:

@@ -227,7 +227,7 @@ class OpsConsoleApp(App[None]):
             if self._leaving.is_set():
                 return
             board = console.board()
-            self.where = {name: say(console.where(name), 40) for name in console.host_names()}
+            self.where = {name: say(console.where(name), 40) for name in console.carrier_names()}
             changes = self.loud.look(console, board)
             with suppress(RuntimeError):  # the loop is closed
                 self.post_message(BoardChanged(board))
@@ -255,7 +255,7 @@ class OpsConsoleApp(App[None]):
             self.screen.freshen()
 
     def _leave(self, code: int) -> None:
-        """Asked by a signal: no question, the terminal may be gone. A run goes on on its host."""
+        """Asked by a signal: no question, the terminal may be gone. A run goes on where it is."""
         self.exit(return_code=code, message="")
 
     def on_unmount(self) -> None:

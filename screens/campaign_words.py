@@ -97,7 +97,7 @@ def say_approved(verdict: Verdict, now: datetime) -> Text:
         left = f"{say_span(approval.expires - now)} left" if approval.expires > now else "over"
         text.append(f", until {say_instant(approval.expires, zone, now)} ({left})", "" if counts else str(CAUTION))
     if not counts:
-        text.append("  it doesn't count for what lies on the host now", CAUTION)
+        text.append("  it doesn't count for what lies there now", CAUTION)
     others = [a.by for a in verdict.approvals if a is not approval]
     return text.append_text(safe(f"; also by {', '.join(others)}", 120)) if others else text
 

@@ -30,7 +30,7 @@ def say_crash(error: BaseException, report: Path | None) -> str:
     kept = f"What happened is in {report}" if report else "What happened could not be written down: no report"
     return (
         f"opsconsole stopped by an error of its own: {type(error).__name__}{where}.\n"
-        "Nothing was sent or stopped by this; a run that was going goes on on its host.\n"
+        "Nothing was sent or stopped by this; a run that was going goes on where it is.\n"
         f"{kept} (secrets taken out, readable by you alone).\n"
         "Start opsconsole again and look at the board; please report this.\n"
     )

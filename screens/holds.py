@@ -23,15 +23,15 @@ EVERYTHING, HOST = "everything", "host:"
 
 
 class HoldsScreen(ConsoleScreen):
-    """All holds that any source tells of; `h` and `H` hold and release everything, `b` and `B` one host (`]` the
-    next), `enter` releases the one under the cursor."""
+    """All holds that any source tells of; `h` and `H` hold and release everything, `b` and `B` one system (`]`
+    the next), `enter` releases the one under the cursor."""
 
     PLACE = Place.EVERYWHERE
     KEYS = (
         ("h", "hold everything"),
         ("H", "release everything"),
-        ("b", "hold host"),
-        ("B", "release host"),
+        ("b", "hold system"),
+        ("B", "release system"),
         ("enter", "release this"),
     )
     CSS_PATH = "holds.tcss"
@@ -40,9 +40,9 @@ class HoldsScreen(ConsoleScreen):
         *registry_bindings(Place.EVERYWHERE),
         Binding("h", "hold(False)", "hold everything", show=False),
         Binding("H", "hold(True)", "release everything", show=False),
-        Binding("b", "hold_host(False)", "hold host", show=False),
-        Binding("B", "hold_host(True)", "release host", show=False),
-        Binding("right_square_bracket", "next_host", "next host", show=False),
+        Binding("b", "hold_host(False)", "hold system", show=False),
+        Binding("B", "hold_host(True)", "release system", show=False),
+        Binding("right_square_bracket", "next_host", "next system", show=False),
     ]
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class HoldsScreen(ConsoleScreen):
         )
         text = Text().append_text(safe(f" {words or 'No holds.'}", style="bold"))
         if host := self.host:
-            others = "  ] next host" if len(self.console.host_names()) > 1 else ""
+            others = "  ] next system" if len(self.console.carrier_names()) > 1 else ""
             text.append_text(safe(f"   b and B are about {host}{others}", 120, "dim"))
         self.query_one("#summary", Static).update(text)
 
@@ -141,8 +141,8 @@ class HoldsScreen(ConsoleScreen):
 
     @property
     def host(self) -> str:
-        """The host that `b` and `B` are about; "" when there is none."""
-        names = self.console.host_names() if self.ops.console_ready else ()
+        """The carrier that `b` and `B` are about; "" when there is none."""
+        names = self.console.carrier_names() if self.ops.console_ready else ()
         return names[self._host % len(names)] if names else ""
 
     def action_next_host(self) -> None:
@@ -156,7 +156,7 @@ class HoldsScreen(ConsoleScreen):
         if host := self.host:
             self._ask(f"{HOST}{host}", release)
         else:
-            self.ops.tell("No blast host is configured.", "warning")
+            self.ops.tell("No system that sends is configured.", "warning")
 
     def _ask(self, scope: str, release: bool) -> None:
         action = actions.BY_ID["release" if release else "hold"]
@@ -166,12 +166,17 @@ class HoldsScreen(ConsoleScreen):
         there = "" if scope == EVERYTHING else " there"
         title = f"Release the hold on {scope}" if release else f"Hold {scope}: nobody may send anything{there}"
 
+        def held() -> None:
+            self.ops.tell(f"{'Released' if release else 'Held'}: {scope}. Recorded.")
+            for line in () if release else self.console.unkept_hold(scope):
+                self.ops.tell(line, "warning", timeout=20.0)
+
         def answered(reason: str | None) -> None:
             if reason is not None:
                 in_thread(
                     self,
                     lambda: self.console.hold_scope(scope, release, reason),
-                    lambda _: self.ops.tell(f"{'Released' if release else 'Held'}: {scope}. Recorded."),
+                    lambda _: held(),
                     lambda error: self.ops.tell(error, "error"),
                 )
 

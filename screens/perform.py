@@ -194,4 +194,10 @@ def _with_reason(ops: "OpsConsoleApp", action_id: str, slug: str) -> None:
 
 def said(ops: "OpsConsoleApp", action_id: str, slug: str) -> Callable[[object], None]:
     words = DONE.get(action_id, actions.BY_ID[action_id].label.capitalize())
-    return lambda _: ops.tell(f"{words}: {slug}. Recorded.")
+
+    def done(_: object) -> None:
+        ops.tell(f"{words}: {slug}. Recorded.")
+        for line in ops.ops_console.unkept_hold(slug) if action_id == "hold" else ():
+            ops.tell(line, "warning", timeout=20.0)
+
+    return done

@@ -56,7 +56,7 @@ class RunScreen(LogScreen):
     def quit_warning(self) -> str:
         if self.attachment is None or not self.attachment.live:
             return ""
-        return f"{self.slug} is still going. Leaving ends nothing: it goes on on its host; attach again with a."
+        return f"{self.slug} is still going. Leaving ends nothing: it goes on where it is; attach again with a."
 
     def body(self) -> ComposeResult:
         yield RunHead()

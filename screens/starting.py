@@ -96,7 +96,7 @@ class StartingScreen(ConsoleScreen):
         unclear = any(r.action.endswith("-unclear") for r in self._records)
         text.append("   ✓ confirmed twice\n")
         if intent is None:
-            text.append("   ▶ looking at every source once more; nothing has been asked of the host yet\n", BUSY)
+            text.append("   ▶ looking at every source once more; nothing has been asked of its carrier yet\n", BUSY)
             return text
         text.append("   ✓ every source looked at once more\n")
         text.append(f"   ✓ intent recorded before anything else: audit record {intent.seq}\n")

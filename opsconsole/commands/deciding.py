@@ -47,14 +47,15 @@ def tell_decision(console: "Console", record: "Record", slug: str, as_json: bool
     if as_json:
         said = {"slug": slug, "record": record.seq, "status": str(verdict.status), "why": verdict.why}
         said |= {name: record.detail[name] for name in RESTS_ON if name in record.detail}
-        hosts = {"hosts": console.told_of_hold(slug)} if holds else {}
+        hosts: dict[str, Any] = {"hosts": console.told_of_hold(slug)} if holds else {}
+        hosts |= {"unkept": console.unkept_hold(slug)} if holds else {}
         say_json({**said, **hosts, "untold": console.untold_holds()})
         return
     say(f"Recorded as {record.seq}. {slug} is now {verdict.status}: {verdict.why}")
     for line in _rests_on(record):
         say(f"  {line}")
     if holds:
-        _say_told(console, slug)
+        _say_told(console, slug, held=record.action == "hold")
     tell_waiting(console)
 
 
@@ -69,9 +70,11 @@ def _rests_on(record: "Record") -> list[str]:
     return [f"{look['source']}, looked at {look['looked_at']}: nothing left that starts it" for look in found]
 
 
-def _say_told(console: "Console", scope: str) -> None:
+def _say_told(console: "Console", scope: str, *, held: bool) -> None:
     for host, told in console.told_of_hold(scope).items():
         say(f"{host} {'was told' if told else 'has not been told yet'}.")
+    for line in console.unkept_hold(scope) if held else ():
+        say(f"{line}.")
 
 
 def _confirmed(action: str, name: str, says: str) -> click.Command:
@@ -221,8 +224,9 @@ def _hold(session: Session, scope: str, free: bool, reason: str, as_json: bool) 
         if as_json:
             hosts = console.told_of_hold(scope)
             said = {"scope": scope, "record": record.seq, "held": not free, "hosts": hosts}
+            said["unkept"] = console.unkept_hold(scope)
             say_json({**said, "untold": console.untold_holds()})
             return
         say(f"Recorded as {record.seq}. {f'The hold on {scope} is off' if free else f'On hold: {scope}'}.")
-        _say_told(console, scope)
+        _say_told(console, scope, held=not free)
         tell_waiting(console)

@@ -199,9 +199,13 @@ def _table_of(name: str, hosts: Mapping[str, BlastHost]) -> str:
 
 def _chosen(names: tuple[str, ...], name: str) -> str:
     if not names:
-        raise Refused("No blast host is configured.", "", "Add a table [environments.….blasthost.…].")
+        raise Refused(
+            "No blast host is configured.", "", "What other systems tell of themselves: opsconsole doctor."
+        )
     if name and name not in names:
-        raise Refused(f"There is no blast host {name!r}.", "", f"Known are {', '.join(names)}.")
+        raise Refused(
+            f"There is no blast host {name!r}.", "", f"Known are {', '.join(names)}; of other systems ask doctor."
+        )
     return name or names[0]
 
 

@@ -33,7 +33,7 @@ line_option = click.option(
 
 @click.group()
 def trigger() -> None:
-    """What starts a campaign by itself, such as a cron line: show it, switch it off and on."""
+    """What starts a campaign by itself, such as a cron line or a schedule: show it, switch it off and on."""
 
 
 @trigger.command("show")
@@ -83,7 +83,7 @@ def _trigger_json(o: "Observation", t: "Trigger") -> dict[str, Any]:
 @click.pass_obj
 @guarded
 def off(session: Session, slug: str, where: str, reason: str, typed: str, as_json: bool) -> None:
-    """Switch a line off that would start SLUG: it is commented out, and a copy of its table kept. Asks twice."""
+    """Switch off what would start SLUG: a cron line is commented out, a schedule taken back. Asks twice."""
     _switch(session, slug, where, False, reason, typed, as_json)
 
 
@@ -96,7 +96,7 @@ def off(session: Session, slug: str, where: str, reason: str, typed: str, as_jso
 @click.pass_obj
 @guarded
 def on(session: Session, slug: str, where: str, reason: str, typed: str, as_json: bool) -> None:
-    """Put a line back that was switched off: from then on it starts SLUG by itself. Asks twice."""
+    """Put back what was switched off: from then on it starts SLUG by itself. Asks twice."""
     _switch(session, slug, where, True, reason, typed, as_json)
 
 

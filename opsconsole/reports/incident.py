@@ -41,7 +41,7 @@ def incident_model(facts: IncidentFacts) -> Model:
     approved = (
         f"{person(approval.said_by())} at {say_zones(approval.at, details.zone)}"
         + (f" ({approval.reference})" if approval.reference else "")
-        + ("" if approval in verdict.approvals else "; it doesn't count for what lies on the host")
+        + ("" if approval in verdict.approvals else "; it doesn't count for what lies there now")
         if approval
         else "nobody"
     )
@@ -292,9 +292,10 @@ def _content(facts: IncidentFacts) -> Section:
     document = plan.get("plan") if plan else None
     planned = document if isinstance(document, Mapping) else {}
     zone = facts.verdict.details.zone
-    content = next((o.content for o in facts.verdict.observations if o.keeps_traces and o.content), None)
+    word = next((o for o in facts.verdict.observations if o.keeps_traces and o.content), None)
+    content, holder = (word.content, word.source) if word else (None, "its carrier")
     there = dict(content.digests) if content else {}
-    pairs = [("On the host now", f"{short(content.digest)}, {_rows(content.rows)}" if content else "not seen")]
+    pairs = [(f"On {holder} now", f"{short(content.digest)}, {_rows(content.rows)}" if content else "not seen")]
     rehearsed: Mapping[str, str] = {}
     if dry_run:
         digests, audience = dry_run.get("digests"), dry_run.get("audience")
@@ -325,7 +326,7 @@ def _content(facts: IncidentFacts) -> Section:
     return Section(
         title="Content, dry run and plan",
         pairs=tuple(pairs),
-        heads=("File", "On the host", "Rehearsed", "Planned"),
+        heads=("Part", "There now", "Rehearsed", "Planned"),
         rows=dashes,
         labelled=True,
     )

@@ -86,7 +86,7 @@ def _never_started(facts: IncidentFacts) -> Iterator[str]:
         return
     triggers = [t for o in verdict.observations for t in o.triggers]
     if not triggers:
-        yield "Who was to start it? Nothing on any host was set up to, before the due time or after it."
+        yield "Who was to start it? Nothing that was seen was set up to, before the due time or after it."
     for t in triggers:
         if t.ignored_because or t.off:
             yield f"Who noticed that {t.where} doesn't start it ({t.ignored_because or 'switched off'})?"
@@ -102,7 +102,7 @@ def _late(facts: IncidentFacts) -> Iterator[str]:
     if run is None or run.started_at is None or due is None or run.started_at - due.instant < LATE:
         return
     triggers = [t for o in facts.verdict.observations for t in o.triggers if t.sends]
-    because = "" if triggers else " Nothing on any host was set up to start it."
+    because = "" if triggers else " Nothing that was seen was set up to start it."
     yield f"Why was it started {say_span(run.started_at - due.instant)} after it was due?{because}"
 
 
