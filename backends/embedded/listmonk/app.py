@@ -38,6 +38,7 @@ class App:
     waits: Waits
     restart: Callable[[], None]
     passive: bool = False
+    scan_held: bool = False
     version: str = VERSION
     users: list[User] = field(default_factory=list)
     importing: Import = field(default_factory=Import)
@@ -53,8 +54,9 @@ class App:
         self.log = GoLog(self.clock)
         self.log.write(f"{self.version} (embedded stand-in)")
         self.manager = Manager(
-            self.database, self.in_force, self.log, self.post, self.clock, waits=self.waits, passive=self.passive
-        )
+            self.database, self.in_force, self.log, self.post, self.clock,
+            waits=self.waits, passive=self.passive, held=lambda: self.scan_held,
+        )  # fmt: skip
         self.manager.start()
 
     def halt(self) -> None:

@@ -39,16 +39,17 @@ class PushTimedOut(Exception):
 
 
 class Manager:
-    """`settings` are those in force, read once. A passive one never scans."""
+    """`settings` are those in force, read once. A passive one never scans; `held` puts the next scan off."""
 
     def __init__(
         self, database: Database, settings: Mapping[str, Any], log: GoLog, post: Post,
         clock: Callable[[], datetime], *, waits: Waits, passive: bool = False,
+        held: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         self.database, self.settings, self.log, self.clock = database, settings, log, clock
         self.root_url = str(settings["app.root_url"])
         self.dead = Event()
-        self._post, self._waits, self._passive = post, waits, passive
+        self._post, self._waits, self._passive, self._held = post, waits, passive, held
         self._workers, self._rate = (
             max(int(settings["app.concurrency"]), 1),
             max(int(settings["app.message_rate"]), 1),
@@ -77,7 +78,7 @@ class Manager:
     # --- what the API asks of it
 
     def has_messenger(self, name: str) -> bool:
-        return bool(self._blocks(name)) or name in self._postbacks()
+        return name in self.messengers()
 
     def messengers(self) -> list[str]:
         named = [str(block["name"]) for block in self._servers() if block["name"]]
@@ -92,6 +93,10 @@ class Manager:
         with self._lock:
             pipe = self._pipes.get(campaign)
         return pipe.rate() if pipe else 0
+
+    def waiting(self) -> int:
+        """Messages in its queue."""
+        return self._messages.waiting()
 
     def stop_campaign(self, campaign: int) -> None:
         with self._lock:
@@ -136,6 +141,8 @@ class Manager:
 
     def _scan(self) -> None:
         while not self.dead.wait(self._waits.scan):
+            if self._held():
+                continue
             with self._lock:
                 sent = {number: pipe.flushed() for number, pipe in self._pipes.items()}
             for campaign in self.database.next_campaigns(sent):

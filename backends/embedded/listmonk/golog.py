@@ -50,6 +50,11 @@ class GoLog:
         with self._lock:
             return list(self._lines)
 
+    @property
+    def listeners(self) -> int:
+        with self._lock:
+            return len(self._listeners)
+
     def listen(self) -> Queue[str]:
         """A queue of the lines to come that have the word "error"."""
         listener: Queue[str] = Queue(EVENTS)

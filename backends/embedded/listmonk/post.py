@@ -8,7 +8,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.utils import parseaddr
 from random import Random
-from threading import Event, Lock
+from threading import Condition, Event, Lock
 from typing import Any
 
 REFUSED = "dial tcp: connect: connection refused"
@@ -43,7 +43,8 @@ class Post:
     """Every letter that was taken, in `letters`.
 
     `fails` is the answer to every message while it is set; `fails_for` by address, `fails_at` by the host of the
-    SMTP block. `latency` is in seconds a message. With `wire`, each is also sent to the block's host and port.
+    SMTP block. `latency` is in seconds a message. `only(n)` lets n letters through, in all, and holds the next ones
+    in flight until it is asked again. With `wire`, each is also sent to the block's host and port.
     """
 
     def __init__(self, *, wire: bool = False) -> None:
@@ -55,6 +56,21 @@ class Post:
         self._wire = wire
         self._random = Random(7)  # noqa: S311  which server takes a message is no secret
         self._lock = Lock()
+        self._most: int | None = None
+        self._asked = 0
+        self._more = Condition()
+
+    def only(self, count: int | None) -> None:
+        """So many messages may be tried from now on, all with None; those beyond are in flight."""
+        with self._more:
+            self._most, self._asked = count, 0
+            self._more.notify_all()
+
+    def _wait_for_turn(self, dead: Event) -> None:
+        with self._more:
+            while self._most is not None and self._asked >= self._most and not dead.is_set():
+                self._more.wait(0.02)  # seconds; death doesn't knock here
+            self._asked += 1
 
     def sent_to(self, campaign: int | None = None) -> Counter[str]:
         """How many letters each address got: of one campaign, tests left out, or of all."""
@@ -65,6 +81,7 @@ class Post:
 
     def push(self, letter: Letter, blocks: list[Mapping[str, Any]], at: datetime, dead: Event) -> None:
         """Through one of the SMTP blocks, by chance. Raises Undelivered, Cut."""
+        self._wait_for_turn(dead)
         if self.latency:
             dead.wait(self.latency)
         if dead.is_set():

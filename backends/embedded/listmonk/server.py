@@ -62,7 +62,7 @@ class HttpSide:
         self._server = _Server(("127.0.0.1", self.port), self)
         self.port = self._server.server_address[1]
         Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="listmonk-http", daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.005}, name="listmonk-http", daemon=True
         ).start()
 
     def stop(self) -> None:

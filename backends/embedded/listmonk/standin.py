@@ -87,9 +87,18 @@ class StandIn:
         self.app.passive = passive
         self.restart()
 
+    def hold_scan(self, held: bool = True) -> None:
+        """No scan until it is let go: nothing is picked up, and `sent` isn't flushed."""
+        self.app.scan_held = held
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.port}"
+
+    @property
+    def is_up(self) -> bool:
+        with self._lock:
+            return self._on
 
     @property
     def faults(self) -> Faults:
