@@ -116,12 +116,12 @@ class ServerlessBackend:
     def doubt(self, slug: str, attempt: int) -> Doubt:
         from backends.serverless.doubts import doubt
 
-        return doubt(self._pipe, self._queueing, slug, attempt)
+        return doubt(self._pipe, slug, attempt)
 
     def decide(self, slug: str, attempt: int, run_id: str, fates: Fates, by: str) -> Doubt:
         from backends.serverless.doubts import decide
 
-        return decide(self._pipe, self._queueing, slug, attempt, run_id, fates, by)
+        return decide(self._pipe, slug, attempt, run_id, fates, by)
 
     def send_rest(self, slug: str, attempt: int, run_id: str, by: str) -> Started:
         from backends.serverless.doubts import send_rest

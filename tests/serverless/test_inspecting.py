@@ -1,4 +1,4 @@
-"""What `opsconsole doctor` and the access list tell of a pipeline: reached, allowed, lacking; nothing is changed."""
+"""What `opsconsole doctor` and the access list tell of a pipeline: reached, allowed, lacking. Nothing changes."""
 
 import pytest
 
