@@ -24,7 +24,7 @@ TRIES: Final = 3  # of a message that is refused for now, or in words that could
 RETRY_SECONDS: Final = 60.0
 STALE_SECONDS: Final = 900.0  # a delivery begun longer ago has no worker any more: a Lambda lives no longer
 LONGEST_DELAY: Final = 900  # that SQS knows
-_FIRST_WAIT: Final = 15
+_FIRST_WAIT: Final = 5
 _PAUSED_WAIT: Final = 120
 _DEAD_WAIT: Final = 30
 
