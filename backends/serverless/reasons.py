@@ -20,9 +20,11 @@ _LONG = re.compile(r"\b(?=\w*\d)[\w-]{9,}\b|\b\d{4,}\b")  # ids and the like, wh
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """Counts by reason of those that failed; how many are missing or unknown. `whole`: every delivery was read."""
+    """Counts of those that failed by reason and by the workers' class of refusal, the most first; of all by state.
+    `whole`: every delivery was read."""
 
     failed: tuple[tuple[str, int], ...] = ()
+    classes: tuple[tuple[str, int], ...] = ()
     states: tuple[tuple[str, int], ...] = ()
     whole: bool = True
 
@@ -36,7 +38,7 @@ def look(pipe: Pipe, campaign_id: str, pages: int, meter: Meter) -> Reasons:
         "TableName": pipe.settings.deliveries_table,
         "KeyConditionExpression": "campaign_id = :c",
         "FilterExpression": "NOT #state IN (:sent, :sending)",
-        "ProjectionExpression": "#state, #error",
+        "ProjectionExpression": "#state, #error, error_class",
         "ExpressionAttributeNames": {"#state": "state", "#error": "error"},
         "ExpressionAttributeValues": typed({":c": campaign_id, ":sent": State.SENT, ":sending": State.SENDING}),
     }
@@ -51,6 +53,7 @@ def look(pipe: Pipe, campaign_id: str, pages: int, meter: Meter) -> Reasons:
 def grouped(deliveries: Iterable[Mapping[str, Any]], *, whole: bool = True) -> Reasons:
     """Deliveries counted by state; of the failed, by what was said without what differs from one to another."""
     failed: Counter[str] = Counter()
+    classes: Counter[str] = Counter()
     states: Counter[str] = Counter()
     for delivery in deliveries:
         state = text(delivery, "state")
@@ -58,7 +61,14 @@ def grouped(deliveries: Iterable[Mapping[str, Any]], *, whole: bool = True) -> R
         if state == State.FAILED:
             reason = alike(text(delivery, "error"))
             failed[reason if reason in failed or len(failed) < KINDS else OTHER] += 1
-    return Reasons(tuple(failed.most_common()), tuple(sorted(states.items())), whole)
+            if kind := alike(text(delivery, "error_class")) if text(delivery, "error_class") else "":
+                classes[kind if kind in classes or len(classes) < KINDS else OTHER] += 1
+    return Reasons(
+        failed=tuple(failed.most_common()),
+        classes=tuple(classes.most_common()),
+        states=tuple(sorted(states.items())),
+        whole=whole,
+    )
 
 
 def alike(error: str) -> str:

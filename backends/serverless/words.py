@@ -83,7 +83,7 @@ def run_word(item: Mapping[str, Any], look: Look, tuning: Tuning) -> RunWord:
     speed = backlog.rate(look.history, campaign_id)
     left = outstanding(item)
     found = look.reasons.get(campaign_id)
-    classes = found.failed[:8] if found else ()
+    classes = (found.classes or found.failed)[:8] if found else ()
     return replace(
         word,
         started_at=word.started_at or _begun_by_others(item),
