@@ -1,5 +1,6 @@
 """A listmonk stand-in for every test that asks for one."""
 
+from tests.listmonk.later import asleep, at, clock
 from tests.support.listmonk import standin
 
-__all__ = ["standin"]
+__all__ = ["asleep", "at", "clock", "standin"]
