@@ -9,11 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, Self
 
 from backends.serverless.pipe import Pipe
 from backends.serverless.runwords import GOING
@@ -45,6 +45,7 @@ class Job:
     done: int = 0
     trouble: str = ""
     over: bool = False
+    told: bool = False
 
     @property
     def salt(self) -> str:
@@ -112,7 +113,8 @@ class Queueing:
         except KeyboardInterrupt:
             self.stop()
         for job in self._jobs.values():
-            if job.trouble:
+            if job.trouble and not job.told:
+                job.told = True
                 print(f"{job.campaign_id}: {job.trouble}", file=sys.stderr)
 
     def run(self, job: Job) -> None:
@@ -129,33 +131,19 @@ class Queueing:
 
     def _queue(self, job: Job) -> None:
         url = self._pipe.queue_url()
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="queueing") as pool:
+        with _Hands(lambda emails: self._batch(url, entries(job, emails, url.endswith(".fifo")))) as hands:
             for at in range(0, len(job.emails), STEP):
                 if self._stop.is_set():
                     job.trouble = f"queueing was stopped at {job.queued + job.done:,} of {job.total:,}"
                     return self._give_back(job)
                 step = job.emails[at : at + STEP]
-                self._send(pool, url, job, step)
+                self._send(hands, step)
                 job.done += len(step)
                 self._journal(job, step[-1])
         return self._finish(job)
 
-    def _send(self, pool: ThreadPoolExecutor, url: str, job: Job, step: Sequence[str]) -> None:
-        fifo, broken = url.endswith(".fifo"), threading.Event()
-
-        def batch(emails: Sequence[str]) -> None:
-            if not broken.is_set():
-                try:
-                    self._batch(url, entries(job, emails, fifo))
-                except Trouble:
-                    broken.set()
-                    raise
-
-        # Each is waited for, also when one fails: nothing is queued any more once the lease is given back.
-        futures = [pool.submit(batch, emails) for emails in _batches(step)]
-        troubles = [error for future in futures if (error := future.exception())]
-        if troubles:
-            raise troubles[0]
+    def _send(self, hands: "_Hands", step: Sequence[str]) -> None:
+        hands.do(list(_batches(step)))
 
     def _batch(self, url: str, waiting: list[dict[str, str]]) -> None:
         """Put these into the queue, those that failed once more. Twice in the queue is harmless."""
@@ -221,6 +209,49 @@ class Queueing:
         return ", ".join(
             f"{job.campaign_id}: {job.queued + job.done:,} of {job.total:,} references queued" for job in going
         )
+
+
+class _Hands:
+    """A few threads that put batches into the queue. An executor wouldn't do: it takes nothing any more once the
+    main thread has ended, and a console that was left goes on queueing."""
+
+    def __init__(self, put: Callable[[Sequence[str]], None]) -> None:
+        self._put = put
+        self._todo: SimpleQueue[Sequence[str] | None] = SimpleQueue()
+        self._done: SimpleQueue[Exception | None] = SimpleQueue()
+        self._broken = threading.Event()
+        self._threads = [threading.Thread(target=self._work, name="queueing-hand") for _ in range(THREADS)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def do(self, batches: Sequence[Sequence[str]]) -> None:
+        """Put all of these. Each is waited for, also when one fails, so that nothing is queued once the lease is
+        given back. Raises the first trouble."""
+        for batch in batches:
+            self._todo.put(batch)
+        troubles = [error for _ in batches if (error := self._done.get()) is not None]
+        if troubles:
+            raise troubles[0]
+
+    def _work(self) -> None:
+        while (batch := self._todo.get()) is not None:
+            said: Exception | None = None
+            try:
+                if not self._broken.is_set():
+                    self._put(batch)
+            except Exception as error:  # told to whoever waits for it
+                self._broken.set()
+                said = error
+            self._done.put(said)
 
 
 def _mine(job: Job) -> list[Must]:
