@@ -7,7 +7,7 @@ what is stored. That holds for the settings as a whole only: a single key is sto
 import copy
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from backends.listmonk.campaigns import COMING, PAUSED, Listed
@@ -22,8 +22,8 @@ OF_ONE: Final = "email-"  # what listmonk puts before a block's name to name a m
 
 
 def label(block: SmtpBlock) -> str:
-    """Its name; its host where it has none."""
-    return block.name or block.host
+    """Its name, without the `email-` that listmonk stores before it; its host where it has none."""
+    return block.name.removeprefix(OF_ONE) or block.host
 
 
 def say(block: SmtpBlock) -> str:
@@ -69,7 +69,7 @@ def switched(raw: dict[str, Any], name: str) -> dict[str, Any]:
         block["enabled"] = not found and _is_named(str(block.get("name", "")), str(block.get("host", "")), name)
         found = found or block["enabled"]
     if not found:
-        there = ", ".join(str(block.get("name") or block.get("host")) for block in blocks) or "none"
+        there = ", ".join(map(_short, blocks)) or "none"
         raise Refused(f"listmonk has no mail server {name[:80]!r}: there are {there[:300]}.", UNCHANGED)
     kept: dict[str, Any] = _emptied(wanted)
     return kept
@@ -78,7 +78,7 @@ def switched(raw: dict[str, Any], name: str) -> dict[str, Any]:
 def using(raw: dict[str, Any]) -> str:
     """The servers that are switched on, in words."""
     blocks = [mapping(entry, "smtp") for entry in items(raw.get("smtp"), "smtp")]
-    on = [str(block.get("name") or block.get("host")) for block in blocks if block.get("enabled")]
+    on = [_short(block) for block in blocks if block.get("enabled")]
     return ", ".join(on) or "none"
 
 
@@ -86,6 +86,10 @@ def lost_secrets(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ..
     """Where a secret was that is another by its length now, or gone."""
     was, now = dict(_secrets(before)), dict(_secrets(after))
     return tuple(place for place, mask in was.items() if now.get(place) != mask)
+
+
+def _short(block: Mapping[str, Any]) -> str:
+    return str(block.get("name") or "").removeprefix(OF_ONE) or str(block.get("host"))
 
 
 def _emptied(value: Any) -> Any:

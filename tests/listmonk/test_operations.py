@@ -97,9 +97,9 @@ def test_a_number_of_its_settings_is_changed_and_in_force_after_its_restart(
 
 def test_the_fallback_mail_server_is_switched_to_and_no_password_is_lost(at: Desk) -> None:
     operation = offered(at, "fallback-smtp")
-    assert dict(operation.lines)["then by"].startswith("email-spare")
+    assert dict(operation.lines)["then by"].startswith("spare")
     done = operate(at, operation)
-    assert (done.before, done.after) == ("email-main", "email-spare")
+    assert (done.before, done.after) == ("main", "spare")
     stored = {one["name"]: one for one in at.standin.settings["smtp"]}
     assert [stored[f"email-{name}"]["enabled"] for name in ("main", "spare")] == [False, True]
     assert {name: stored[f"email-{name}"]["password"] for name in PASSWORDS} == PASSWORDS
@@ -110,7 +110,7 @@ def test_the_fallback_mail_server_is_switched_to_and_no_password_is_lost(at: Des
     back = offered(at, "other-smtp")
     with pytest.raises(Refused, match="no mail server 'nobody'"):
         operate(at, back, "nobody")
-    assert operate(at, back, "main").after == "email-main"
+    assert operate(at, back, "main").after == "main"
     assert {name: stored[f"email-{name}"]["password"] for name in PASSWORDS} == PASSWORDS
 
 
