@@ -9,7 +9,7 @@ from backends.serverless.ses import HEALTHY
 from backends.serverless.troubles import shown
 
 SLACK: Final = (10, 0.05)  # references, share: SQS's numbers are about, and a standard queue may have one twice
-DEAR: Final = 1000.0  # read units a look; a dollar a day at a look each 15 s is about 700
+DEAR: Final = 1000.0  # read units a look: at one each 15 s nearly six million a day
 PARTS: Final = {
     "queue": "The queue",
     "dead": "The dead-letter queue",
