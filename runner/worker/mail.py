@@ -59,8 +59,9 @@ class Content:
             return self._composer(columns).compose([_said(contact[name]) for name in columns], to, now)
         except RowRefused as error:
             said = _named(str(error))
-            if error.kind == "template" and error.column and (meant := suggest(error.column, list(contact))):
-                said += f"; did you mean {meant}?"
+            if error.kind == "template" and error.column and "did you mean" not in said:
+                meant = suggest(error.column, list(contact))  # the composer knows only what is used
+                said += f"; did you mean {meant}?" if meant else ""
             raise RowRefused(error.kind, said, error.column) from None
 
     def _composer(self, columns: tuple[str, ...]) -> Composer:
