@@ -7,7 +7,11 @@ import pytest
 
 from tests.contract.bench import Bench
 
-BENCHES = {"blasthost": "tests.contract.on_host:HostBench"}
+BENCHES = {
+    "blasthost": "tests.contract.on_host:HostBench",
+    "listmonk": "tests.contract.on_listmonk:ListmonkBench",
+    "serverless": "tests.contract.on_aws:AwsBench",
+}
 
 
 @pytest.fixture(scope="module", params=list(BENCHES))
