@@ -62,6 +62,12 @@ def mailbox_line(header: str, field: str, value: str) -> str:
     return f"{header}: {name}\r\n <{box.address}>\r\n"
 
 
+@functools.lru_cache(1024)
+def sender(value: str) -> tuple[Mailbox, str]:
+    """Who a mail is from, and the header line of it. Raises as mailbox_line()."""
+    return mailbox("from", value), mailbox_line("From", "from", value)
+
+
 def subject(value: str) -> str:
     """The subject as it is shown. Raises RowRefused."""
     _one_line("subject", value)

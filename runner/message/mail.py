@@ -70,8 +70,11 @@ class Composer:
         self._templates = [Template(source) if source else None for source in given]
         self._in_html, self._in_text = Contexts(True), Contexts(False)
         whole, whole_text, *of_headers = self._templates
-        self._subject, self._from, self._reply_to, self._unsubscribe = map(self._header, of_headers)
+        subject, from_, self._reply_to, self._unsubscribe = map(self._header, of_headers)
         assert whole
+        assert subject
+        assert from_
+        self._subject, self._from = subject, from_
         self._html_part = self._part(page, whole, self._in_html)
         if plain and whole_text:
             self._text_part = self._part(plain, whole_text, self._in_text)
@@ -85,12 +88,11 @@ class Composer:
         row.update(zip(self._columns, values, strict=True))
         try:
             GUARD.enter()
-            from_ = self._from(row)
-            lines = headers.mailbox_line("From", "from", from_)
+            sender, lines = headers.sender(self._from(row))
             lines += headers.subject_line(self._subject(row))
-            if reply_to := self._reply_to(row):
+            if self._reply_to and (reply_to := self._reply_to(row)):
                 lines += headers.mailbox_line("Reply-To", "reply_to", reply_to)
-            if unsubscribe := self._unsubscribe(row):
+            if self._unsubscribe and (unsubscribe := self._unsubscribe(row)):
                 lines += _unsubscribe_lines(unsubscribe)
             html = self._html_part.make(row)
             text = self._text_part.make(row)
@@ -100,13 +102,9 @@ class Composer:
             raise _refused(error) from None
         finally:
             GUARD.inside = False
-        box = headers.mailbox("from", from_)
-        return self._assemble(box, lines, to, now, (self._text_part.encoding, text, self._html_part.encoding, html))
+        return self._assemble(sender, lines, to, now, text, html)
 
-    def _assemble(
-        self, sender: headers.Mailbox, lines: str, to: Address, now: float, parts: tuple[str, str, str, str]
-    ) -> Mail:
-        text_encoding, text, html_encoding, html = parts
+    def _assemble(self, sender: headers.Mailbox, lines: str, to: Address, now: float, text: str, html: str) -> Mail:
         if self._second != (second := int(now)):
             self._second, self._date = second, format_datetime(datetime.fromtimestamp(second, UTC))
         ident = _ident(self._seed, to)
@@ -117,18 +115,20 @@ class Composer:
             f"X-Blast-Id: {self.run_id} {ident}\r\nMIME-Version: 1.0\r\n"
             f'Content-Type: multipart/alternative; boundary="=_{ident}"\r\n\r\n'
             f"--=_{ident}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            f"Content-Transfer-Encoding: {text_encoding}\r\n\r\n{text}"
+            f"Content-Transfer-Encoding: {self._text_part.encoding}\r\n\r\n{text}"
             f"\r\n--=_{ident}\r\nContent-Type: text/html; charset=utf-8\r\n"
-            f"Content-Transfer-Encoding: {html_encoding}\r\n\r\n{html}"
+            f"Content-Transfer-Encoding: {self._html_part.encoding}\r\n\r\n{html}"
             f"\r\n--=_{ident}--\r\n.\r\n"
         ).encode("ascii")
-        return Mail(sender.address, to.text, message_id, data, len(data))
+        # as Mail(…) does, in a third of the time
+        return tuple.__new__(Mail, (sender.address, to.text, message_id, data, len(data)))
 
-    def _header(self, template: Template | None) -> Callable[[dict[str, Any]], str]:
-        """How a row becomes the header's value."""
-        constant = template.constant if template else ""
-        if template is None or constant is not None:
-            return lambda row: constant or ""
+    def _header(self, template: Template | None) -> Callable[[dict[str, Any]], str] | None:
+        """How a row becomes the header's value, None where there is no such header."""
+        if template is None:
+            return None
+        if (constant := template.constant) is not None:
+            return lambda row: constant
         if simple := template.flat(self._columns):
             return simple.make
         pour, of = self._run(template, self._in_text)
@@ -249,12 +249,10 @@ def _unsubscribe_lines(value: str) -> str:
     return f"List-Unsubscribe: <{address}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 
 
-def _seed(slug: str) -> "hashlib._Hash":
-    return hashlib.sha256(f"{slug}|".encode())
+def _seed(slug: str) -> bytes:
+    return f"{slug}|".encode()
 
 
-def _ident(seed: "hashlib._Hash", to: Address) -> str:
+def _ident(seed: bytes, to: Address) -> str:
     """The same for the same person in every attempt, so that a mail sent again can be told."""
-    made = seed.copy()
-    made.update(to.hexkey.encode())
-    return made.hexdigest()[:32]
+    return hashlib.sha256(seed + to.hexkey.encode()).hexdigest()[:32]
