@@ -18,7 +18,8 @@ class Pace:
     """`rate` in messages a second or None, `burst` how many may go at once after a lull; after each `batch`
     messages (0: never) a pause of `pause` seconds.
 
-    Over any length of time no more than rate * seconds + burst slots are given.
+    Over any length of time no more than rate * seconds + burst slots are given. While `free` there is nothing to
+    reserve.
     """
 
     def __init__(self, rate: float | None = None, burst: int = 1, batch: int = 0, pause: float = 0.0) -> None:
@@ -53,7 +54,7 @@ class Pace:
 
         When `turn` has another value by then, the rate was changed and the slot is void: reserve again.
         """
-        if self._free:
+        if self.free:
             return 0.0
         slot = self._next
         if slot < clock - self._slack:
@@ -109,7 +110,7 @@ class Pace:
         part of its way that lies behind it, so that many changes in a row neither stop nor speed the send."""
         rate = self.rate
         interval = 1.0 / rate if rate else 0.0
-        self._free = not interval and not self._batch
+        self.free = not interval and not self._batch
         self._slack = (self._burst - 1) * interval
         if interval == self._interval:
             return

@@ -57,10 +57,15 @@ class Permits:
         """Is there anything that wait() could wait for?"""
         return bool(self._gates)
 
+    @property
+    def unlimited(self) -> bool:
+        """Neither a gate nor a rate: nothing to wait for before a message."""
+        return self.pace.free and not self._gates
+
     def taken(self) -> Callable[[], None]:
         """A message begins. What is returned is to be called when it was provably not sent: another account, or
         another day, may be had by then."""
-        return partial(self._warm_up.give_back, self._warm_up.taken())
+        return partial(self._warm_up.give_back, self._warm_up.taken()) if self._gates else _nothing
 
     def close(self, now: float) -> None:
         """Leave to others what wasn't used."""
@@ -80,3 +85,7 @@ class Permits:
         self.domains = DomainLimits(lowest(limits.domains, self._metadata.domain_rates))
         self._own: list[Gate] = [gate for gate in (self._window, self._warm_up if any(steps) else None) if gate]
         self._gates: list[Gate] = [*self._own, *([self._share] if self._share else [])]
+
+
+def _nothing() -> None:
+    """Where nothing is counted, nothing is given back."""

@@ -206,7 +206,7 @@ class Sender:
                 if self._permits.domains and self._passed_over(item):
                     self._backlog.done()
                     continue
-                if not await self._slot(wire):
+                if not (self._is_open and self._permits.unlimited) and not await self._slot(wire):
                     self._backlog.give_back(item)
                     continue
                 if (message := self._composed(item)) is None:
