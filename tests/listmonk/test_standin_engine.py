@@ -1,11 +1,12 @@
 """How it sends: picked up by a scan, fetched in batches, counted late, and what it loses."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from backends.embedded.listmonk.engine import Waits
-from backends.embedded.listmonk.standin import StandIn
+from backends.embedded.listmonk.standin import QUICK, StandIn
 from tests.support.listmonk import Listmonk, listmonk
 
 HOUR = timedelta(hours=1)
@@ -205,6 +206,22 @@ def test_a_passive_one_never_picks_anything_up(standin: Listmonk) -> None:
     assert on.campaign(number).status == "scheduled"
     on.restart_passive(False)
     on.until_status(number, "finished")
+
+
+@pytest.mark.slow
+def test_a_pause_by_a_passive_sibling_drops_nothing(standin: Listmonk) -> None:
+    """It only changes the row: what is queued is sent, and the engine notices at its next batch."""
+    on = standin.standin
+    number = with_people(on, 60)
+    on.post.only(10)
+    start(standin, number)
+    on.until(lambda: len(on.post.letters) == 10)
+    with StandIn(waits=QUICK, passive=True, sibling_of=on) as sibling:
+        status(replace(standin, standin=sibling), number, "paused")
+    on.post.only(None)
+    on.until_logged("finish processing campaign (July)")
+    assert on.campaign(number).status == "paused"
+    assert on.campaign(number).sent == 60
 
 
 @pytest.mark.slow

@@ -87,6 +87,13 @@ def test_finished_is_taken_from_anywhere(standin: Listmonk) -> None:
     assert standin.standin.campaign(number).status == "finished"
 
 
+def test_what_it_says_is_in_the_language_it_is_set_to(standin: Listmonk) -> None:
+    standin.standin.faults.foreign = True
+    with standin.as_user(standin.sender) as client:
+        reply = put(client, 77, "running")
+    assert (reply.status_code, reply.json()) == (400, {"message": "Das geht so nicht."})
+
+
 def test_a_change_of_status_moves_updated_at(standin: Listmonk) -> None:
     on = standin.standin
     number = on.add_campaign("July", on.add_list("July"), send_at=on.now() + SOON)

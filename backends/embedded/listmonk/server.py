@@ -34,14 +34,16 @@ class Faults:
     """What goes wrong on the way, while it is set.
 
     `status` answers every request; `slow` is seconds before the answer; `html` answers with a page, as a proxy in
-    front of it does; `mute` does what is asked, then cuts the line instead of answering. `only` is a method, and
-    `path` a pattern, that a request must match to be struck.
+    front of it does; `mute` does what is asked, then cuts the line instead of answering; `foreign` says whatever
+    it refuses in another language, as `app.lang` makes it. `only` is a method, and `path` a pattern, that a request
+    must match to be struck.
     """
 
     status: int | None = None
     slow: float = 0.0
     html: bool = False
     mute: bool = False
+    foreign: bool = False
     only: str = ""
     path: str = ""
 
@@ -157,6 +159,13 @@ class _Handler(BaseHTTPRequestHandler):
             reply = answer(side.app, request, ROUTES)
         except Exception as error:  # a fault of this stand-in: the test that meets it must see it
             reply = bare_error(HTTPStatus.INTERNAL_SERVER_ERROR, f"stand-in: {error!r}")
+        if (
+            struck
+            and side.faults.foreign
+            and reply.status >= HTTPStatus.BAD_REQUEST
+            and b'{"message"' in reply.body
+        ):
+            reply = bare_error(reply.status, "Das geht so nicht.")
         if struck and side.faults.mute:
             side.requests.append((self.command, self.path, 0))
             self.close_connection = True

@@ -31,12 +31,13 @@ class StandIn:
     """`start()` (or `with`), then `url`. What lasts is `database` and `settings`; `log` and the engine are of the
     process and go with it.
 
-    `clock` is the real time by default; `offset` puts the platform's clocks, and what it writes, beside it.
+    `clock` is the real time by default; `offset` puts the platform's clocks, and what it writes, beside it. A
+    sibling is another process on the same database, which should be a passive one.
     """
 
     def __init__(
         self, *, clock: Callable[[], datetime] | None = None, waits: Waits | None = None, post: Post | None = None,
-        passive: bool = False,
+        passive: bool = False, sibling_of: "StandIn | None" = None,
     ) -> None:  # fmt: skip
         self.offset = timedelta(0)
         self.post = post or Post()
@@ -44,7 +45,10 @@ class StandIn:
         self._lock = RLock()
         self._on = False
         stored = settings.defaults("http://lists.example.com")
-        self.app = App(Database(self.now), stored, self.post, self.now, waits or Waits(), self.restart, passive)
+        database = sibling_of.database if sibling_of else Database(self.now)
+        self.app = App(database, stored, self.post, self.now, waits or Waits(), self.restart, passive)
+        if sibling_of:
+            self.app.users, self.app.stored = sibling_of.app.users, sibling_of.app.stored
         self._http = HttpSide(self.app)
 
     def __enter__(self) -> "StandIn":

@@ -73,7 +73,7 @@ class Peer:
     def need(self, *permissions: str) -> None:
         """Skips the test unless the token has one of them."""
         if not self.may(*permissions):
-            pytest.skip(f"the token of {self.user} lacks {' and '.join(permissions)}")
+            pytest.skip(f"the token of {self.user} lacks {' or '.join(permissions)}")
 
     def need_to_make(self) -> None:
         self.need("campaigns:manage_all", "campaigns:manage")
