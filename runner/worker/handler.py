@@ -24,11 +24,15 @@ _NEVER: Final = 1e9
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """{"batchItemFailures": [{"itemIdentifier": …}]}. Raises Refused when the worker can't be set up."""
     parts, pool = _worker()
-    messages = [from_record(record) for record in event.get("Records", [])]
+    records = event.get("Records", [])
+    if not records:
+        return {"batchItemFailures": []}
+    queue = _queue(str(records[0].get("eventSourceARN", "")), parts)  # before anything is begun: it may be refused
+    messages = [from_record(record) for record in records]
     may_begin = _in_time(context)
     jobs = parts.engine.prepare(messages)
     verdicts = list(pool.map(lambda job: parts.engine.work(job, may_begin), jobs))
-    stays = parts.settle(_queue(_arn(event), parts), jobs, verdicts, delete=False)
+    stays = parts.settle(queue, jobs, verdicts, delete=False)
     _say(parts.tally.line("sending", 0, datetime.now(UTC), monotonic()))
     return {"batchItemFailures": [{"itemIdentifier": m.ident} for m in messages if m.ident in stays]}
 
@@ -47,10 +51,6 @@ def _in_time(context: Any) -> Callable[[], bool]:
         return lambda: True
     reserve = min(_RESERVE_SECONDS, remaining() / 2000)
     return lambda: remaining() / 1000 > reserve
-
-
-def _arn(event: Mapping[str, Any]) -> str:
-    return next((str(record.get("eventSourceARN", "")) for record in event.get("Records", [])), "")
 
 
 @functools.lru_cache(8)
