@@ -73,6 +73,7 @@ def running(at: Desk) -> int:
     return number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "key", "value"),
     [
@@ -95,6 +96,7 @@ def test_a_number_of_its_settings_is_changed_and_in_force_after_its_restart(
     assert any(entry.restart for entry in at.backend.control.kept.entries())
 
 
+@pytest.mark.slow
 def test_the_fallback_mail_server_is_switched_to_and_no_password_is_lost(at: Desk) -> None:
     operation = offered(at, "fallback-smtp")
     assert dict(operation.lines)["then by"].startswith("spare")
@@ -128,6 +130,7 @@ def test_no_bullet_is_ever_sent_back_as_a_password(at: Desk, monkeypatch: pytest
     assert "•" not in repr(sent)
 
 
+@pytest.mark.slow
 def test_a_fallback_that_isn_t_there_is_refused_with_those_that_are(standin: Listmonk, tmp_path: Path) -> None:
     at = desk(standin, tmp_path, fallback_smtp="nobody")
     operation = offered(at, "fallback-smtp")
@@ -135,11 +138,13 @@ def test_a_fallback_that_isn_t_there_is_refused_with_those_that_are(standin: Lis
     at.backend.close()
 
 
+@pytest.mark.slow
 def test_campaigns_that_go_by_the_server_that_is_switched_off_are_named_before(at: Desk) -> None:
     at.campaign("June", messenger="email-main")
     assert any("June is to go by email-main" in warning for warning in offered(at, "fallback-smtp").warnings)
 
 
+@pytest.mark.slow
 def test_nothing_is_changed_while_anything_is_in_flight(at: Desk) -> None:
     before = offered(at, "fallback-smtp")
     number = running(at)
@@ -159,20 +164,28 @@ def test_nothing_is_changed_while_anything_is_in_flight(at: Desk) -> None:
     assert set(at.standin.post.sent_to(number).values()) == {1}
 
 
+@pytest.mark.slow
 def test_paused_and_not_drained_still_forbids_it(at: Desk) -> None:
-    running(at)
-    at.standin.post.latency = 1.0
+    at.standin.post.only(3)  # the next ones hang on their way
+    number, _ = at.campaign(people=200)
+    at.start(at.plan())
+    at.standin.until(lambda: len(at.standin.post.sent_to(number)) == 3)
     with at.listmonk.as_user(at.listmonk.sender) as other:
-        other.put("/api/campaigns/1/status", json={"status": "paused"}).raise_for_status()
-    assert "not drained yet" in offered(at, "message-rate").against
-    assert "not drained yet" in offered(at, "fallback-smtp").against
+        other.put(f"/api/campaigns/{number}/status", json={"status": "paused"}).raise_for_status()
+    for name in ("message-rate", "fallback-smtp"):
+        assert "not drained yet" in offered(at, name).against
+    at.standin.post.only(None)
+    at.standin.until_logged("stop processing campaign (July)")
+    assert offered(at, "message-rate").against == ""
 
 
+@pytest.mark.slow
 def test_one_that_starts_by_itself_in_a_moment_forbids_it(at: Desk) -> None:
     at.campaign(status="scheduled", send_at=now() + timedelta(seconds=20))
     assert "starts by itself" in offered(at, "concurrency").against
 
 
+@pytest.mark.slow
 def test_settings_that_moved_since_they_were_shown_are_looked_at_again(at: Desk) -> None:
     operation = offered(at, "message-rate")
     at.standin.configure({"app.concurrency": 3})
@@ -181,6 +194,7 @@ def test_settings_that_moved_since_they_were_shown_are_looked_at_again(at: Desk)
     assert at.standin.settings["app.message_rate"] != 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["", "fast", "-1", "0", "1e3", "99999999", "٣"])
 def test_what_is_no_such_number_changes_nothing(at: Desk, value: str) -> None:
     with pytest.raises(Refused):
@@ -188,17 +202,20 @@ def test_what_is_no_such_number_changes_nothing(at: Desk, value: str) -> None:
     assert not [1 for method, path, _ in at.standin.requests if method == "PUT" and "settings" in path]
 
 
+@pytest.mark.slow
 def test_a_rate_beyond_the_provider_s_is_refused(at: Desk) -> None:
     with pytest.raises(Refused, match="provider takes 200"):
         operate(at, offered(at, "message-rate"), "21")
 
 
+@pytest.mark.slow
 def test_without_settings_manage_it_is_shown_and_not_offered(standin: Listmonk, tmp_path: Path) -> None:
     at = desk(standin, tmp_path, standin.sender)
     assert "lacks settings:manage" in offered(at, "message-rate").against
     at.backend.close()
 
 
+@pytest.mark.slow
 def test_saved_settings_that_wait_are_put_in_force_by_a_restart(at: Desk) -> None:
     at.standin.configure({"app.batch_size": 77}, in_force=False)
     done = operate(at, offered(at, "reload"))
@@ -206,6 +223,7 @@ def test_saved_settings_that_wait_are_put_in_force_by_a_restart(at: Desk) -> Non
     assert all(one.id != "reload" for one in operator(at).operations())
 
 
+@pytest.mark.slow
 def test_a_pipe_that_nobody_knew_of_leaves_it_saved_and_says_so(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backends.listmonk.pipes.alive", lambda control: ())
     running(at)
@@ -213,6 +231,7 @@ def test_a_pipe_that_nobody_knew_of_leaves_it_saved_and_says_so(at: Desk, monkey
         operate(at, offered(at, "batch-size"), "33")
 
 
+@pytest.mark.slow
 def test_transactional_mail_that_failed_is_counted_over_the_last_hour(at: Desk) -> None:
     at.standin.post.fails = "454 4.7.0 Throttling failure"
     template = at.standin.database.add_template("receipt", "<p>Thanks</p>", type="tx", subject="Your receipt")

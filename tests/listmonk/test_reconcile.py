@@ -57,6 +57,7 @@ def test_those_that_were_refused_are_listed_by_their_ids_and_never_by_their_addr
     assert "nothing is sent again by itself" in said
 
 
+@pytest.mark.slow
 def test_all_of_them_is_sent(at: Desk) -> None:
     at.campaign()
     at.start(at.plan())
@@ -66,6 +67,7 @@ def test_all_of_them_is_sent(at: Desk) -> None:
     assert "missing" not in said
 
 
+@pytest.mark.slow
 def test_a_dead_mail_server_and_a_small_list_is_finished_for_listmonk_and_failed_for_us(at: Desk) -> None:
     at.standin.post.fails = "dial tcp 192.0.2.1:25: connect: connection refused"
     at.campaign(people=5)  # far fewer than its limit of errors, so it never pauses
@@ -78,6 +80,7 @@ def test_a_dead_mail_server_and_a_small_list_is_finished_for_listmonk_and_failed
     assert status_of(at) == "FAILED"
 
 
+@pytest.mark.slow
 def test_too_many_errors_pause_it_and_that_is_told(at: Desk) -> None:
     at.standin.configure({"app.max_send_errors": 3, "app.batch_size": 10, "app.concurrency": 1})
     at.standin.post.fails = "454 4.7.0 Throttling failure: Daily message quota exceeded"
@@ -95,6 +98,7 @@ def test_too_many_errors_pause_it_and_that_is_told(at: Desk) -> None:
     assert Verb.RESUME in state.can
 
 
+@pytest.mark.slow
 def test_a_restart_in_the_middle_skips_people_and_the_checkpoint_counts_them(at: Desk) -> None:
     at.standin.configure({"app.batch_size": 30, "app.concurrency": 2, "app.message_rate": 1000})
     at.standin.post.latency = 0.02
@@ -128,6 +132,7 @@ def test_a_restart_in_the_middle_skips_people_and_the_checkpoint_counts_them(at:
     )  # and nothing was sent again
 
 
+@pytest.mark.slow
 def test_what_a_token_may_not_ask_is_said_and_the_rest_is_told(standin: Listmonk, tmp_path: Path) -> None:
     at = desk(standin, tmp_path, standin.sender)  # may not query by SQL
     standin.standin.post.fails_for["july2@example.com"] = "550 no"
@@ -140,6 +145,7 @@ def test_what_a_token_may_not_ask_is_said_and_the_rest_is_told(standin: Listmonk
     at.backend.close()
 
 
+@pytest.mark.slow
 def test_bounces_are_told_by_class_and_the_blocklisted_are_counted(at: Desk) -> None:
     number, to = at.campaign(people=6)
     at.standin.add_person("blocked@example.com", to, status="blocklisted")
@@ -155,6 +161,7 @@ def test_bounces_are_told_by_class_and_the_blocklisted_are_counted(at: Desk) -> 
     assert f"/admin/campaigns/{number}" in said
 
 
+@pytest.mark.slow
 def test_who_was_mailed_by_others_means_is_followed_and_reconciled_just_so(at: Desk) -> None:
     number, _ = at.campaign()
     with at.listmonk.as_user(at.listmonk.sender) as other:

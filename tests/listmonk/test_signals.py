@@ -40,6 +40,7 @@ def signal(at: Desk, verb: Verb) -> object:
     return Signaller(at.backend.control, sleep=lambda _: None).signal("july", 1, verb)
 
 
+@pytest.mark.slow
 def test_paused_is_drained_and_resumed_it_reaches_everybody_once(at: Desk) -> None:
     slowly(at)
     number = running(at)
@@ -58,16 +59,20 @@ def test_paused_is_drained_and_resumed_it_reaches_everybody_once(at: Desk) -> No
     assert "stop processing campaign (July)" in said
 
 
+@pytest.mark.slow
 def test_until_the_log_says_so_it_is_pausing_with_so_many_in_flight_and_isn_t_resumed(at: Desk) -> None:
-    slowly(at, concurrency=3, latency=0.6)
-    at.campaign(people=60)
+    slowly(at, concurrency=3, latency=0.0)
+    at.standin.post.only(5)  # the next ones hang on their way
+    number, _ = at.campaign(people=60)
     at.start(at.plan())
+    at.standin.until(lambda: len(at.standin.post.sent_to(number)) == 5)
     state = Signaller(at.backend.control, sleep=lambda _: None).signal("july", 1, Verb.PAUSE)
     assert state.says is Says.PAUSED
     assert state.word.note == "pausing: at most 3 are still in flight, its log has no word of the end"
     with pytest.raises(Refused, match=r"(?s)still pausing: at most 3 .*Wait until it is drained"):
         signal(at, Verb.RESUME)
-    assert at.standin.campaign(1).status == "paused"
+    assert at.standin.campaign(number).status == "paused"
+    at.standin.post.only(None)
     at.standin.until_logged("stop processing campaign (July)")
     state_now = at.backend.run_state("july")
     assert state_now is not None
@@ -87,6 +92,7 @@ def test_a_restart_of_listmonk_leaves_nothing_of_a_paused_one_in_flight(at: Desk
     assert "drained" in state.word.note
 
 
+@pytest.mark.slow
 def test_a_token_that_may_not_read_the_log_can_pause_but_isn_t_let_resume(
     standin: Listmonk, tmp_path: Path
 ) -> None:
@@ -103,6 +109,7 @@ def test_a_token_that_may_not_read_the_log_can_pause_but_isn_t_let_resume(
     at.backend.close()
 
 
+@pytest.mark.slow
 def test_cancelled_is_an_end_with_whom_it_reached_and_is_terminal(at: Desk) -> None:
     slowly(at)
     number = running(at)
@@ -123,6 +130,7 @@ def test_cancelled_is_an_end_with_whom_it_reached_and_is_terminal(at: Desk) -> N
             signal(at, verb)
 
 
+@pytest.mark.slow
 def test_a_scheduled_one_can_t_be_cancelled_but_its_date_can_be_switched_off_and_on(at: Desk) -> None:
     number, _ = at.campaign(status="scheduled", send_at=now() + timedelta(hours=5))
     with pytest.raises(Refused, match="Switch its date off instead"):
@@ -139,6 +147,7 @@ def test_a_scheduled_one_can_t_be_cancelled_but_its_date_can_be_switched_off_and
     assert "scheduled" in back.after
 
 
+@pytest.mark.slow
 def test_a_date_that_was_moved_or_has_passed_is_not_switched(at: Desk) -> None:
     number, to = at.campaign(status="scheduled", send_at=now() + timedelta(hours=5))
     key = triggers.key(at.backend.control.find("july"))
@@ -156,6 +165,7 @@ def test_a_date_that_was_moved_or_has_passed_is_not_switched(at: Desk) -> None:
             at.backend.switch_trigger(nonsense, False, "mara")
 
 
+@pytest.mark.slow
 def test_a_lost_reply_to_a_pause_is_read_and_never_asked_again(at: Desk) -> None:
     slowly(at)
     running(at)
@@ -167,6 +177,7 @@ def test_a_lost_reply_to_a_pause_is_read_and_never_asked_again(at: Desk) -> None
     assert len([1 for method, _, _ in at.standin.requests if method == "PUT"]) == before + 1
 
 
+@pytest.mark.slow
 def test_one_that_was_scheduled_once_is_resumed_by_way_of_scheduled(at: Desk) -> None:
     slowly(at)
     number, _ = at.campaign(people=60, status="scheduled", send_at=now() + timedelta(seconds=0.1))

@@ -53,6 +53,7 @@ def test_a_planned_campaign_is_sent_to_everybody_once_and_told_to_its_end(at: De
     assert seen.run.run_id == plan.run_id
 
 
+@pytest.mark.slow
 def test_the_same_plan_again_starts_nothing_and_is_told_of_its_run(at: Desk) -> None:
     number, _ = at.campaign()
     plan = at.plan()
@@ -65,6 +66,7 @@ def test_the_same_plan_again_starts_nothing_and_is_told_of_its_run(at: Desk) -> 
     assert len(puts(at, "/status")) == 1
 
 
+@pytest.mark.slow
 def test_another_plan_of_a_campaign_that_went_is_told_who_started_it_and_when(at: Desk) -> None:
     number, _ = at.campaign()
     plan = at.plan()
@@ -74,6 +76,7 @@ def test_another_plan_of_a_campaign_that_went_is_told_who_started_it_and_when(at
         at.start(replace(at.plan(), subject="another"), by="olga")
 
 
+@pytest.mark.slow
 def test_who_is_second_to_a_start_from_listmonk_s_own_pages_is_told_so(at: Desk) -> None:
     at.campaign()
     plan = at.plan()
@@ -83,6 +86,7 @@ def test_who_is_second_to_a_start_from_listmonk_s_own_pages_is_told_so(at: Desk)
         at.start(plan)
 
 
+@pytest.mark.slow
 def test_two_consoles_that_start_it_at_the_same_time_start_it_once(at: Desk, tmp_path: Path) -> None:
     number, _ = at.campaign(people=20)
     other = desk(at.listmonk, tmp_path)
@@ -107,6 +111,7 @@ def test_two_consoles_that_start_it_at_the_same_time_start_it_once(at: Desk, tmp
     other.backend.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["subject", "body", "lists", "settings"])
 def test_an_edit_after_the_plan_refuses_it_and_names_the_part(at: Desk, part: str) -> None:
     number, to = at.campaign()
@@ -128,6 +133,7 @@ def test_an_edit_after_the_plan_refuses_it_and_names_the_part(at: Desk, part: st
     assert puts(at, "/status") == []
 
 
+@pytest.mark.slow
 def test_one_more_subscriber_refuses_it_with_both_numbers(at: Desk) -> None:
     _, to = at.campaign()
     plan = at.plan()
@@ -137,6 +143,7 @@ def test_one_more_subscriber_refuses_it_with_both_numbers(at: Desk) -> None:
     assert puts(at, "/status") == []
 
 
+@pytest.mark.slow
 def test_a_scheduled_one_is_sent_now_by_way_of_draft_and_without_its_date(at: Desk) -> None:
     number, _ = at.campaign(status="scheduled", send_at=now() + timedelta(hours=5), media=[])
     plan = at.plan()
@@ -147,6 +154,7 @@ def test_a_scheduled_one_is_sent_now_by_way_of_draft_and_without_its_date(at: De
     assert len(at.standin.post.sent_to(number)) == 6
 
 
+@pytest.mark.slow
 def test_a_draft_with_a_date_would_only_be_scheduled_so_its_date_goes_first(at: Desk) -> None:
     number, _ = at.campaign(send_at=now() + timedelta(hours=5))
     at.start(at.plan())
@@ -163,6 +171,7 @@ def test_without_the_right_to_edit_nothing_at_all_is_done_to_a_dated_one(standin
     at.backend.close()
 
 
+@pytest.mark.slow
 def test_a_token_that_may_only_read_starts_nothing(standin: Listmonk, tmp_path: Path) -> None:
     at = desk(standin, tmp_path, standin.reader)
     at.campaign()
@@ -172,6 +181,7 @@ def test_a_token_that_may_only_read_starts_nothing(standin: Listmonk, tmp_path: 
     at.backend.close()
 
 
+@pytest.mark.slow
 def test_one_that_is_due_by_its_own_date_is_left_to_listmonk(at: Desk) -> None:
     at.standin.restart_passive()  # its scheduler isn't at work
     at.campaign(status="scheduled", send_at=now() - timedelta(minutes=5))
@@ -179,6 +189,7 @@ def test_one_that_is_due_by_its_own_date_is_left_to_listmonk(at: Desk) -> None:
         at.start(at.plan())
 
 
+@pytest.mark.slow
 def test_a_pick_up_that_doesn_t_come_is_told_with_what_is_known(at: Desk) -> None:
     at.standin.restart_passive()
     at.campaign()
@@ -207,6 +218,7 @@ def test_a_lost_reply_is_not_asked_again_but_read(at: Desk) -> None:
     assert set(at.standin.post.sent_to(number).values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_lost_reply_of_a_start_that_isn_t_to_be_seen_may_have_started(
     at: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +238,7 @@ def test_a_lost_reply_of_a_start_that_isn_t_to_be_seen_may_have_started(
     assert at.standin.campaign(number).status == "draft"
 
 
+@pytest.mark.slow
 def test_a_start_that_never_came_is_given_up_once_it_can_t_come_any_more(standin: Listmonk, tmp_path: Path) -> None:
     late = [timedelta(0)]
     at = desk(standin, tmp_path, clock=lambda: now() + late[0])
@@ -240,6 +253,7 @@ def test_a_start_that_never_came_is_given_up_once_it_can_t_come_any_more(standin
     at.backend.close()
 
 
+@pytest.mark.slow
 def test_somebody_who_gives_it_a_date_in_the_last_moment_doesn_t_get_it_scheduled(
     at: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,9 +275,13 @@ def test_somebody_who_gives_it_a_date_in_the_last_moment_doesn_t_get_it_schedule
     assert at.standin.post.sent_to(number) == {}
 
 
-def test_a_campaign_that_can_t_be_processed_says_why_at_once(at: Desk) -> None:
-    at.campaign(messenger="email-gone")
-    started = at.start(at.plan())
-    assert started.state.says is Says.ENDED
-    assert started.state.word.counts is not None
-    assert started.state.word.counts.accepted == 0
+@pytest.mark.slow
+def test_a_campaign_that_listmonk_cancels_itself_is_an_end_with_nobody_mailed(at: Desk) -> None:
+    number, _ = at.campaign(messenger="email-gone")
+    at.start(at.plan())
+    at.standin.until_status(number, "cancelled")
+    state = at.backend.run_state("july")
+    assert state is not None
+    assert state.says is Says.ENDED
+    assert state.word.counts is not None
+    assert state.word.counts.accepted == 0
