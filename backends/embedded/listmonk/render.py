@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 ACTION = re.compile(r"\{\{-?\s*(?:/\*.*?\*/)?\s*(.*?)\s*-?\}\}", re.DOTALL)
@@ -114,11 +115,12 @@ def _functions(action: str) -> list[str]:
     return [word for word in words if NAME.fullmatch(word) and word not in ("nil", "true", "false")]
 
 
-def _words(action: str) -> list[str]:
+@lru_cache(1024)
+def _words(action: str) -> tuple[str, ...]:
     try:
         lexer = shlex.shlex(action, posix=False, punctuation_chars="|()")
         lexer.quotes, lexer.whitespace_split, lexer.commenters = '"`', True, ""
-        return list(lexer)
+        return tuple(lexer)
     except ValueError as error:
         raise Uncompilable("template: base:1: unterminated quoted string") from error
 

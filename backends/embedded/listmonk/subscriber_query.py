@@ -79,7 +79,7 @@ class _Run:
         if isinstance(tree, Value):
             return tree.value
         if isinstance(tree, Column):
-            alias = _column(tree, {alias: table for alias, (table, _) in bound.items()})
+            alias = tree.table or _column(tree, {alias: table for alias, (table, _) in bound.items()})
             return bound[alias][1][tree.name]
         if isinstance(tree, Select):
             found = self._selected(tree, bound)
