@@ -30,7 +30,8 @@ class Look:
     """None, and an entry in `unread` by part ("queue", "metrics", …) with the reason, where it couldn't be asked.
 
     `oldest`: since when the oldest message waits. `suppressed`: addresses on SES's list, and whether that is all.
-    `reasons` by campaign id. `under_way`: ids of the campaigns that should be getting on.
+    `contacts`: about how many there are, by DynamoDB's own count of some hours ago. `reasons` by campaign id.
+    `under_way`: ids of the campaigns that should be getting on.
     """
 
     at: datetime
@@ -40,6 +41,7 @@ class Look:
     history: History = ()
     account: Account | None = None
     suppressed: tuple[int, bool] | None = None
+    contacts: int | None = None
     reasons: Mapping[str, Reasons] = field(default_factory=dict)
     under_way: frozenset[str] = frozenset()
     unread: Mapping[str, str] = field(default_factory=dict)

@@ -31,7 +31,12 @@ from opsconsole.schedule import ScheduleError, load_zone
 
 T = TypeVar("T")
 
-EVERY: Final = {"metrics": 60.0, "ses": 60.0, "suppressed": 600.0}  # s; what fails is asked again as soon
+EVERY: Final = {
+    "metrics": 60.0,
+    "ses": 60.0,
+    "suppressed": 600.0,
+    "contacts": 600.0,
+}  # s; what fails is asked again as soon
 REASONS_PAGES: Final = 3
 REASONS_AT_ONCE: Final = 5  # campaigns whose deliveries one look reads
 REASONS_FOR: Final = timedelta(hours=24)  # after its end
@@ -139,12 +144,19 @@ class PipelineSource:
             history=past,
             account=account,
             suppressed=suppressed,
+            contacts=self._seldom({}, "contacts", lambda: self._contacts(meter)),
             reasons=self._why(by_id, now, unread, meter),
             under_way=frozenset(key for key, item in moving.items() if should_move(item, now)),
             unread=unread,
             units=meter.total,
             requests=meter.requests,
         )
+
+    def _contacts(self, meter: Meter) -> int | None:
+        """None where DynamoDB hasn't counted them yet."""
+        table = self._settings.contacts_table
+        told = self._pipe.aws.ask("dynamodb", "describe_table", meter=meter, TableName=table).get("Table", {})
+        return int(told.get("ItemCount", 0)) or None
 
     def _metrics(self, queue: Queue | None, dead: Queue | None, now: datetime, meter: Meter) -> metrics.Metrics:
         return metrics.look(self._pipe.aws, queue.name if queue else "", dead.name if dead else "", now, meter)

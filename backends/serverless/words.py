@@ -67,7 +67,7 @@ def observation(source: str, named: Named, look: Look, tuning: Tuning, fresh_for
         run=run,
         details=told,
         approval=told.approval,
-        content=content_of(item),
+        content=content_of(item, look),
         evidence=evidence(item, says, look, tuning, zone),
         concerns=(*_named(named), *concerns(item, look, tuning, zone)),
         reference=named.campaign_id,
@@ -141,7 +141,7 @@ def details(item: Mapping[str, Any], tuning: Tuning) -> Details:
     zone = _zone(text(item, "timezone"), problems) or tuning.zone
     total = count(item, "total_contacts")
     by = shown(text(item, "approved_by"))
-    approval = Approval(by=by, at=instant(item, "approved_at"), reference=text(item, "campaign_id")) if by else None
+    approval = Approval(by=by, at=instant(item, "approved_at")) if by else None
     return Details(
         name=text(item, "campaign_name"),
         subject=text(item, "subject"),
@@ -158,13 +158,14 @@ def details(item: Mapping[str, Any], tuning: Tuning) -> Details:
     )
 
 
-def content_of(item: Mapping[str, Any]) -> Content:
+def content_of(item: Mapping[str, Any], look: Look) -> Content:
+    """`rows` is about how many would get it, where that can be told without reading all contacts."""
     digests = content.digests(item)
     missing_parts = tuple(name for name in ("subject", "body", "from_email") if not text(item, name))
     return Content(
         digest=content_digest(digests),
         digests=tuple(sorted(digests.items())),
-        rows=count(item, "total_contacts") or None,
+        rows=count(item, "total_contacts") or (None if text(item, "audience_attribute") else look.contacts),
         rows_exact=False,
         missing=missing_parts,
     )

@@ -79,6 +79,7 @@ def test_looking_never_receives_and_never_writes(pipeline: Pipeline, backend_of:
     looks = {
         "dynamodb.Scan",
         "dynamodb.Query",
+        "dynamodb.DescribeTable",
         "sqs.GetQueueUrl",
         "sqs.GetQueueAttributes",
         "sts.GetCallerIdentity",
