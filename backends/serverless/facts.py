@@ -57,7 +57,7 @@ def gather(pipe: Pipe, slug: str) -> PipelineFacts:
 
     def page(audience: Audience, contacts: list[dict[str, Any]]) -> None:
         for contact in contacts:
-            has.update(contact)
+            has.update(contact.keys())
         first.extend(contacts[: SAMPLE - len(first)])
 
     audience = read(pipe, item, most_pages=pipe.settings.pages, on_page=page)
