@@ -12,17 +12,15 @@ An answer that is lost is then `Unclear`: look at what is there, by the run id o
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from backends.serverless.troubles import BadCredentials, Call, no_credentials, text_of, why
 from opsconsole.config import duration
 from opsconsole.ports import OutOfReach, Refused
 from opsconsole.settings import Serverless
-
-T = TypeVar("T")
 
 ATTEMPTS: Final = 3
 CONNECT_WITHIN: Final = 3.0  # s
@@ -82,6 +80,7 @@ class Aws:
         self._lock = threading.Lock()
         self._session: Any = None
         self._credentials: Any = None
+        self._finding: _Finding | None = None
         self._clients: dict[tuple[str, bool], Any] = {}
         self._identity: Identity | None = None
 
@@ -165,19 +164,15 @@ class Aws:
             return self._credentials
         if self._session is None:
             self._session = _session(self._settings)
-        session = self._session
-
-        def find() -> Any:
-            found = session.get_credentials()
-            if found is not None:
-                found.get_frozen_credentials()
-            return found
-
-        credentials = _within(CREDENTIALS_WITHIN, find)
-        if credentials is None:
-            raise no_credentials()
-        self._credentials = credentials
-        return credentials
+        if self._finding is None:
+            self._finding = _Finding(self._session)
+        try:
+            self._credentials = self._finding.within(CREDENTIALS_WITHIN)
+        except BadCredentials:
+            self._finding = None
+            raise
+        self._finding = None
+        return self._credentials
 
 
 def _session(settings: Serverless) -> Any:
@@ -203,29 +198,38 @@ def _wants_renewal(credentials: Any) -> bool:
     return bool(asks()) if callable(asks) else False
 
 
-def _within(seconds: float, find: Callable[[], T]) -> T:
-    """What `find` gives. A helper that hangs is left behind in its thread: it can't be stopped from here."""
-    given: list[T] = []
-    failed: list[Exception] = []
+class _Finding:
+    """Credentials on their way. What gives them may hang for ever and can't be stopped from here: it runs
+    aside, and whoever asks again while it does waits for that very one."""
 
-    def run() -> None:
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._found: Any = None
+        self._failed: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="aws-credentials", daemon=True)
+        self._thread.start()
+
+    def within(self, seconds: float) -> Any:
+        """Raises BadCredentials, and OutOfReach while nothing came; then it may be asked again."""
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            raise OutOfReach(
+                f"The AWS credentials didn't come within {seconds:g} s",
+                "What should give them waits, perhaps for somebody to sign in; nothing was asked of AWS",
+                "Run `aws sts get-caller-identity` in a shell and see what it waits for",
+            )
+        if self._found is None:
+            raise no_credentials(text_of(self._failed) if self._failed else "")
+        return self._found
+
+    def _run(self) -> None:
         try:
-            given.append(find())
+            found = self._session.get_credentials()
+            if found is not None:
+                found.get_frozen_credentials()
+            self._found = found
         except Exception as error:  # any provider's own kind
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="aws-credentials", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failed:
-        raise no_credentials(text_of(failed[0])) from None
-    if not given:
-        raise OutOfReach(
-            f"The AWS credentials didn't come within {seconds:g} s",
-            "What should give them waits, perhaps for somebody to sign in; nothing was asked of AWS",
-            "Run `aws sts get-caller-identity` in a shell and see what it waits for",
-        )
-    return given[0]
+            self._failed = error
 
 
 def _target(arguments: Mapping[str, Any]) -> str:

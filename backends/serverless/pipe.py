@@ -14,7 +14,7 @@ from backends.serverless.slugs import NEEDED, named, slug_of
 from backends.serverless.values import plain, typed
 from opsconsole.campaign import check_slug
 from opsconsole.policy import Policy
-from opsconsole.ports import NotThere, Surroundings
+from opsconsole.ports import NotThere, OutOfReach, Surroundings
 from opsconsole.settings import Serverless
 
 FIFO = ".fifo"
@@ -94,7 +94,11 @@ class Pipe:
 
     def identity(self) -> str:
         """The account, the region and the table that plans are bound to."""
-        return f"{self.aws.identity().account} {self.settings.region} {self.settings.campaigns_table}"
+        try:
+            account = self.aws.identity().account
+        except OutOfReach:  # a network of its own may have no way to STS; the queue's name tells the same
+            account = self.queue().arn.split(":")[4]
+        return f"{account} {self.settings.region} {self.settings.campaigns_table}"
 
     # -- the campaign ----------------------------------------------------------------------------------------
     def campaign(self, slug: str) -> dict[str, Any]:

@@ -112,7 +112,7 @@ RAN_OUT: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExp
 NOT_THERE: Final = frozenset(
     {
         "ResourceNotFoundException",
-        "AWS.SimpleQueueService.NonExistentQueue",
+        "NonExistentQueue",
         "QueueDoesNotExist",
         "NotFoundException",
     }
@@ -169,15 +169,16 @@ def _answered(response: Mapping[str, Any], call: Call) -> Trouble:
     code, message = str(error.get("Code", "")), shown(str(error.get("Message", "")))
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = code.rpartition("#")[2]
+    kind = code.rpartition(".")[2]  # SQS's and KMS's have a service before a dot
     said = f"{code}: {message}" if message else code
-    if code == "ConditionalCheckFailedException":
+    if kind == "ConditionalCheckFailedException":
         return ConditionFailed(
             f"{call}: the item isn't what it was, or not what it must be",
             "Somebody else changed it, so nothing was written",
             "Look again",
             response.get("Item"),
         )
-    if code in DENIED:
+    if kind in DENIED:
         on = f" on {visible(call.target, 80)}" if call.target else ""
         return Denied(
             call.action,
@@ -185,27 +186,27 @@ def _answered(response: Mapping[str, Any], call: Call) -> Trouble:
             f"{call} can't be asked: {message or code}",
             f"Have {call.action} added to the policy, or use another profile",
         )
-    if code in NOT_ACCEPTED:
+    if kind in NOT_ACCEPTED:
         return BadCredentials(
             f"AWS doesn't accept the credentials: {said}",
             "Nothing can be asked of AWS",
             "Check the profile, the key and this machine's clock",
         )
-    if code in RAN_OUT:
+    if kind in RAN_OUT:
         return _ran_out(said)
-    if code in THROTTLED or "Throttl" in code:
+    if kind in THROTTLED or "Throttl" in kind:
         return Throttled(
             f"{call} was throttled, also after repeating it: {said}",
             "AWS takes fewer calls than are made, by this console or by somebody else; this one did nothing",
             "Wait a little, or look less often (refresh_every)",
         )
-    if code in NOT_THERE:
+    if kind in NOT_THERE:
         return NotThere(
             f"{visible(call.target, 80) or call} isn't there: {said}",
             f"{call} can't be asked in this account and region",
             "Check the name, the region and the account in the configuration",
         )
-    if code in UNKNOWN_CALL or status == 501:
+    if kind in UNKNOWN_CALL or status == 501:
         return _cant_do(call)
     if isinstance(status, int) and status >= 500:
         return _lost(f"{call} failed on the side of AWS: {said}", call)

@@ -246,3 +246,10 @@ def test_who_it_is_is_told_by_account_region_and_table(pipeline: Pipeline, backe
     assert backend.identity() == ""
     backend.observe()
     assert backend.identity() == "123456789012 us-west-2 EmailCampaigns"
+
+
+def test_where_sts_cannot_be_reached_the_queue_tells_the_account(pipeline: Pipeline, backend_of: Make) -> None:
+    pipeline.cloud.fault("sts.GetCallerIdentity", "cut", times=9)
+    backend = backend_of(pipeline.settings)
+    assert backend.observe().findings == ()
+    assert backend.identity() == "123456789012 us-west-2 EmailCampaigns"

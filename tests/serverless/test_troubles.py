@@ -3,6 +3,7 @@
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -55,6 +56,7 @@ def refusal(code: str, message: str = "", status: int = 400, **more: Any) -> Cli
             "EmailCampaigns isn't there",
         ),
         (refusal("AWS.SimpleQueueService.NonExistentQueue"), NotThere, "isn't there"),
+        (refusal("KMS.AccessDeniedException", "no kms:Decrypt"), Denied, "no kms:Decrypt"),
         (refusal("UnrecognizedClientException", "The security token is invalid"), BadCredentials, "doesn't accept"),
         (refusal("ExpiredTokenException"), BadCredentials, "ran out"),
         (TokenRetrievalError(provider="sso", error_msg="expired"), BadCredentials, "ran out"),
@@ -172,3 +174,47 @@ def test_of_credentials_their_kind_is_told_and_never_their_content(monkeypatch: 
     assert (kind.method, kind.key) == ("assume-role", "AB12")
     assert kind.expires == Credentials._expiry_time
     assert "not-a-real-secret" not in repr(kind)
+
+
+def test_a_helper_that_hangs_is_started_once_and_its_answer_is_taken_when_it_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signed_in, started = Event(), []
+
+    class Credentials:
+        method, access_key = "sso", "ASIAEXAMPLEEXAMPLEAB12"
+
+        def get_frozen_credentials(self) -> None: ...
+
+    class Session:
+        def get_credentials(self) -> Credentials:
+            started.append(1)
+            assert signed_in.wait(10)
+            return Credentials()
+
+    monkeypatch.setattr(aws_module, "_session", lambda settings: Session())
+    monkeypatch.setattr(aws_module, "CREDENTIALS_WITHIN", 0.02)
+    console = Aws(Serverless(region="us-west-2"))
+    for _ in range(3):
+        with pytest.raises(OutOfReach):
+            console.credentials()
+    signed_in.set()
+    monkeypatch.setattr(aws_module, "CREDENTIALS_WITHIN", 10)
+    assert console.credentials().method == "sso"
+    assert len(started) == 1
+
+
+def test_credentials_that_fail_are_asked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [RuntimeError("the token has expired"), None]
+
+    class Session:
+        def get_credentials(self) -> None:
+            if error := answers.pop(0):
+                raise error
+
+    monkeypatch.setattr(aws_module, "_session", lambda settings: Session())
+    console = Aws(Serverless(region="us-west-2"))
+    with pytest.raises(BadCredentials, match="the token has expired"):
+        console.credentials()
+    with pytest.raises(BadCredentials, match="aws sso login"):
+        console.credentials()
