@@ -40,9 +40,10 @@ def _idle(campaign: Campaign, seen: Seen, start_grace: timedelta) -> Iterator[Co
     """It looks for what is due every 5 s, whatever its age, and takes turns only batch by batch."""
     if campaign.status != SCHEDULED or campaign.send_at is None:
         return
-    late = seen.at - campaign.send_at
-    if late <= start_grace:
+    resumed = campaign.updated_at if campaign.started_at else None  # one that goes on is `scheduled` for a moment
+    if seen.at - (resumed or campaign.send_at) <= start_grace:
         return
+    late = seen.at - campaign.send_at
     hints = []
     if (off := seen.clock_offset) is not None and abs(off) >= 10:
         hints.append(f"its clock is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}")

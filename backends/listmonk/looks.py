@@ -20,7 +20,7 @@ from backends.listmonk.content import content, digests, template_digest
 from backends.listmonk.control import Control
 from backends.listmonk.heartbeats import Beat, Heartbeats
 from backends.listmonk.kept import Entry
-from backends.listmonk.loglines import told
+from backends.listmonk.loglines import Kind, told
 from backends.listmonk.system import Config, Import, Profile, Tuning
 from opsconsole.config import duration
 from opsconsole.observation import Content
@@ -36,6 +36,7 @@ COUNT_BEFORE: Final = timedelta(days=1)  # before it is due its audience is coun
 AT_ONCE: Final = 20  # bodies, or bounces of campaigns, that one look reads
 COUNTS_AT_ONCE: Final = 3  # audiences that one look counts, which costs its database most
 LOG_SHOWN: Final = timedelta(days=3)
+CHANGES: Final = (Kind.PICKED_UP, Kind.DRAINED, Kind.FINISHED, Kind.ERRORS_EXCEEDED, Kind.ERROR_PAUSED)
 READS_TEMPLATES: Final = ("templates:get",)
 IMPORTS: Final = ("subscribers:import",)
 
@@ -109,9 +110,9 @@ class Looks:
 
     def find(self, slug: str) -> Campaign:
         """The campaign of this slug, read now and with its body. Raises NotThere and Trouble."""
-        with self._lock:
-            it = slugs(self._campaigns.values(), self._settings.slug_tag).get(slug)
-            if it is None:
+        it = self._seen.campaigns.get(slug) if self._seen else None
+        if it is None:
+            with self._lock:
                 self._list(self._clock())
                 it = slugs(self._campaigns.values(), self._settings.slug_tag).get(slug)
         if it is None:
@@ -162,7 +163,7 @@ class Looks:
             campaigns=campaigns,
             running=running,
             beats=beats,
-            entries=self._control.kept.entries(now - LOG_SHOWN),
+            entries=self._entries(now),
             contents={number: it for number, (_, _, it) in self._contents.items()},
             bounces={number: classes for number, (_, classes) in self._bounces.items()},
             paused_at=dict(self._paused_at),
@@ -216,6 +217,13 @@ class Looks:
         self._unread.pop("log", None)
         return new
 
+    def _entries(self, now: datetime) -> tuple[Entry, ...]:
+        try:
+            return self._control.kept.entries(now - LOG_SHOWN)
+        except OSError as trouble:
+            self._unread["log"] = f"The log kept of it can't be read: {trouble.strerror}."
+            return ()
+
     def _wants_list(self, running: Mapping[int, Running], new: tuple[Entry, ...], now: datetime) -> bool:
         if self._due(now) or self._running != running.keys() or self._listed_at is None:
             return True
@@ -223,7 +231,7 @@ class Looks:
         coming = [it.send_at for it in self._campaigns.values() if it.status in COMING and it.send_at]
         if any(last < send_at <= now for send_at in coming):
             return True
-        return any(entry.gap or any(told(entry.text, name) for name in names) for entry in new)
+        return any(entry.gap or any(_changes(entry, name) for name in names) for entry in new)
 
     def _list(self, now: datetime) -> None:
         whole = self._over_at is None or now - self._over_at >= OVER_EVERY
@@ -336,3 +344,9 @@ class Looks:
             found = self._had("bounces", partial(self._client.bounces, number), ends)
             if found is not None:
                 self._bounces[number] = it.bounces, dict(Counter(name or "unknown" for name, _ in found))
+
+
+def _changes(entry: Entry, name: str) -> bool:
+    """Whether this line tells that a campaign of this name is in another state now."""
+    word = told(entry.text, name)
+    return word is not None and word.kind in CHANGES

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from backends.listmonk.campaigns import COMING, Campaign
+from backends.listmonk.campaigns import COMING, Campaign, Running
 from backends.listmonk.control import Control
 from backends.listmonk.looks import Looks, Seen
 from backends.listmonk.othermail import other_mail_trouble
+from backends.listmonk.runwords import run_word
+from backends.listmonk.trail import BLIND
 from backends.listmonk.words import Place, Ran, archived, machine, report
-from opsconsole.observation import Report, Says
+from opsconsole.observation import Report, RunWord, Says
 from opsconsole.ports import Trouble
 
 SETTLED: Final = timedelta(minutes=2)
@@ -62,9 +64,18 @@ class Observer:
         if known is not None and known[0] == state:
             return known[1]
         beat = seen.beats.get(it.id)
-        look = self._control.judge(slug, it, seen.running.get(it.id), seen.tuning, beat.at if beat else None)
+        running, moved_at = seen.running.get(it.id), beat.at if beat else None
+        try:
+            look = self._control.judge(slug, it, running, seen.tuning, moved_at)
+        except OSError:  # nothing can be kept here now, which the look has said; what listmonk says still counts
+            return Ran(*_by_row_alone(it, seen, running, moved_at), BLIND)
         ran = Ran(look.says, look.word, look.trail)
-        over = look.says in (Says.ENDED, Says.CANCELLED)
-        if over and it.updated_at is not None and seen.at - it.updated_at > SETTLED:
+        if look.says is Says.ENDED and it.updated_at is not None and seen.at - it.updated_at > SETTLED:
             self._over[it.id] = state, ran
         return ran
+
+
+def _by_row_alone(
+    it: Campaign, seen: Seen, running: Running | None, moved_at: datetime | None
+) -> tuple[Says, RunWord | None]:
+    return run_word(it, BLIND, remembered=None, tuning=seen.tuning, running=running, moved_at=moved_at, now=seen.at)

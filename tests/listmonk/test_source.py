@@ -230,3 +230,43 @@ def test_one_that_ended_long_ago_is_left_out_and_its_silence_says_nothing(asleep
     assert report.observations == ()
     assert status(report) == "SENT"
     assert status(replace(report, archived=frozenset())) == "CONFLICT"
+
+
+def test_a_log_full_of_errors_does_not_make_the_list_be_read_at_every_look(tmp_path: Path, clock: Later) -> None:
+    made = listmonk(clock=clock)
+    at = desk(made, tmp_path, clock=clock, list_every="10 min")
+    made.standin.post.fails, made.standin.post.latency = "454 4.7.0 slow down", 0.02
+    number, _ = at.campaign("July", 3000)
+    at.backend.client.put_status(number, "running")
+    made.standin.until(lambda: any("error sending" in line for line in made.standin.log))
+    at.backend.observe()
+    before = asked(at, "/api/campaigns")
+
+    for _ in range(4):
+        known = len(made.standin.log)
+        made.standin.until(lambda: len(made.standin.log) > known)  # noqa: B023 - waited for at once
+        at.backend.observe()
+
+    assert asked(at, "/api/campaigns") == before
+    made.standin.stop()
+
+
+def test_one_that_was_resumed_is_scheduled_for_a_moment_and_no_alarm(asleep: Desk, clock: Later) -> None:
+    then = clock() - 90 * MINUTE
+    number, _ = asleep.campaign("July", status="paused", send_at=then, started_at=then, to_send=50, sent=10)
+    asleep.backend.client.put_status(number, "running")
+    assert asleep.standin.campaign(number).status == "scheduled"
+    assert "scheduler-idle" not in codes(verdict(asleep, "july", clock))
+
+    clock.by += 2 * MINUTE
+    assert "scheduler-idle" in codes(verdict(asleep, "july", clock))
+
+
+def test_where_nothing_can_be_kept_the_board_still_tells_what_listmonk_says(asleep: Desk, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    asleep.campaign("July", status="running", to_send=50, sent=10, started_at=asleep.standin.now() - MINUTE)
+
+    report = asleep.backend.observe()
+
+    assert [o.says for o in report.observations] == [Says.RUNNING]
+    assert any("log" in finding for finding in report.findings)
