@@ -119,12 +119,12 @@ class Aws:
             client.close()
 
     def _call(self, call: Call, meter: Meter | None, arguments: dict[str, Any]) -> dict[str, Any]:
+        client = self._client(call.service, call.repeatable)  # first: it says so when boto3 isn't installed
         from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
         from botocore.parsers import ResponseParserError
 
         if meter is not None and call.service == "dynamodb" and call.operation not in ("describe_table",):
             arguments = {"ReturnConsumedCapacity": "TOTAL", **arguments}
-        client = self._client(call.service, call.repeatable)
         try:
             answer: dict[str, Any] = getattr(client, call.operation)(**arguments)
         except (BotoCoreError, ClientError, HTTPClientError, ResponseParserError) as error:

@@ -141,8 +141,9 @@ def test_the_meter_sums_what_tables_consumed() -> None:
 
 def test_a_console_without_boto3_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
     with pytest.raises(Refused, match=r"pip install 'opsconsole\[aws\]'"):
-        Aws(Serverless(region="us-west-2")).credentials()
+        Aws(Serverless(region="us-west-2")).ask("dynamodb", "scan", TableName="EmailCampaigns")
 
 
 def test_credentials_that_do_not_come_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
