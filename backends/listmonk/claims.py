@@ -81,5 +81,27 @@ class Claims:
             with suppress(FileNotFoundError):
                 self._path(campaign_id).unlink()
 
+    def void(self, campaign_id: int, run_id: str) -> None:
+        """From now on this run is never started from here; to be called under `alone`."""
+        if self.is_void(campaign_id, run_id):
+            return
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(self._voided(campaign_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, f"{run_id}\n".encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def is_void(self, campaign_id: int, run_id: str) -> bool:
+        """Whether this run was given up. Raises OSError where that can't be read."""
+        try:
+            return run_id in self._voided(campaign_id).read_text(encoding="utf-8").split()
+        except FileNotFoundError:
+            return False
+
+    def _voided(self, campaign_id: int) -> Path:
+        return self._folder / f"start-{campaign_id}.void"
+
     def _path(self, campaign_id: int) -> Path:
         return self._folder / f"start-{campaign_id}.json"

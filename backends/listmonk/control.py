@@ -64,9 +64,12 @@ def nothing() -> None:
 
 
 class Control:
-    """`find` reads the campaign of a slug anew, with its body, and raises NotThere; `digests` and `audience` are
+    """`find` reads the campaign of a slug anew, with its body, and raises NotThere. `digests` and `audience` are
     those of dry run and observation, `audience` None where the token may not count. `changed` is called once
-    something was changed. Safe for several threads."""
+    something was changed. `identity` tells this listmonk from others, "" where that isn't known yet.
+
+    Safe for several threads.
+    """
 
     def __init__(
         self,
@@ -78,9 +81,11 @@ class Control:
         digests: Callable[[Campaign], Mapping[str, str]],
         audience: Callable[[Campaign], int | None],
         changed: Callable[[], None] = nothing,
+        identity: Callable[[], str] = lambda: "",
     ) -> None:
         self.name, self.settings, self.around, self.client = name, settings, around, client
         self.find, self.digests, self.audience, self._changed = find, digests, audience, changed
+        self.identity = identity
         self.kept = KeptLog(folder(around.data_dir, name))
         self.claims = Claims(self.kept.folder)
         self._files: dict[int, RunFile] = {}

@@ -53,6 +53,7 @@ class ListmonkBackend:
             digests=lambda campaign: self.looks.digests(campaign),
             audience=lambda campaign: self.looks.audience(campaign),
             changed=lambda: self.looks.changed(),
+            identity=lambda: self.observer.identity(),
         )
         beats = Heartbeats(self.control.kept.folder / "heartbeats.json")
         self.looks = Looks(settings, self.client, self.control, beats, around.clock)

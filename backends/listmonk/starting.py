@@ -42,6 +42,8 @@ class Starter:
             raise Refused(say_stale(stale), NOTHING)
         known = control.find(plan.slug)
         with control.claims.alone(known.id):
+            if control.claims.is_void(known.id, plan.run_id):
+                raise Refused(f"This very run ({plan.run_id}) was given up.", NOTHING, "Make a new plan.")
             campaign = control.find(plan.slug)
             joined = self._already(plan, campaign)
             if joined is not None:
@@ -77,7 +79,11 @@ class Starter:
     def _check(self, plan: Plan, campaign: Campaign) -> None:
         """Content and audience as they are now. Raises Refused that names the part and both values."""
         control = self.control
-        actual = Actual(digests=control.digests(campaign), audience=control.audience(campaign))
+        actual = Actual(
+            digests=control.digests(campaign),
+            audience=control.audience(campaign),
+            host=control.identity() or None if plan.host else None,
+        )
         if stale := compare(plan, actual, control.now):
             raise Refused(say_stale(stale), NOTHING)
 

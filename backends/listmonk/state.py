@@ -5,7 +5,6 @@ from typing import Final
 
 from backends.listmonk.campaigns import COMING
 from backends.listmonk.control import Control
-from backends.listmonk.runwords import picked_up
 from opsconsole.ports import NotThere, RunState, Trouble
 
 MAY_COME_LATE: Final = timedelta(minutes=2)  # a question that was cut off on its way is heard by then, or never
@@ -21,25 +20,27 @@ def run_state(control: Control, slug: str, attempt: int | None = None) -> RunSta
 
 
 def give_up(control: Control, slug: str, run_id: str) -> RunState | None:
-    """The state of this run; None once it is certain that it never started.
+    """The state of this run; None once it is certain that it never started, and from now on it isn't from here.
 
-    listmonk can't be told to refuse a late start, so for MAY_COME_LATE after it was asked Trouble is raised.
+    listmonk can't be told to refuse a start that is on its way, so for MAY_COME_LATE after it was asked Trouble is
+    raised.
     """
     try:
-        look = control.look(slug)
+        known = control.find(slug)
     except NotThere:
         return None  # a campaign that is gone sends nothing
-    if look.state is not None and look.state.run_id == run_id:
-        return look.state
-    remembered = control.remembered(slug, look.campaign)
-    asked = remembered.at if remembered and remembered.run_id == run_id else None
-    if look.campaign.status in COMING and not picked_up(look.campaign):
-        if asked is not None and look.now - asked < MAY_COME_LATE:
+    with control.claims.alone(known.id):
+        look = control.look(slug)
+        if look.state is not None and look.state.run_id == run_id:
+            return look.state
+        remembered = control.remembered(slug, look.campaign)
+        asked = remembered.at if remembered and remembered.run_id == run_id else None
+        if look.campaign.status in COMING and asked is not None and look.now - asked < MAY_COME_LATE:
             raise Trouble(
                 f"{slug} is still {look.campaign.status} on {control.name}, and was to be started just now.",
                 "The start may still arrive there.",
                 "Ask again in two minutes; don't start it by other means.",
             )
-        control.claims.drop(look.campaign.id, run_id)
-        return None
-    return None  # what goes there is another's start: this one came to nothing
+        control.claims.void(known.id, run_id)
+        control.claims.drop(known.id, run_id)
+        return None  # a draft, or another's start: this one came to nothing

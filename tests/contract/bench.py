@@ -120,7 +120,7 @@ class Bench(ABC):
         try:
             started: Started = backend.start(plan, "mara")
         except Exception:
-            self.starts.pop(plan.slug)
+            self.starts.pop(plan.slug, None)
             if before is not None:
                 self.starts[plan.slug] = before
             raise
