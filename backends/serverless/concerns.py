@@ -199,11 +199,10 @@ def say_quota(look: Look, needed: int, zone: str) -> str:
     if account is None or account.used is None:
         return ""
     words = f"{account.sent:,.0f} of SES's {account.per_day:,.0f} in 24 h are used ({account.used * 100:.0f} %)"
-    rates = [backlog.rate(look.history, campaign_id) or 0.0 for campaign_id in look.under_way]
     if account.used >= 1:
         words += "; nothing goes out until some of it is a day old"
-    elif ends := account.runs_out(sum(rates), look.at):
-        words += f"; at {sum(rates):,.1f} a second it runs out {say_instant(ends, zone, look.at)}"
+    elif ends := account.runs_out(look.speed, look.at):
+        words += f"; at {look.speed:,.1f} a second it runs out {say_instant(ends, zone, look.at)}"
     if needed > (account.left or 0.0):
         words += (
             f"; {needed:,} recipients are left, {needed - (account.left or 0.0):,.0f} more than it lets through"

@@ -31,7 +31,7 @@ class Look:
 
     `oldest`: since when the oldest message waits. `suppressed`: addresses on SES's list, and whether that is all.
     `contacts`: about how many there are, by DynamoDB's own count of some hours ago. `reasons` by campaign id.
-    `under_way`: ids of the campaigns that should be getting on.
+    `under_way`: ids of the campaigns that should be getting on; `speed`: recipients a second of all of them.
     """
 
     at: datetime
@@ -44,6 +44,7 @@ class Look:
     contacts: int | None = None
     reasons: Mapping[str, Reasons] = field(default_factory=dict)
     under_way: frozenset[str] = frozenset()
+    speed: float = 0.0
     unread: Mapping[str, str] = field(default_factory=dict)
     units: float = 0.0
     requests: int = 0

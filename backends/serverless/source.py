@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from backends.serverless import metrics, reasons, ses
 from backends.serverless.aws import Meter
-from backends.serverless.backlog import Sample
+from backends.serverless.backlog import Sample, rate
 from backends.serverless.findings import findings
 from backends.serverless.looks import Look, Tuning, should_move
 from backends.serverless.pipe import Pipe, Queue
@@ -136,6 +136,7 @@ class PipelineSource:
             (*(told.samples if told else ()), _sample(now, queue, dead, moving)),
             now,
         )
+        under_way = frozenset(key for key, item in moving.items() if should_move(item, now))
         return Look(
             at=now,
             queue=queue,
@@ -146,7 +147,8 @@ class PipelineSource:
             suppressed=suppressed,
             contacts=self._seldom({}, "contacts", lambda: self._contacts(meter)),
             reasons=self._why(by_id, now, unread, meter),
-            under_way=frozenset(key for key, item in moving.items() if should_move(item, now)),
+            under_way=under_way,
+            speed=sum(rate(past, key) or 0.0 for key in under_way),
             unread=unread,
             units=meter.total,
             requests=meter.requests,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backends.serverless.backlog import Sample
+from backends.serverless.backlog import Sample, rate
 from backends.serverless.looks import Look, Tuning, should_move
 from backends.serverless.pipe import Queue
 from backends.serverless.reasons import Reasons, grouped
@@ -95,7 +95,8 @@ def look(*items: Mapping[str, Any], **fields: Any) -> Look:
         left = here["queue"].left if here["queue"] else None
         here["history"] = (Sample(NOW, left, here["dead"].left if here["dead"] else None, counts),)
     moving = frozenset(str(i["campaign_id"]) for i in items if should_move(i, NOW))
-    return Look(at=NOW, under_way=moving, units=2.5, requests=6, **here)
+    speed = sum(rate(here["history"], key) or 0.0 for key in moving)
+    return Look(at=NOW, under_way=moving, speed=speed, units=2.5, requests=6, **here)
 
 
 def reasons(**counts: int) -> Reasons:
