@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from backends.listmonk.kept import append
 from opsconsole.plan import Plan
+from opsconsole.ports import Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +52,11 @@ class Claims:
 
     @contextmanager
     def alone(self, campaign_id: int) -> Iterator[None]:
-        """Alone in starting this campaign, among threads and consoles; waits for the other."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(self._folder / f"start-{campaign_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Alone in starting this campaign, among threads and consoles; waits for the other. Raises Refused."""
+        with self._written():
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            name = self._folder / f"start-{campaign_id}.lock"
+            lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -60,6 +64,7 @@ class Claims:
             os.close(lock)
 
     def put(self, campaign_id: int, plan: Plan, by: str, at: datetime) -> None:
+        """Raises Refused where it can't be written."""
         document = {
             "run_id": plan.run_id,
             "attempt": plan.attempt,
@@ -69,36 +74,46 @@ class Claims:
         }
         path = self._path(campaign_id)
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.write_text(json.dumps(document), encoding="utf-8")
-        part.chmod(0o600)
-        part.replace(path)
+        with self._written():
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            part.write_text(json.dumps(document), encoding="utf-8")
+            part.chmod(0o600)
+            part.replace(path)
 
     def drop(self, campaign_id: int, run_id: str) -> None:
         """Nothing was started under this claim."""
         claim = self.of(campaign_id)
         if claim is not None and claim.run_id == run_id:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # left behind, it says only who meant to start it
                 self._path(campaign_id).unlink()
 
     def void(self, campaign_id: int, run_id: str) -> None:
         """From now on this run is never started from here; to be called under `alone`."""
         if self.is_void(campaign_id, run_id):
             return
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(self._voided(campaign_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, f"{run_id}\n".encode())
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        with self._written():
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            append(self._voided(campaign_id), f"{run_id}\n".encode())
 
     def is_void(self, campaign_id: int, run_id: str) -> bool:
-        """Whether this run was given up. Raises OSError where that can't be read."""
+        """Whether this run was given up. Raises Refused where that can't be read."""
+        with self._written():
+            try:
+                return run_id in self._voided(campaign_id).read_text(encoding="utf-8").split()
+            except FileNotFoundError:
+                return False
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """What can't be written or read here is no start: the claim comes first."""
         try:
-            return run_id in self._voided(campaign_id).read_text(encoding="utf-8").split()
-        except FileNotFoundError:
-            return False
+            yield
+        except OSError as error:
+            raise Refused(
+                f"The claims in {self._folder} can't be used: {error.strerror}.",
+                "Nothing was started.",
+                "Make room there, or let this account write there.",
+            ) from error
 
     def _voided(self, campaign_id: int) -> Path:
         return self._folder / f"start-{campaign_id}.void"

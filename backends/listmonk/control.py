@@ -5,6 +5,7 @@ Every look is made anew: listmonk's replies to writes are echoes, and its log is
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -117,9 +118,14 @@ class Control:
         return self.take(lines, asked)
 
     def take(self, lines: Sequence[str], asked: datetime) -> tuple[Entry, ...]:
-        """Keep a log that was read elsewhere."""
+        """Keep a log that was read elsewhere. What can't be kept can't be relied on: `log_trouble` says so."""
+        try:
+            new = self.kept.take(lines, asked)
+        except OSError as error:
+            self.log_trouble = f"Its log can't be kept in {self.kept.folder}: {error.strerror}."
+            return ()
         self.log_trouble = ""
-        return self.kept.take(lines, asked)
+        return new
 
     def tuning(self) -> Tuning | None:
         """How it sends; None where the token may not read its settings."""
@@ -175,7 +181,8 @@ class Control:
         if word is None:
             return look
         file = self.file(campaign.id)
-        self._write(file, look, remembered)
+        with suppress(OSError):  # a full disk costs the log of it, and no word on its state
+            self._write(file, look, remembered)
         moved = moved_at or file.moved_at
         return replace(look, out_size=file.size, word=replace(word, progress_at=moved or word.progress_at))
 
@@ -183,7 +190,10 @@ class Control:
         if self.log_trouble:
             return BLIND
         since = remembered.at if remembered and runwords.is_ours(campaign, remembered) else None
-        return trail(self.kept.entries(), campaign, since)
+        try:
+            return trail(self.kept.entries(), campaign, since)
+        except OSError:
+            return BLIND
 
     def remembered(self, slug: str, campaign: Campaign) -> Remembered | None:
         """The newest start that this user's consoles know of: by the store, else by the claim written beside it."""

@@ -182,8 +182,8 @@ def _keyed(lines: Sequence[str], before: str = "") -> Iterator[tuple[str, str]]:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Add whole lines; behind a line that was cut, on a line of their own. Never raises for a full disk halfway:
-    what is there then is a cut line, which every reader leaves out."""
+    """Add whole lines; behind a line that was cut, on a line of their own. Raises OSError, as for a full disk: what
+    is there then may be a cut line, which every reader leaves out."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         size = os.fstat(fd).st_size

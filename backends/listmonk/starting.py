@@ -115,11 +115,13 @@ class Starter:
         """Back to a draft without a date: with one, `running` would only mean `scheduled`."""
         control = self.control
         if campaign.status == SCHEDULED:
-            self._write(campaign, lambda: control.client.put_status(campaign.id, DRAFT), "put back to draft")
+            put = "It is as it was."
+            self._write(campaign, lambda: control.client.put_status(campaign.id, DRAFT), "put back to draft", put)
             campaign = control.find(plan.slug)
             if campaign.status != DRAFT:
                 raise _moved(plan.slug, campaign, DRAFT)
-        self._write(campaign, lambda: without_date(control.client, campaign.id), "rid of its date")
+        draft = "It is a draft now, so nothing starts it by itself."
+        self._write(campaign, lambda: without_date(control.client, campaign.id), "rid of its date", draft)
         campaign = control.find(plan.slug)
         if campaign.status != DRAFT or campaign.send_at is not None:
             raise _moved(plan.slug, campaign, "draft without a date")
@@ -132,7 +134,7 @@ class Starter:
             )
         return campaign
 
-    def _write(self, campaign: Campaign, write: Callable[[], None], what: str) -> None:
+    def _write(self, campaign: Campaign, write: Callable[[], None], what: str, otherwise: str) -> None:
         """A write that sends nothing; of a lost reply the next look tells what came of it."""
         try:
             write()
@@ -141,8 +143,8 @@ class Starter:
         except (Refused, OutOfReach) as error:
             raise Refused(
                 f"{campaign.name} could not be {what}: {error.what}",
-                f"{NOTHING} {error.means}",
-                error.next_step or "Look at it in listmonk: it may be a draft now that was scheduled.",
+                f"{NOTHING} {otherwise}",
+                error.next_step,
             ) from error
 
     def _set_going(self, plan: Plan, campaign: Campaign) -> Started:
@@ -224,7 +226,7 @@ class Starter:
         while True:
             try:
                 look = control.look(plan.slug)
-            except (OutOfReach, Trouble):
+            except (Trouble, OSError):
                 if look is None and waited >= self.pick_up.total_seconds():
                     raise MaybeStarted(
                         f"{plan.slug} was set to running, and listmonk can't be asked any more.",

@@ -275,6 +275,16 @@ def test_somebody_who_gives_it_a_date_in_the_last_moment_doesn_t_get_it_schedule
     assert at.standin.post.sent_to(number) == {}
 
 
+def test_a_claim_that_can_t_be_written_is_no_start(at: Desk) -> None:
+    number, _ = at.campaign()
+    plan = at.plan()
+    folder = at.backend.control.kept.folder
+    (folder / f"start-{number}.json").mkdir(parents=True)  # what is there can't be replaced
+    with pytest.raises(Refused, match=r"(?s)claims in .* can't be used.*Nothing was started"):
+        at.start(plan)
+    assert puts(at, "/campaigns") == []
+
+
 @pytest.mark.slow
 def test_a_campaign_that_listmonk_cancels_itself_is_an_end_with_nobody_mailed(at: Desk) -> None:
     number, _ = at.campaign(messenger="email-gone")
