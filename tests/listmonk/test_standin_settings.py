@@ -56,6 +56,18 @@ def test_an_empty_secret_keeps_the_old_one_and_the_dots_replace_it(standin: List
 
 
 @pytest.mark.slow
+def test_dots_for_a_password_lock_the_mail_out(standin: Listmonk) -> None:
+    on = standin.standin
+    people = on.add_list("July")
+    on.add_people(people, 3)
+    on.configure({"smtp": [settings.smtp_block(password="•••")]})
+    number = on.add_campaign("July", people, status="running")
+    on.until_status(number, "finished")
+    assert on.campaign(number).sent == 0
+    on.until_logged("535 5.7.8 Error: authentication failed")
+
+
+@pytest.mark.slow
 def test_a_whole_document_must_be_whole_and_have_a_server(standin: Listmonk) -> None:
     with standin.as_user(standin.manager) as client:
         reply = client.put("/api/settings", json={"app.concurrency": 1})

@@ -78,7 +78,7 @@ def smtp_test(app: App, request: Request) -> Any:
     to = str(block.get("email") or "")
     if not to:
         raise Refusal(HTTPStatus.BAD_REQUEST, "Missing field(s): email")
-    server = {"host": block.get("host", ""), "port": block.get("port", 0)}
+    server = {"host": "", "port": 0, **block}
     letter = Letter(str(app.in_force["app.from_email"]), to, "Test connection", "It works.", "html", "email")
     try:
         app.post.push(letter, [server], app.clock(), Event())

@@ -11,7 +11,7 @@ from random import Random
 from threading import Condition, Event, Lock
 from typing import Any
 
-REFUSED = "dial tcp: connect: connection refused"
+LOCKED_OUT = "535 5.7.8 Error: authentication failed"
 
 
 class Undelivered(Exception):
@@ -90,13 +90,19 @@ class Post:
             raise Undelivered("no SMTP server")
         block = self._random.choice(blocks)
         host = str(block["host"])
-        why = self.fails or self.fails_for.get(letter.to, "") or self.fails_at.get(host, "")
+        why = _locked_out(block) or self.fails or self.fails_for.get(letter.to, "") or self.fails_at.get(host, "")
         if why:
             raise Undelivered(why)
         if self._wire and block["port"]:
             _send(letter, host, int(block["port"]))
         with self._lock:
             self.letters.append(_taken(letter, at, host))
+
+
+def _locked_out(block: Mapping[str, Any]) -> str:
+    """A server that wants a password isn't deceived by an empty one, or by the dots that hid the right one."""
+    wants = str(block.get("auth_protocol") or "none") != "none" and block.get("username")
+    return LOCKED_OUT if wants and not set(str(block.get("password") or "")) - {"•"} else ""
 
 
 def _taken(letter: Letter, at: datetime, host: str) -> Letter:
