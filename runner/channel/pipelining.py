@@ -74,7 +74,7 @@ class Pipe(asyncio.Protocol):
         """Hand over one message; both addresses are checked ASCII, `body` ends with the dot. Only when idle.
 
         The future ends with an outcome, with ServerRefusesUs, or with what `begin` raised. It is never cancelled
-        from here, and whoever cancels it must drop the connection.
+        from here; whoever cancels it gives up the connection.
         """
         assert self.phase == IDLE
         self._count += 1
@@ -279,7 +279,11 @@ class Pipe(asyncio.Protocol):
             self.phase = IDLE
             if self._count >= self._most:
                 self.quit()
-        if waiter is not None and not waiter.done():
+        if waiter is None:
+            return
+        if waiter.done():
+            self.drop("given up")
+        else:
             waiter.set_result(outcome)
 
 

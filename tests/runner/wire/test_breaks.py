@@ -279,8 +279,9 @@ def test_given_a_journal_that_fails_then_nothing_of_the_mail_leaves(way: Way, se
     assert "BODY" not in server.steps[0]
 
 
+@pytest.mark.parametrize("answered_later", [False, True])
 def test_given_a_delivery_cancelled_from_outside_then_its_connection_is_never_used_again(
-    way: Way, server: ScriptedSmtp
+    way: Way, server: ScriptedSmtp, answered_later: bool
 ) -> None:
     server.on("DOT", hush, times=1)
 
@@ -289,6 +290,9 @@ def test_given_a_delivery_cancelled_from_outside_then_its_connection_is_never_us
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        if answered_later:
+            server.say_unasked("250 2.0.0 taken after all")
+            await asyncio.sleep(0.05)
         kind = (await wire.deliver(Letter(BO), nothing)).kind
         await wire.close()
         return kind
