@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-TOPICS = ("start", "board", "log", "probe", "audit", "commands", "rehearse", "send")
+TOPICS = ("start", "board", "log", "probe", "audit", "commands", "rehearse", "send", "worker")
 VERSIONS = ("textual", "paramiko", "sqlmodel", "msgspec")
 
 

@@ -37,7 +37,7 @@ from runner.worker.senders import Sender
 from runner.worker.settings import WorkerSettings
 from runner.worker.steps import Begin, End, Item, Record, Step
 from runner.worker.teller import Answer as Told
-from runner.worker.teller import Busy, Exists, Held, NotNow
+from runner.worker.teller import Busy, Exists, Held, NotNow, Written
 from runner.worker.verdicts import DUPLICATE, SETTLED, TRIES, Do, Taken, Verdict, wait
 
 _AGAIN_SECONDS = 5.0
@@ -286,8 +286,8 @@ class Engine:
 
     def _end(self, step: End) -> None:
         """Raises Busy: its state stays what it is, and becomes unknown when it is old enough."""
-        self._writes.ask(step).result()
-        self._tally.add("accepted" if step.state is State.SENT else step.state.value)
+        if isinstance(self._writes.ask(step).result(), Written):  # else somebody decided it, or it is gone
+            self._tally.add("accepted" if step.state is State.SENT else step.state.value)
 
     def _pause(self, campaign_id: str, why: str) -> Verdict:
         """The campaign can't go on without a person."""

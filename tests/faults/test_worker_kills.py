@@ -13,7 +13,7 @@ import pytest
 from tests.faults.support import report, seed, size
 from tests.support.aws import Pipeline
 from tests.support.counting_sink import CountingSink
-from tests.support.workers import Worker, addresses, by_smtp, decide, queued, until
+from tests.support.workers import Worker, addresses, by_smtp, decide, queued, states, until
 
 pytestmark = pytest.mark.slow
 THREADS = 4
@@ -55,8 +55,8 @@ def test_one_of_the_workers_is_killed_and_everybody_gets_it_exactly_once(
     assert set(told.values()) == {1}
     assert sent + unknown == PEOPLE
     assert unknown <= THREADS
-    states = [delivery["state"] for delivery in pipeline.delivered("spring").values()]
-    assert (states.count("sent"), states.count("unknown")) == (sent, unknown)
+    found = list(states(pipeline, "spring").values())
+    assert (found.count("sent"), found.count("unknown")) == (sent, unknown)
 
     decide(pipeline, "spring", lambda who: who in told)
     assert Worker(pipeline, tmp_path, "--until-empty").end() == 0

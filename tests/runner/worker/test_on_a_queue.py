@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.aws import Pipeline
 from tests.support.counting_sink import CountingSink
-from tests.support.workers import Worker, addresses, by_smtp, change, decide, queued, until
+from tests.support.workers import Worker, addresses, by_smtp, change, queued, until
 
 pytestmark = pytest.mark.slow
 COUNTS = ("sent_count", "failed_count", "missing_count", "suppressed_count", "unknown_count")
@@ -127,27 +127,48 @@ def test_a_worker_that_is_told_to_stop_finishes_what_is_in_flight_and_gives_back
     assert sink.recipients() == dict.fromkeys(people, 1)
 
 
-def test_of_a_killed_worker_only_what_was_in_flight_is_unknown_and_is_never_sent_again_by_itself(
-    cloud: object, aws_credentials: None, sink: CountingSink, tmp_path: Path
+def test_two_workers_on_the_same_references_mail_everybody_once(
+    pipeline: Pipeline, sink: CountingSink, tmp_path: Path
 ) -> None:
-    pipeline = Pipeline(cloud, visibility=2)  # type: ignore[arg-type]
-    people = addresses(80)
+    people = addresses(24)
     pipeline.contacts(*people)
     queued(pipeline, "spring", people, **by_smtp(sink.port))
-    killed = Worker(pipeline, tmp_path, "--threads", "4", "--rate", "40")
-    until(lambda: len(sink.recipients()) >= 10)
-    killed.kill()
+    pipeline.queue("spring", *people)
 
-    other = Worker(pipeline, tmp_path, "--threads", "4", "--stale-after", "3")
-    until(lambda: pipeline.item("spring")["status"] == "completed")
-    other.stop()
+    both = [Worker(pipeline, tmp_path, "--until-empty", "--threads", "4") for _ in range(2)]
 
-    sent, _, _, _, unknown = counts(pipeline)
-    assert sent + unknown == 80
-    assert unknown <= 4  # no more than it had threads
-    assert max(sink.recipients().values()) == 1
-    decide(pipeline, "spring", lambda who: who in sink.recipients())
-    Worker(pipeline, tmp_path, "--until-empty").end()
+    assert [worker.end() for worker in both] == [0, 0]
     assert sink.recipients() == dict.fromkeys(people, 1)
-    assert counts(pipeline) == (80, 0, 0, 0, 0)
+    assert counts(pipeline) == (24, 0, 0, 0, 0)
     assert pipeline.item("spring")["status"] == "completed"
+
+
+def test_a_fifo_queue_is_held_by_a_pause_and_nothing_is_lost_or_dead(
+    fifo_pipeline: Pipeline, sink: CountingSink, tmp_path: Path
+) -> None:
+    people = addresses(8)
+    fifo_pipeline.contacts(*people)
+    queued(fifo_pipeline, "spring", people, **by_smtp(sink.port))
+    change(fifo_pipeline, "spring", paused=True)
+    worker = Worker(fifo_pipeline, tmp_path)
+    until(lambda: worker.lines and worker.lines[-1]["paused"] >= 12)  # looked at again and again
+    assert (fifo_pipeline.depth, fifo_pipeline.dead) == (8, 0)
+
+    change(fifo_pipeline, "spring", paused=False)
+    until(lambda: fifo_pipeline.item("spring")["status"] == "completed")
+
+    assert worker.stop() == 0
+    assert sink.recipients() == dict.fromkeys(people, 1)
+    assert (fifo_pipeline.depth, fifo_pipeline.dead) == (0, 0)
+
+
+def test_an_account_that_may_not_send_is_told_and_nothing_is_lost(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.contacts("ana@example.com")
+    queued(pipeline, "spring", ["ana@example.com"])
+    pipeline.cloud.fault("ses.POST /v2/email/outbound-emails", "deny")
+
+    worker = Worker(pipeline, tmp_path, "--until-empty")
+
+    assert worker.end() == 78
+    assert "the credentials may not send" in worker.lines[-1]["error"]
+    assert (pipeline.depth, pipeline.delivered("spring"), pipeline.cloud.mails) == (1, {}, [])
