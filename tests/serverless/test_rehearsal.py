@@ -159,6 +159,7 @@ def test_a_dry_run_makes_everybodys_mail_and_queues_none(pipeline: Pipeline, tmp
     pipeline.campaign(SLUG, audience_attribute="plan", audience_value="pro")
     with desk(pipeline, tmp_path) as ours:
         found = ours.rehearsed()
+        assert (found.digests, found.audience) == (ours.plan().digests, ours.plan().audience)
     assert found.ok, found.troubles
     assert (found.audience, found.duplicates, found.suppressed, found.refused) == (39, 1, 1, 1)
     assert found.rendered == 42
