@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from backends.listmonk.client import LOOKS_IN, Client
+from backends.listmonk.mailservers import named
 from backends.listmonk.scopes import OPTIONAL, READING, SENDING, beyond, lacking
 from backends.listmonk.system import Config, Profile, Tuning
 from opsconsole.ports import Told
@@ -77,8 +78,7 @@ def _sending(tuning: Tuning | None, settings: Listmonk) -> Iterator[Told]:
         )
     if not tuning.bounces:
         yield Told(says="doesn't process bounces: there are none to be seen", warn=True)
-    names = [block.name for block in tuning.smtp if block.name]
-    if settings.fallback_smtp and settings.fallback_smtp not in names:
+    if settings.fallback_smtp and named(tuning.smtp, settings.fallback_smtp) is None:
         yield Told(
             says=f"has no mail server called {settings.fallback_smtp}: fallback_smtp can't be used", ok=False
         )

@@ -5,6 +5,7 @@ from threading import Event
 from typing import Any
 
 from backends.listmonk import following, state, triggers
+from backends.listmonk.access import access
 from backends.listmonk.checks import CHECKS
 from backends.listmonk.client import Client
 from backends.listmonk.control import Control
@@ -23,6 +24,7 @@ from opsconsole.config import duration
 from opsconsole.observation import Report
 from opsconsole.plan import DryRun, Plan
 from opsconsole.ports import (
+    Access,
     Followed,
     Operated,
     Operation,
@@ -39,7 +41,10 @@ from opsconsole.settings import Listmonk
 
 
 class ListmonkBackend:
-    """A Source, a Carrier, a TriggerKeeper; Operates, Previews, Identified, Inspected. Safe for several threads."""
+    """A Source, a Carrier and a TriggerKeeper; Operates, Previews, Identified, Inspected, AccessView.
+
+    Safe for several threads.
+    """
 
     def __init__(self, name: str, settings: Listmonk, around: Surroundings) -> None:
         self.name, self.settings = name, settings
@@ -83,6 +88,9 @@ class ListmonkBackend:
 
     def inspect(self) -> tuple[Told, ...]:
         return inspect(self.client, self.settings)
+
+    def access(self) -> tuple[Access, ...]:
+        return access(self.client, self.settings)
 
     # Before a run.
 

@@ -222,3 +222,17 @@ def test_the_doctor_tells_what_is_reached_allowed_and_missing(standin: Listmonk,
     user = standin.standin.add_user("poor", ["campaigns:get_all"])
     poor = desk(standin, tmp_path, user).backend.inspect()
     assert any(not line.ok and "settings:get" in line.says for line in poor)
+
+
+def test_who_may_act_there_is_told_with_how_the_token_is_kept(standin: Listmonk, tmp_path: Path) -> None:
+    at = desk(standin, tmp_path, standin.sender)
+    role, line, token = at.backend.access()
+
+    assert "campaigns:send" in role.scope
+    assert not role.trouble
+    assert "HTTP" in line.scope
+    assert token.mode == "-rw-------"
+    assert standin.sender.token not in repr((role, line, token))
+
+    admin = standin.standin.add_user("root", (), role_id=1)
+    assert "everything" in desk(standin, tmp_path, admin).backend.access()[0].trouble
