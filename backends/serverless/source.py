@@ -25,7 +25,7 @@ from backends.serverless.troubles import shown
 from backends.serverless.values import count, instant, plain, text
 from backends.serverless.words import Named, observation
 from opsconsole.config import duration
-from opsconsole.observation import Report
+from opsconsole.observation import Observation, Report, Says
 from opsconsole.ports import Trouble
 from opsconsole.schedule import ScheduleError, load_zone
 
@@ -63,6 +63,7 @@ class PipelineSource:
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept[Any]] = {}
         self._reasons: dict[str, tuple[tuple[int, ...], Reasons]] = {}
+        self._over: dict[str, tuple[str, Mapping[str, Any], Reasons | None, Observation]] = {}
         self._lost_at: datetime | None = None
 
     def observe(self) -> Report:
@@ -93,18 +94,30 @@ class PipelineSource:
         self._pipe.ids.clear()
         self._pipe.ids.update(ids)
         look = self._around(by_id, meter)
+        for gone in self._over.keys() - by_id.keys():
+            del self._over[gone]
         return Report(
             source=self._pipe.name,
             looked_at=look.at,
             fresh_for=self._fresh_for,
             keeps_traces=True,
-            observations=tuple(
-                observation(self._pipe.name, Named(slug, by_id[key]), look, self._tuning, self._fresh_for)
-                for slug, key in sorted(ids.items())
-            ),
+            observations=tuple(self._observed(Named(slug, by_id[key]), look) for slug, key in sorted(ids.items())),
             findings=findings(items, look, self._tuning, whole),
             foreign=foreign,
         )
+
+    def _observed(self, named: Named, look: Look) -> Observation:
+        """What is over depends on nothing but its own item: said once, it is said again as it was."""
+        key = named.campaign_id
+        known = self._over.get(key)
+        if known and known[:3] == (named.slug, named.item, look.reasons.get(key)):
+            return replace(known[3], observed_at=look.at)
+        found = observation(self._pipe.name, named, look, self._tuning, self._fresh_for)
+        if found.says in (Says.ENDED, Says.CANCELLED):
+            self._over[key] = (named.slug, named.item, look.reasons.get(key), found)
+        else:
+            self._over.pop(key, None)
+        return found
 
     def _campaigns(self, meter: Meter) -> tuple[list[dict[str, Any]], tuple[str, ...], bool]:
         """All campaigns that can be read, entries that are none, and whether the table ended."""
@@ -241,5 +254,6 @@ def _failures(item: Mapping[str, Any]) -> tuple[int, ...]:
 def _of_interest(item: Mapping[str, Any], now: datetime) -> bool:
     if status_of(item) in GOING:
         return True
-    ended = instant(item, "completed_at") or instant(item, "cancelled_at") or instant(item, "progress_at")
+    times = (instant(item, name) for name in ("completed_at", "cancelled_at", "progress_at", "created_at"))
+    ended = next(filter(None, times), None)
     return ended is not None and now - ended <= REASONS_FOR

@@ -253,3 +253,27 @@ def test_where_sts_cannot_be_reached_the_queue_tells_the_account(pipeline: Pipel
     backend = backend_of(pipeline.settings)
     assert backend.observe().findings == ()
     assert backend.identity() == "123456789012 us-west-2 EmailCampaigns"
+
+
+def test_what_is_over_is_told_again_until_its_item_changes(
+    pipeline: Pipeline, backend_of: Make, clock: Clock
+) -> None:
+    ended = {"status": "completed", "queued_count": 5, "completed_at": clock().isoformat()}
+    pipeline.campaign("spring", sent_count=5, **ended)
+    backend = backend_of(pipeline.settings)
+
+    first = one(backend.observe())
+    clock.ahead = timedelta(minutes=1)
+    again = one(backend.observe())
+    pipeline.campaign("spring", sent_count=4, failed_count=1, **ended)
+    pipeline.deliveries("spring", "failed", "a@example.com", error="MessageRejected")
+    changed = one(backend.observe())
+
+    assert again.observed_at
+    assert first.observed_at
+    assert again.observed_at - first.observed_at >= timedelta(minutes=1)
+    assert (again.run, again.concerns) == (first.run, first.concerns)
+    assert changed.run
+    assert changed.run.counts
+    assert changed.run.counts.failed == 1
+    assert codes(changed) == ["recipients-failed"]
