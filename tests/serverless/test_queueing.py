@@ -96,7 +96,7 @@ KILLED = """
     from tests.serverless.sending import SLUG, Desk
     from opsconsole.settings import Serverless
 
-    queueing.STEP = 50
+    queueing.STEP = 20
     desk = Desk(Serverless(region="us-west-2", endpoint=sys.argv[1]), Path(sys.argv[2]))
     journal = queueing.Queueing._journal
     def slowly(self, job, cursor):
@@ -110,7 +110,7 @@ KILLED = """
 
 @pytest.mark.slow
 def test_a_console_that_is_killed_while_queueing_loses_nobody(pipeline: Pipeline, tmp_path: Path) -> None:
-    everybody = people(1000)
+    everybody = people(400)
     pipeline.contacts(*everybody)
     pipeline.campaign(SLUG)
     root = Path(__file__).parents[2]
@@ -122,14 +122,14 @@ def test_a_console_that_is_killed_while_queueing_loses_nobody(pipeline: Pipeline
     )
     assert killed.stdout is not None
     for line in killed.stdout:
-        if int(line) >= 200:
+        if int(line) >= 80:
             break
     killed.send_signal(signal.SIGKILL)
     killed.wait(10)
     killed.stdout.close()
     item = pipeline.item(SLUG)
     assert "queued_at" not in item
-    assert 200 <= item["queued_count"] < 1000
+    assert 80 <= item["queued_count"] < 400
     assert item["queue_cursor"] == everybody[item["queued_count"] - 1]
 
     clock = Clock()
@@ -146,9 +146,9 @@ def test_a_console_that_is_killed_while_queueing_loses_nobody(pipeline: Pipeline
 
     times = Counter(queued(pipeline))
     assert set(times) == set(everybody)
-    assert sum(times.values()) - 1000 <= 50, "at most one step of the journal is there twice"
+    assert sum(times.values()) - 400 <= 20, "at most one step of the journal is there twice"
     after = pipeline.item(SLUG)
-    assert (after["queued_count"], after["queue_cursor"]) == (1000, everybody[-1])
+    assert (after["queued_count"], after["queue_cursor"]) == (400, everybody[-1])
     assert after["queued_at"]
 
 

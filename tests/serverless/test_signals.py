@@ -209,7 +209,7 @@ def test_following_survives_answers_that_do_not_come(
     monkeypatch.setattr(following, "PAUSES", (0.02,))
     pipeline.campaign(SLUG, status="completed", run_id="r1", total_contacts=1, sent_count=1)
     with desk(pipeline, tmp_path, Clock()) as ours:
-        pipeline.cloud.fault("dynamodb.GetItem", "throttle", times=6, after=1)
+        pipeline.cloud.fault("dynamodb.GetItem", "throttle", times=3, after=1)
         heard: list[bytes] = []
         end = follow(ours.pipe, ours.queueing, SLUG, 1, 0, heard.append, threading.Event()).end
     assert end is not None
