@@ -10,8 +10,9 @@ from backends.serverless.values import instant, plain, text, typed
 from opsconsole.ports import Unknown
 from runner.campaign.address import mask
 from runner.worker.schema import State, deduplication_id
+from runner.worker.verdicts import STALE_SECONDS
 
-AT_LEAST = timedelta(minutes=5)  # so long a worker may be sending to one person, whatever the queue's timeout
+AT_LEAST = timedelta(seconds=STALE_SECONDS)  # so long a living worker may be at one mail, and writing down its end
 READ = ("contact_email", "state", "begin_id", "worker", "begun_at", "message_id", "error")
 
 

@@ -48,9 +48,9 @@ def test_why_the_rest_can_not_be_sent(item: dict[str, Any], left: int, why: str)
     ("delivery", "visibility", "lost"),
     [
         ({"state": "unknown"}, 30, True),
-        ({"state": "sending", "begun_at": (NOW - timedelta(minutes=6)).isoformat()}, 30, True),
-        ({"state": "sending", "begun_at": (NOW - timedelta(minutes=1)).isoformat()}, 30, False),
-        ({"state": "sending", "begun_at": (NOW - timedelta(minutes=6)).isoformat()}, 3600, False),
+        ({"state": "sending", "begun_at": (NOW - timedelta(minutes=16)).isoformat()}, 30, True),
+        ({"state": "sending", "begun_at": (NOW - timedelta(minutes=14)).isoformat()}, 30, False),
+        ({"state": "sending", "begun_at": (NOW - timedelta(minutes=16)).isoformat()}, 3600, False),
         ({"state": "sending", "begun_at": "rubbish"}, 30, True),
         ({"state": "sent"}, 30, False),
         ({"state": "resend"}, 30, False),
