@@ -149,6 +149,21 @@ def test_a_named_server_is_a_messenger_of_its_own(standin: Listmonk) -> None:
 
 
 @pytest.mark.slow
+def test_a_server_may_be_a_senders_own(standin: Listmonk) -> None:
+    on = standin.standin
+    blocks = [
+        settings.smtp_block(host="one.example.com"),
+        settings.smtp_block("club", host="two.example.com", from_addresses=["club.example.com"]),
+    ]
+    on.configure({"smtp": blocks})
+    people = on.add_list("July")
+    on.add_people(people, 12)
+    number = on.add_campaign("July", people, from_email="Club <news@club.example.com>", status="running")
+    on.until_status(number, "finished")
+    assert {letter.server for letter in on.post.letters} == {"two.example.com"}
+
+
+@pytest.mark.slow
 def test_saved_and_not_in_force_can_be_set_up(standin: Listmonk) -> None:
     standin.standin.configure({"app.message_rate": 1}, in_force=False)
     with standin.as_user(standin.reader) as client:

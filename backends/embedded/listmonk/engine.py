@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import parseaddr
 from queue import Empty, SimpleQueue
 from threading import Event, RLock, Thread
 from typing import Any
@@ -225,7 +226,7 @@ class Manager:
         """Raises Cut."""
         error = ""
         try:
-            self._post.push(letter, self._blocks(letter.messenger), self.clock(), self.dead)
+            self._post.push(letter, self._blocks(letter.messenger, letter.sender), self.clock(), self.dead)
         except Undelivered as why:
             error = str(why)
         if self.dead.is_set():
@@ -251,9 +252,12 @@ class Manager:
     def _postbacks(self) -> list[str]:
         return [str(one["name"]) for one in self.settings["messengers"] if one.get("enabled")]
 
-    def _blocks(self, messenger: str) -> list[Mapping[str, Any]]:
-        """Where its messages may go: any server for `email`, one for a named one."""
+    def _blocks(self, messenger: str, sender: str) -> list[Mapping[str, Any]]:
+        """Where its messages may go: for `email` those of the sender's address or domain, else any; one by name."""
         if messenger == "email":
-            return self._servers()
+            address = parseaddr(sender)[1].lower()
+            theirs = {address, address.partition("@")[2]}
+            servers = self._servers()
+            return [block for block in servers if theirs & set(block.get("from_addresses", ()))] or servers
         named = [block for block in self._servers() if block["name"] == messenger]
         return named or [{"host": one, "port": 0} for one in self._postbacks() if one == messenger]
