@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from backends.listmonk.campaigns import Campaign
 from backends.listmonk.kept import append
 from opsconsole.plan import Plan
 from opsconsole.ports import Refused
@@ -27,16 +28,21 @@ class Claim:
     planned: int
 
 
+def key_of(campaign: Campaign) -> str:
+    """What its files here are named by: another listmonk has campaigns of the same numbers."""
+    return "".join(c for c in campaign.uuid if c in "0123456789abcdefABCDEF-")[:64] or str(campaign.id)
+
+
 class Claims:
     """The claims of one platform, a file each in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def of(self, campaign_id: int) -> Claim | None:
+    def of(self, campaign: Campaign) -> Claim | None:
         """None for none, and for one that can't be read."""
         try:
-            document = json.loads(self._path(campaign_id).read_text(encoding="utf-8"))
+            document = json.loads(self._path(campaign).read_text(encoding="utf-8"))
             at = datetime.fromisoformat(document["at"])
             if at.tzinfo is None:
                 return None
@@ -51,11 +57,11 @@ class Claims:
             return None
 
     @contextmanager
-    def alone(self, campaign_id: int) -> Iterator[None]:
+    def alone(self, campaign: Campaign) -> Iterator[None]:
         """Alone in starting this campaign, among threads and consoles; waits for the other. Raises Refused."""
         with self._written():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            name = self._folder / f"start-{campaign_id}.lock"
+            name = self._folder / f"start-{key_of(campaign)}.lock"
             lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -63,7 +69,7 @@ class Claims:
         finally:
             os.close(lock)
 
-    def put(self, campaign_id: int, plan: Plan, by: str, at: datetime) -> None:
+    def put(self, campaign: Campaign, plan: Plan, by: str, at: datetime) -> None:
         """Raises Refused where it can't be written."""
         document = {
             "run_id": plan.run_id,
@@ -72,7 +78,7 @@ class Claims:
             "at": at.isoformat(),
             "planned": plan.audience,
         }
-        path = self._path(campaign_id)
+        path = self._path(campaign)
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         with self._written():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -80,26 +86,26 @@ class Claims:
             part.chmod(0o600)
             part.replace(path)
 
-    def drop(self, campaign_id: int, run_id: str) -> None:
+    def drop(self, campaign: Campaign, run_id: str) -> None:
         """Nothing was started under this claim."""
-        claim = self.of(campaign_id)
+        claim = self.of(campaign)
         if claim is not None and claim.run_id == run_id:
             with suppress(OSError):  # left behind, it says only who meant to start it
-                self._path(campaign_id).unlink()
+                self._path(campaign).unlink()
 
-    def void(self, campaign_id: int, run_id: str) -> None:
+    def void(self, campaign: Campaign, run_id: str) -> None:
         """From now on this run is never started from here; to be called under `alone`."""
-        if self.is_void(campaign_id, run_id):
+        if self.is_void(campaign, run_id):
             return
         with self._written():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            append(self._voided(campaign_id), f"{run_id}\n".encode())
+            append(self._voided(campaign), f"{run_id}\n".encode())
 
-    def is_void(self, campaign_id: int, run_id: str) -> bool:
+    def is_void(self, campaign: Campaign, run_id: str) -> bool:
         """Whether this run was given up. Raises Refused where that can't be read."""
         with self._written():
             try:
-                return run_id in self._voided(campaign_id).read_text(encoding="utf-8").split()
+                return run_id in self._voided(campaign).read_text(encoding="utf-8").split()
             except FileNotFoundError:
                 return False
 
@@ -115,8 +121,8 @@ class Claims:
                 "Make room there, or let this account write there.",
             ) from error
 
-    def _voided(self, campaign_id: int) -> Path:
-        return self._folder / f"start-{campaign_id}.void"
+    def _voided(self, campaign: Campaign) -> Path:
+        return self._folder / f"start-{key_of(campaign)}.void"
 
-    def _path(self, campaign_id: int) -> Path:
-        return self._folder / f"start-{campaign_id}.json"
+    def _path(self, campaign: Campaign) -> Path:
+        return self._folder / f"start-{key_of(campaign)}.json"

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.listmonk import runwords
-from backends.listmonk.campaigns import OVER, RUNNING, Campaign, Running
-from backends.listmonk.claims import Claims
+from backends.listmonk.campaigns import PAUSED, RUNNING, Campaign, Running
+from backends.listmonk.claims import Claims, key_of
 from backends.listmonk.client import Client
 from backends.listmonk.kept import Entry, KeptLog
 from backends.listmonk.runfile import RunFile
 from backends.listmonk.system import Tuning
 from backends.listmonk.trail import BLIND, Trail, span_of, trail
 from opsconsole.observation import RunWord, Says
-from opsconsole.ports import Refused, Remembered, RunState, Surroundings
+from opsconsole.ports import Refused, Remembered, RunState, Surroundings, Verb
 from opsconsole.settings import Listmonk
 
 TUNING_KEPT: Final = timedelta(seconds=30)  # settings change rarely; a write of ours forgets them
@@ -52,8 +52,14 @@ class Look:
             says=self.says,
             word=self.word,
             out_size=self.out_size,
-            can=runwords.CAN.get(self.says, frozenset()) if self.campaign.status not in OVER else frozenset(),
+            can=self._can(),
         )
+
+    def _can(self) -> frozenset[Verb]:
+        if self.campaign.status not in (RUNNING, PAUSED):
+            return frozenset()  # over, or on its way from one to the other
+        can = runwords.CAN.get(self.says, frozenset())
+        return can if self.drained or self.campaign.status == RUNNING else can - {Verb.RESUME}
 
     @property
     def drained(self) -> bool | None:
@@ -89,7 +95,7 @@ class Control:
         self.identity = identity
         self.kept = KeptLog(folder(around.data_dir, name))
         self.claims = Claims(self.kept.folder)
-        self._files: dict[int, RunFile] = {}
+        self._files: dict[str, RunFile] = {}
         self._tuning: tuple[datetime, Tuning | None] | None = None
         self._lock = threading.Lock()
         self.log_trouble = ""  # why the log can't be read; "" when it can
@@ -103,9 +109,10 @@ class Control:
         self._tuning = None
         self._changed()
 
-    def file(self, campaign_id: int) -> RunFile:
+    def file(self, campaign: Campaign) -> RunFile:
+        name = key_of(campaign)
         with self._lock:
-            return self._files.setdefault(campaign_id, RunFile(self.kept, campaign_id))
+            return self._files.setdefault(name, RunFile(self.kept, name))
 
     def log(self) -> tuple[Entry, ...]:
         """Its log read and kept; what is new of it. None of it where the token may not: `log_trouble` says so."""
@@ -180,7 +187,7 @@ class Control:
         )
         if word is None:
             return look
-        file = self.file(campaign.id)
+        file = self.file(campaign)
         with suppress(OSError):  # a full disk costs the log of it, and no word on its state
             self._write(file, look, remembered)
         moved = moved_at or file.moved_at
@@ -198,7 +205,7 @@ class Control:
     def remembered(self, slug: str, campaign: Campaign) -> Remembered | None:
         """The newest start that this user's consoles know of: by the store, else by the claim written beside it."""
         known = self.around.started(self.name, slug)
-        claim = self.claims.of(campaign.id)
+        claim = self.claims.of(campaign)
         if claim is not None and (known is None or known.run_id == claim.run_id):
             return Remembered(
                 run_id=claim.run_id,

@@ -27,7 +27,7 @@ def follow(
     """
     pause = (every or duration(control.settings.refresh_every)).total_seconds()
     state: RunState | None = _run(control.look(slug), attempt)
-    file = control.file(control.find(slug).id)
+    file = control.file(control.find(slug))
     if file.size < offset:
         raise Trouble(
             f"The log of {slug} here is shorter than the {offset:,} bytes read before.",
@@ -57,7 +57,7 @@ def ended(control: Control, slug: str, attempt: int) -> RunState | None:
     state = look.state
     if state is None or state.says is not Says.ENDED or state.attempt != attempt:
         return None
-    file = control.file(look.campaign.id)
+    file = control.file(look.campaign)
     if not file.said(RECONCILED):
         for line in aftermath(control, look).lines():
             file.say(line, control.now)

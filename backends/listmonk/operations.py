@@ -186,7 +186,7 @@ class Operator:
             )
         )
         came = restarts.wait(answer, say)
-        after = setting.now(client.tuning())
+        after = setting.now(restarts.read(client.tuning))
         if after != wanted:
             raise Trouble(
                 f"{setting.key} was to be {wanted:,}, and is {after:,}.",
@@ -218,7 +218,7 @@ class Operator:
         say(f"it sends by {before}, then by {after}")
         answer = restarts.write(lambda: client.write("PUT", "/settings", wanted, "Saving its settings", needs=SETS))
         came = restarts.wait(answer, say)
-        there = mailservers.read(client)
+        there = restarts.read(lambda: mailservers.read(client))
         if lost := mailservers.lost_secrets(raw, there):
             raise Trouble(
                 f"listmonk sends by {mailservers.using(there)} now, and a password of it is not what it was: "

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from backends.listmonk.audience import condition
-from backends.listmonk.campaigns import Campaign
+from backends.listmonk.campaigns import CANCELLED, OVER, PAUSED, RUNNING, Campaign
 from backends.listmonk.client import BOUNCES, COUNTS, Client
 from backends.listmonk.control import Control, Look
 from backends.listmonk.runwords import counts_of
@@ -59,7 +59,8 @@ class Aftermath:
         total, counts = self.counts.total or 0, self.counts
         said = [f"{RECONCILED}{counts.accepted:,} of {total:,} accepted, as listmonk counts"]
         if self.missing:
-            said.append(f"{self.missing:,} missing: {counts.failed:,} failed, {self.skipped:,} skipped")
+            rest = "not reached by the time it was cancelled" if self.campaign.status == CANCELLED else "skipped"
+            said.append(f"{self.missing:,} missing: {counts.failed:,} failed, {self.skipped:,} {rest}")
         if counts.unknown:
             said.append(f"up to {counts.unknown:,} of the skipped may have been accepted just before a restart")
         if self.unrendered:
@@ -128,6 +129,8 @@ def aftermath(control: Control, look: Look) -> Aftermath:
         blocklisted = asked("who is suppressed", COUNTS, lambda c: c.count_subscribers(_blocklisted(campaign)))
     found = asked("bounces", BOUNCES, lambda c: c.bounces(campaign.id))
     bounces = tuple(Counter(kind or "other" for kind, _ in found).most_common()) if found is not None else None
+    if look.trail.failed and _namesakes(client, campaign):
+        unread.append("which errors are whose: another campaign of this name ran at the same time")
     if not look.trail.read:
         unread.append(f"who failed: {control.log_trouble}")
     elif look.trail.gaps > len(look.trail.restarts):
@@ -145,6 +148,18 @@ def aftermath(control: Control, look: Look) -> Aftermath:
         unread=tuple(unread),
         link=client.page(f"campaigns/{campaign.id}"),
     )
+
+
+def _namesakes(client: Client, campaign: Campaign) -> bool:
+    """Whether another campaign of its name ran while it did: the log tells them by their names alone."""
+    began, ended = campaign.started_at, campaign.updated_at
+    for other in client.campaigns(RUNNING, PAUSED, *OVER).campaigns:
+        if other.id == campaign.id or other.name != campaign.name or other.started_at is None:
+            continue
+        until = other.updated_at if other.status in OVER else None
+        if began and ended and other.started_at <= ended and (until is None or until >= began):
+            return True
+    return False
 
 
 _CHECKPOINT: Final = "(SELECT last_subscriber_id FROM campaigns WHERE campaigns.id={})"

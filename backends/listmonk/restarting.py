@@ -1,12 +1,13 @@
 """A write after which listmonk starts itself anew, waited for: it answers again, and what was saved is in force."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from backends.listmonk.client import LostReply
 from backends.listmonk.control import Control
-from opsconsole.ports import OutOfReach, Refused, Trouble
+from opsconsole.ports import Refused, Trouble
 
+T = TypeVar("T")
 LONGEST: Final = 40.0  # s; it takes up to 3.5 s to go, and then as long as its database lets it
 STEP: Final = 0.5
 
@@ -43,10 +44,10 @@ class Restarts:
                 if seen and not self._control.client.config().needs_restart:
                     self._control.log()
                     return "read again after its restart, and in force"
-            except OutOfReach:
-                seen = True  # it is gone for the moment, as it is to be
             except Refused:
                 continue
+            except Trouble:
+                seen = True  # it is gone for the moment, as it is to be, or a proxy says so for it
         if not seen:
             raise Trouble(
                 "Whether listmonk restarted can't be told: its log goes on as before.",
@@ -58,6 +59,17 @@ class Restarts:
             "Nothing is sent meanwhile, and nothing is lost that wasn't in flight.",
             "Look at its machine.",
         )
+
+    def read(self, ask: Callable[[], T]) -> T:
+        """What is there now. A failure after the write is no refusal of it: it is told as what isn't known."""
+        try:
+            return ask()
+        except Trouble as error:
+            raise Trouble(
+                f"It was saved, and can't be read again: {error.what}",
+                "Whether it is in force isn't known.",
+                "Look at its settings.",
+            ) from error
 
     def _restarted(self) -> bool:
         """Whether its log began anew: the last line that it had is gone."""

@@ -51,10 +51,10 @@ class Span:
 
 
 class RunFile:
-    """The file of the campaign with this id. `kept` lends its lock, so consoles don't write at the same time."""
+    """The file of the campaign of this key. `kept` lends its lock, so consoles don't write at the same time."""
 
-    def __init__(self, kept: KeptLog, campaign_id: int, full: int = FULL) -> None:
-        self.path: Path = kept.folder / f"run-{campaign_id}.log"
+    def __init__(self, kept: KeptLog, key: str, full: int = FULL) -> None:
+        self.path: Path = kept.folder / f"run-{key}.log"
         self._kept, self._full = kept, full
         self._read_to = 0
         self._newest: tuple[datetime, set[str]] = (datetime.min.replace(tzinfo=UTC), set())

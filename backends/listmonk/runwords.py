@@ -183,7 +183,10 @@ def ended_note(campaign: Campaign, trail: Trail, tuning: Tuning | None) -> str:
 
 
 def _paused(campaign: Campaign, trail: Trail, tuning: Tuning | None, now: datetime) -> str:
-    why = "by listmonk, for too many errors" if trail.exceeded else ""
+    why = ""
+    if trail.exceeded:
+        many = f"up to {tuning.batch_size:,}" if tuning and tuning.batch_size else "some"
+        why = f"by listmonk, for too many errors; a resume goes on behind what it fetched: {many} may be skipped"
     match drained(campaign, trail, tuning, now):
         case True:
             return "; ".join(filter(None, (why, "drained: nothing of it is in flight")))

@@ -41,8 +41,8 @@ class Starter:
         if stale := compare(plan, Actual(), control.now):
             raise Refused(say_stale(stale), NOTHING)
         known = control.find(plan.slug)
-        with control.claims.alone(known.id):
-            if control.claims.is_void(known.id, plan.run_id):
+        with control.claims.alone(known):
+            if control.claims.is_void(known, plan.run_id):
                 raise Refused(f"This very run ({plan.run_id}) was given up.", NOTHING, "Make a new plan.")
             campaign = control.find(plan.slug)
             joined = self._already(plan, campaign)
@@ -50,7 +50,7 @@ class Starter:
                 return joined
             self._check(plan, campaign)
             undated = self._allowed(campaign)
-            control.claims.put(campaign.id, plan, by, control.now)
+            control.claims.put(campaign, plan, by, control.now)
             try:
                 if undated:
                     campaign = self._without_date(plan, campaign)
@@ -58,7 +58,7 @@ class Starter:
             except MaybeStarted:
                 raise
             except Trouble:
-                control.claims.drop(campaign.id, plan.run_id)
+                control.claims.drop(campaign, plan.run_id)
                 raise
             finally:
                 control.changed()
@@ -69,7 +69,7 @@ class Starter:
         """The very run of this plan, if it goes or went; Refused where another one does."""
         if campaign.status in COMING and not (campaign.status == SCHEDULED and campaign.started_at):
             return None
-        claim = self.control.claims.of(campaign.id)
+        claim = self.control.claims.of(campaign)
         if claim is not None and claim.run_id == plan.run_id:
             state = self.control.look(plan.slug).state
             if state is not None and state.run_id == plan.run_id:
@@ -268,7 +268,7 @@ def _differ(planned: Mapping[str, str], actual: Mapping[str, str]) -> list[str]:
 
 def _taken(control: Control, slug: str, campaign: Campaign) -> Refused:
     """Who has it, and since when, as far as that is known: listmonk itself doesn't keep who."""
-    claim = control.claims.of(campaign.id)
+    claim = control.claims.of(campaign)
     since = campaign.started_at or campaign.updated_at
     when = f" since {_at(since)}" if since else ""
     who = (

@@ -29,7 +29,7 @@ def give_up(control: Control, slug: str, run_id: str) -> RunState | None:
         known = control.find(slug)
     except NotThere:
         return None  # a campaign that is gone sends nothing
-    with control.claims.alone(known.id):
+    with control.claims.alone(known):
         look = control.look(slug)
         if look.state is not None and look.state.run_id == run_id:
             return look.state
@@ -41,6 +41,6 @@ def give_up(control: Control, slug: str, run_id: str) -> RunState | None:
                 "The start may still arrive there.",
                 "Ask again in two minutes; don't start it by other means.",
             )
-        control.claims.void(known.id, run_id)
-        control.claims.drop(known.id, run_id)
+        control.claims.void(known, run_id)
+        control.claims.drop(known, run_id)
         return None  # a draft, or another's start: this one came to nothing

@@ -153,7 +153,7 @@ def test_a_run_s_log_has_its_own_lines_once_in_order_and_the_same_bytes_for_ever
         ],
         NOW,
     )
-    mine, theirs = RunFile(kept, 5), RunFile(kept, 5)
+    mine, theirs = RunFile(kept, "5"), RunFile(kept, "5")
     mine.absorb(span.of(kept.entries()))
     before = theirs.read(0)
     theirs.absorb(span.of(kept.entries()))
@@ -174,7 +174,7 @@ def test_a_run_s_log_has_its_own_lines_once_in_order_and_the_same_bytes_for_ever
 
 
 def test_a_full_run_log_takes_progress_and_says_that_it_is_full(kept: KeptLog) -> None:
-    span, run = Span("July", NOW), RunFile(kept, 5, full=3000)
+    span, run = Span("July", NOW), RunFile(kept, "5", full=3000)
     ring = [line(n, f"error sending message in campaign July: subscriber {n}: EOF") for n in range(1, 200)]
     for upto in (10, 100, 199):
         kept.take(ring[:upto], NOW + timedelta(seconds=upto))

@@ -86,11 +86,13 @@ def test_too_many_errors_pause_it_and_that_is_told(at: Desk) -> None:
     at.standin.post.fails = "454 4.7.0 Throttling failure: Daily message quota exceeded"
     number, _ = at.campaign(people=40)
     at.start(at.plan())
-    at.standin.until_status(number, "paused")
+    at.standin.until_logged("set campaign (July) to paused")
+    assert at.standin.campaign(number).status == "paused"
     state = at.backend.run_state("july")
     assert state is not None
     assert state.says is Says.PAUSED
     assert "too many errors" in state.word.note
+    assert "up to 10 may be skipped" in state.word.note
     assert (
         "454 4.7.0",
         len(state.word.going.classes) and state.word.going.classes[0][1],

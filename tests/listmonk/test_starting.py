@@ -244,7 +244,7 @@ def test_a_start_that_never_came_is_given_up_once_it_can_t_come_any_more(standin
     at = desk(standin, tmp_path, clock=lambda: now() + late[0])
     at.campaign()
     plan = at.plan()
-    at.backend.control.claims.put(1, plan, "mara", now())
+    at.backend.control.claims.put(at.backend.control.find("july"), plan, "mara", now())
     with pytest.raises(Trouble):
         at.backend.give_up("july", plan.run_id)
     late[0] = timedelta(minutes=3)
@@ -279,7 +279,9 @@ def test_a_claim_that_can_t_be_written_is_no_start(at: Desk) -> None:
     number, _ = at.campaign()
     plan = at.plan()
     folder = at.backend.control.kept.folder
-    (folder / f"start-{number}.json").mkdir(parents=True)  # what is there can't be replaced
+    (folder / f"start-{at.standin.campaign(number).uuid}.json").mkdir(
+        parents=True
+    )  # what is there can't be replaced
     with pytest.raises(Refused, match=r"(?s)claims in .* can't be used.*Nothing was started"):
         at.start(plan)
     assert puts(at, "/campaigns") == []
