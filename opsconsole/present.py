@@ -72,6 +72,7 @@ def source_json(o: Observation) -> dict[str, Any]:
         "observed_at": _iso(o.observed_at),
         "out_of_reach_since": _iso(o.out_of_reach_since),
         "trouble": o.trouble,
+        "link": o.link,
         "evidence": [
             {"letter": e.letter, "label": e.label, "mark": str(e.mark), "text": e.text, "at": _iso(e.at)}
             for e in o.evidence

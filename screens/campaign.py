@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Story = tuple[datetime, tuple[Entry, ...], tuple[str, ...]]  # when it was put together, and what wasn't seen
 
-VIEWS = ("verdict", "files", "content", "timeline")
+VIEWS = ("verdict", "files", "content", "timeline")  # "files" are the parts of another carrier's content
 
 
 class Views(Line):
@@ -43,8 +43,9 @@ class Views(Line):
         screen = self.screen
         assert isinstance(screen, CampaignScreen)
         line = Text(no_wrap=True)
+        files = words.in_files(self.ops.get(screen.slug))
         for number, name in enumerate(VIEWS, 1):
-            here = name == screen.view
+            here, name = name == screen.view, "parts" if name == "files" and not files else name
             line.append("▌" if here else " ").append(f"{number} ", "dim").append(
                 f"{name}   ", "bold" if here else "dim"
             )

@@ -11,6 +11,7 @@ from opsconsole import actions
 from opsconsole.campaign import FILES
 from opsconsole.finding import Severity
 from opsconsole.hostfacts import FileFact, FolderFacts
+from opsconsole.observation import Content
 from opsconsole.plan import short
 from opsconsole.schedule import say_clocks, say_instant, say_span
 from opsconsole.timeline import timeline
@@ -55,6 +56,8 @@ def say_verdict(verdict: Verdict, now: datetime, width: int, told: "Sequence[Out
         text.append_text(say_approved(verdict, now)).append("\n")
     for item in told:
         text.append_text(_told(item, now, verdict.details.zone)).append("\n")
+    for source, link in links(verdict):
+        text.append("Its page: ", "bold").append_text(safe(f"{link}  ({source})", 300)).append("\n")
     steps = [actions.BY_ID[step] for step in verdict.next_steps]
     text.append("Next: ", "bold").append("  ".join(f"[{a.key}] {a.label}" for a in steps)).append("\n\n")
     zone = verdict.details.zone
@@ -102,14 +105,30 @@ def say_approved(verdict: Verdict, now: datetime) -> Text:
     return text.append_text(safe(f"; also by {', '.join(others)}", 120)) if others else text
 
 
+def links(verdict: Verdict) -> list[tuple[str, str]]:
+    """Where people look at it in the pages of its systems, by source."""
+    return [(o.source, o.link) for o in verdict.observations if o.link]
+
+
+def _content(verdict: Verdict | None) -> Content | None:
+    found = (o.content for o in verdict.observations if o.keeps_traces and o.content) if verdict else ()
+    return next(iter(found), None)
+
+
+def in_files(verdict: Verdict | None) -> bool:
+    """Whether its content lies in files, as far as is seen; another carrier has parts of its own."""
+    content = _content(verdict)
+    return content is None or not content.digests or any(name in FILES for name, _ in content.digests)
+
+
 def say_files(verdict: Verdict, folder: FolderFacts | None, now: datetime) -> Text:
-    """The files with digest, time and rows; then all the metadata says, unknown keys too."""
+    """The files, or other parts, with digest, time and rows; then all the metadata says, unknown keys too."""
     text = Text()
-    content = next((o.content for o in verdict.observations if o.keeps_traces and o.content), None)
+    content = _content(verdict)
     digests = dict(content.digests) if content else {}
-    for name in FILES:
+    for name in FILES if in_files(verdict) else sorted(digests):
         fact = folder.files.get(name) if folder else None
-        text.append(f"{name:<22}", "bold")
+        text.append_text(safe(f"{name:<22}", 40, "bold"))
         if fact is not None:
             text.append_text(_file(fact, now))
         elif name in digests:
@@ -162,7 +181,7 @@ def _file(fact: FileFact, now: datetime) -> Text:
 def say_preview(shown: "Preview | None", mask: Callable[[str], str], raw: bool) -> Text:
     """The mail of one recipient, the text of it or its HTML; and the row it was made of."""
     if shown is None:
-        return Text("Reading the files and rendering the first recipient …", DIM)
+        return Text("Reading its content and rendering the first recipient …", DIM)
     text = Text(f"recipient {shown.number:,}", "bold", end="").append(
         "   n next · b before · g go to · y source", DIM
     )

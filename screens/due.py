@@ -14,7 +14,10 @@ from opsconsole.schedule import Doubled, Due, InGap, ScheduleError, resolve_due,
 from screens.form import Form
 from screens.safe import safe
 
-NO_ZONE = "The campaign names no time zone, so a local time means nothing. Add timezone to its metadata."
+NO_ZONE = (
+    "The campaign names no time zone, so a local time means nothing. Add timezone to its metadata, or to its "
+    "system's table of the configuration."
+)
 
 
 class DueForm(Form[tuple[str, str, int | None]]):

@@ -1,4 +1,4 @@
-"""A blast host as a machine: connection, clock, room, processes, cron tables, and which secrets exist."""
+"""A blast host as a machine: connection, clock, room, processes, cron tables; other systems by their own word."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +20,7 @@ from opsconsole.policy import Policy
 from opsconsole.ports import Trouble
 from screens.base import ConsoleScreen, registry_bindings
 from screens.safe import safe
+from screens.system import SystemLook, Systems, say_system
 from screens.widgets.rows import CAUTION, DANGER, DIM
 from screens.work import in_thread
 
@@ -39,20 +40,20 @@ class Look:
 
 
 class HostScreen(ConsoleScreen):
-    """The first host; `]` shows the next when there are several. `r` asks the host again."""
+    """The first system; `]` shows the next when there are several. `r` asks them again."""
 
     PLACE = Place.EVERYWHERE
-    KEYS = (("]", "next host"),)
+    KEYS = (("]", "next system"),)
     CSS_PATH = "host.tcss"
     AUTO_FOCUS = "VerticalScroll"
     BINDINGS: ClassVar[list[BindingType]] = [
         *registry_bindings(Place.EVERYWHERE),
-        Binding("right_square_bracket", "next_host", "next host", show=False),
+        Binding("right_square_bracket", "next_host", "next system", show=False),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._index = 0
+        self._index, self._systems = 0, Systems()
 
     @property
     def crumbs(self) -> tuple[str, ...]:
@@ -76,11 +77,15 @@ class HostScreen(ConsoleScreen):
     def look(self) -> None:
         in_thread(self, self._gather, self._show, name="host-look")
 
-    def _gather(self) -> Look | None:
-        names = self.console.host_names()
+    def _gather(self) -> Look | SystemLook | None:
+        machines = self.console.host_names()
+        others = (name for name in self.console.carrier_names() if name not in machines)
+        names = (*machines, *others)
         if not names:
             return None
         name = names[self._index % len(names)]
+        if name not in machines:
+            return self._systems.look(self.console, name)
         facts, board = self.console.host_facts(name), self.ops.board
         with suppress(Trouble):  # the host is out of reach, and that is shown
             facts = replace(facts, program=self.console.runner_on(name)) if facts else None
@@ -92,9 +97,11 @@ class HostScreen(ConsoleScreen):
         trouble, findings = (source.trouble, source.findings) if source else ("", ())
         return Look(name, facts, self.console.connection(name), tables, trouble, findings)
 
-    def _show(self, look: Look | None) -> None:
+    def _show(self, look: Look | SystemLook | None) -> None:
         if look is None:
-            text = Text("No blast host is configured.", DIM)
+            text = Text("No system that sends is configured.", DIM)
+        elif isinstance(look, SystemLook):
+            text = say_system(look)
         else:
             text = say_host(look, self.console.policy, self.ops.now())
         self.query_one("#words", Static).update(text)

@@ -77,6 +77,9 @@ def _print_verdict(verdict: Verdict, board: Board, told: Sequence[str] = ()) -> 
     for finding in verdict.findings:
         say(f"  {finding.severity:<6} {finding.code}: {finding.text}")
     for o in verdict.observations:
+        if o.link:
+            say(f"  its page on {o.source}: {o.link}")
+    for o in verdict.observations:
         age = f"{say_span(now - o.observed_at)} ago" if o.observed_at else "never heard"
         say(f"  {o.source}: {o.says}, {age}{f'; {o.trouble}' if o.trouble else ''}")
         for line in o.evidence:

@@ -61,7 +61,10 @@ def judge_approval(situation: Situation, _: Situation) -> Finding:
         return failed(
             f"The approval by {who} was for other content.",
             f"Ask {approval.by or 'them'} to approve what is there now, or put back what was approved.",
-            [f"approved: {short(approval.digest)}", f"on the host: {short(actual)}"],
+            [
+                f"approved: {short(approval.digest)}",
+                f"{'on the host' if situation.on_host else 'there now'}: {short(actual)}",
+            ],
         )
     return passed(f"Approved by {who}{at}, for exactly this content.", f"digest {short(actual)}")
 
@@ -70,9 +73,12 @@ def judge_due(situation: Situation, _: Situation) -> Finding:
     details, now, policy = situation.details, situation.now, situation.policy
     due = details.due
     if due is None:
+        in_a_file = situation.on_host is not None or situation.facts is None
         return failed(
             "No source knows when it is due.",
-            f'Add "due_at" and "timezone" to {situation.path("blast_metadata.json")}.',
+            f'Add "due_at" and "timezone" to {situation.path("blast_metadata.json")}.'
+            if in_a_file
+            else "Give it a due time: reschedule it here, or set its date there.",
             (problem for problem in details.problems if "due_at" in problem or "timezone" in problem),
         )
     zone = details.zone or due.zone
