@@ -12,6 +12,7 @@ from typing import Final
 KEPT_FOR: Final = timedelta(hours=1)
 MOST: Final = 400
 RATE_OVER: Final = timedelta(minutes=2)
+BLIND: Final = timedelta(minutes=10)  # what happened between looks further apart than this, nobody saw
 LEAST_SPAN: Final = timedelta(seconds=5)  # a rate over less would be noise: the counts move in batches
 
 
@@ -40,7 +41,8 @@ def added(history: History, new: Iterable[Sample]) -> History:
 
 
 def not_falling_since(history: History) -> datetime | None:
-    """The first instant from which on there were never more than now: since then it got no shorter.
+    """The first instant from which on there were never more than now: since then it got no shorter. Goes back no
+    further than somebody looked.
 
     None when there is nothing in it now, or nothing is known. An instant that is the newest says that it just fell.
     """
@@ -49,7 +51,7 @@ def not_falling_since(history: History) -> datetime | None:
         return None
     now, since = known[-1].left, known[-1].at
     for sample in reversed(known):
-        if sample.left is not None and sample.left > now:
+        if (sample.left is not None and sample.left > now) or since - sample.at > BLIND:
             break
         since = sample.at
     return since

@@ -76,7 +76,9 @@ def _paused_by_itself(item: Mapping[str, Any]) -> Iterator[Concern]:
 
 
 def _backlog(item: Mapping[str, Any], look: Look, tuning: Tuning) -> Iterator[Concern]:
-    if not should_move(item, look.at) or look.queue is None or look.stuck_for < tuning.backlog_after:
+    began = instant(item, "queued_at") or instant(item, "started_at")
+    stuck_for = min(look.stuck_for, look.at - began) if began else look.stuck_for
+    if not should_move(item, look.at) or look.queue is None or stuck_for < tuning.backlog_after:
         return
     moved = max(
         filter(None, (instant(item, "progress_at"), backlog.changed_at(look.history, text(item, "campaign_id")))),
@@ -86,7 +88,7 @@ def _backlog(item: Mapping[str, Any], look: Look, tuning: Tuning) -> Iterator[Co
         return  # it gets on; what is added for another is no fault of it
     words = (
         f"{look.queue.left:,} references are in {look.queue.name}, and it got no shorter for "
-        f"{say_span(look.stuck_for)}, though it should: {look.queue.visible:,} wait, "
+        f"{say_span(stuck_for)}, though it should: {look.queue.visible:,} wait, "
         f"{look.queue.in_flight:,} are with workers"
     )
     if look.queue.delayed:

@@ -132,7 +132,8 @@ def progress_at(item: Mapping[str, Any], look: Look) -> datetime | None:
     watched = backlog.watched_since(look.history, campaign_id)
     alone = look.under_way == {campaign_id}
     stuck = backlog.not_falling_since(look.history) if alone else None
-    return min(filter(None, (stuck, watched)), default=None)
+    began, seen = _begun_by_others(item), min(filter(None, (stuck, watched)), default=None)
+    return max(seen, began) if seen and began and began <= look.at else seen
 
 
 def details(item: Mapping[str, Any], tuning: Tuning) -> Details:

@@ -44,6 +44,10 @@ def test_not_falling_is_since_the_first_of_those_that_were_never_more(left: list
     assert began == 0 or left[began - 1] > left[-1]
 
 
+def test_between_looks_far_apart_it_may_have_been_empty() -> None:
+    assert not_falling_since(past((40, 20, 0), (6, 20, 0), (0, 20, 0))) == NOW - timedelta(minutes=6)
+
+
 @given(st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 9)), max_size=60))
 def test_the_past_is_in_order_and_bounded_however_it_comes(points: list[tuple[int, int]]) -> None:
     history = added((), (Sample(NOW - timedelta(seconds=s), left) for s, left in points))

@@ -57,6 +57,10 @@ def test_drill_6_the_seeds_pipeline_tells_no_time_and_is_judged_by_its_backlog()
     assert "nothing has moved for 12 min" in verdict.why
 
 
+def test_a_backlog_older_than_the_campaign_is_not_held_against_it() -> None:
+    assert judged(seeds(created_at=ago(2)), history=STUCK).status is Status.SENDING
+
+
 def test_an_end_with_failures_is_partial_with_its_reasons() -> None:
     ended = item(
         status="completed",
@@ -153,6 +157,11 @@ def test_while_references_are_queued_a_growing_backlog_is_no_trouble() -> None:
     verdict = judged(filling, history=past((8, 100, 0), (0, 6_000, 0)))
     assert verdict.status is Status.SENDING
     assert "backlog-not-falling" not in codes(verdict)
+
+
+def test_a_campaign_queued_a_moment_ago_has_no_backlog_of_its_own_yet() -> None:
+    fresh = item(started_at=ago(2), queued_at=ago(1), progress_at=None, sent_count=None)
+    assert "backlog-not-falling" not in codes(judged(fresh, history=STUCK))
 
 
 def test_another_campaigns_references_are_no_fault_of_one_that_gets_on() -> None:
