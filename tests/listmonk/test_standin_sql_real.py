@@ -28,6 +28,7 @@ QUERIES = (
     "subscribers.id > (SELECT template_id FROM campaigns WHERE campaigns.id = {0})",
     "EXISTS (SELECT 1 FROM campaign_lists cl JOIN subscriber_lists sl ON sl.list_id = cl.list_id AND "
     "sl.status != 'unsubscribed' WHERE sl.subscriber_id = subscribers.id AND cl.list_id IS NOT NULL)",
+    "subscribers.id NOT IN (SELECT cl.list_id FROM campaign_lists cl WHERE cl.campaign_id = {0})",
     "subscribers.status != 'it''s' AND (subscribers.id < 5 OR subscribers.id >= 30) AND true",
 )  # fmt: skip
 WRONG = (

@@ -18,7 +18,7 @@ from backends.embedded.listmonk.standin import StandIn
 SENDER = "Harbor Line Sailing Club <letters@example.com>"
 TESTER = "tester@example.com"
 SPARE = "spare"  # the mail server to switch to
-SENDING, STUCK, PARTIAL = "club-news", "engine-recall", "lighthouse-tour"
+SENDING, STUCK, PARTIAL = "club-news", "engine-recall", "fortress-tour"
 BODY = """<h1>{title}</h1>
 <p>Dear {{{{ .Subscriber.FirstName }}}},</p>
 <p>{lead}</p>
@@ -68,7 +68,7 @@ LETTERS = (
         "Members", "paused", began=-0.6, sent=180, of=412,
     ),
     Letter(
-        PARTIAL, "Lighthouse tour", "Two hundred steps up", "The lamp is lit for us alone.",
+        PARTIAL, "Fortress tour", "Two hundred steps up", "The gate is opened for us alone.",
         "Members", "finished", began=-7, ended=-6.8, sent=371, of=412, tags=("tours",),
         bounces={"hard": 6, "soft": 3, "complaint": 1},
     ),

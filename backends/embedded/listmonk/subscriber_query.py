@@ -1,7 +1,7 @@
 """Answers the `query` of GET /api/subscribers: which subscribers a condition is true for."""
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from backends.embedded.listmonk.database import Database
@@ -10,7 +10,8 @@ from backends.embedded.listmonk.sql import BadQuery, Call, Column, From, Select,
 __all__ = ["BadQuery", "matching"]
 
 Row = Mapping[str, Any]
-Bound = dict[str, tuple[str, Row]]  # by alias: the table and its row
+Bound = dict[str, Row]  # by alias
+Asked = Callable[[Bound], Any]
 
 COLUMNS = {
     "subscribers": ("id", "uuid", "email", "name", "status", "created_at", "updated_at"),
@@ -33,123 +34,106 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 def matching(database: Database, query: str) -> set[int]:
     """Ids of the subscribers it is true for. Raises BadQuery."""
-    tree = parsed(query)
     run = _Run(database)
-    run.check(tree, {"subscribers": "subscribers"})
+    holds = run.made(parsed(query), {"subscribers": "subscribers"})
     try:
-        return {
-            number
-            for number, row in run.rows("subscribers")
-            if run.value(tree, {"subscribers": ("subscribers", row)}) is True
-        }
+        return {row["id"] for row in run.table("subscribers") if holds({"subscribers": row}) is True}
     except TypeError as error:
         raise BadQuery(f"pq: operator does not exist: {error}") from error
 
 
 class _Run:
+    """Makes a function of each part of a tree, once: they are called for every subscriber."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._tables: dict[str, list[Row]] = {}
         self._indexes: dict[tuple[str, str], dict[Any, list[Row]]] = {}
 
-    def check(self, tree: Any, known: Mapping[str, str]) -> None:
-        """Every table and column is there. `known` are the tables by alias. Raises BadQuery."""
-        if isinstance(tree, Column):
-            _column(tree, known)
-        elif isinstance(tree, Call):
-            for part in tree.of:
-                self.check(part, known)
-        elif isinstance(tree, Select):
-            inner = dict(known)
-            for one in tree.tables:
-                if one.table not in COLUMNS:
-                    raise BadQuery(f"table '{one.table}' is not allowed")
-                inner[one.alias] = one.table
-                if one.on is not None:
-                    self.check(one.on, inner)
-            self.check(tree.where, inner)
-            self.check(tree.column, inner)
+    def made(self, tree: Any, known: Mapping[str, str]) -> Asked:
+        """What it is of the rows that are bound; None is SQL's NULL, in conditions too.
 
-    def rows(self, table: str) -> Iterator[tuple[Any, Row]]:
-        for row in self._table(table):
-            yield row.get("id"), row
-
-    def value(self, tree: Any, bound: Bound) -> Any:
-        """None is SQL's NULL, in conditions too."""
+        `known` are the tables by alias. Raises BadQuery for a table or column that isn't there.
+        """
         if isinstance(tree, Value):
-            return tree.value
+            value = tree.value
+            return lambda bound: value
         if isinstance(tree, Column):
-            alias = tree.table or _column(tree, {alias: table for alias, (table, _) in bound.items()})
-            return bound[alias][1][tree.name]
+            alias, name = _owner(tree, known), tree.name
+            return lambda bound: bound[alias][name]
         if isinstance(tree, Select):
-            found = self._selected(tree, bound)
-            return next(found, None) is not None if tree.exists else next(found, (None,))[0]
-        return self._called(tree, bound)
+            selected = self._selected(tree, known)
+            if tree.exists:
+                return lambda bound: next(selected(bound), None) is not None
+            return lambda bound: next(selected(bound), (None,))[0]
+        return self._called(tree, known)
 
-    def _called(self, tree: Call, bound: Bound) -> Any:
-        if tree.what == "and":
-            return self._all(tree, bound, stop=False)
-        if tree.what == "or":
-            return self._all(tree, bound, stop=True)
-        first = self.value(tree.of[0], bound)
-        if tree.what == "not":
-            return None if first is None else not first
-        if tree.what == "isnull":
-            return first is None
-        if tree.what == "in":
-            return None if first is None else first in self._members(tree.of[1:], bound)
-        second = self.value(tree.of[1], bound)
-        return None if first is None or second is None else COMPARE[tree.what](first, second)
+    def _called(self, tree: Call, known: Mapping[str, str]) -> Asked:
+        if tree.what == "in" and isinstance(tree.of[1], Select):
+            first, selected = self.made(tree.of[0], known), self._selected(tree.of[1], known)
+            return lambda bound: _among(first(bound), (found[0] for found in selected(bound)))
+        parts = [self.made(part, known) for part in tree.of]
+        match tree.what:
+            case "and":
+                return lambda bound: _all(parts, bound, stop=False)
+            case "or":
+                return lambda bound: _all(parts, bound, stop=True)
+            case "not":
+                return lambda bound: None if (value := parts[0](bound)) is None else not value
+            case "isnull":
+                return lambda bound: parts[0](bound) is None
+            case "in":
+                return lambda bound: _among(parts[0](bound), (part(bound) for part in parts[1:]))
+        compare, (left, right) = COMPARE[tree.what], parts
+        return lambda bound: _compared(compare, left(bound), right(bound))
 
-    def _all(self, tree: Call, bound: Bound, *, stop: bool) -> bool | None:
-        unknown = False
-        for part in tree.of:
-            value: bool | None = self.value(part, bound)
-            if value is stop:
-                return stop
-            unknown = unknown or value is None
-        return None if unknown else not stop
-
-    def _members(self, parts: tuple[Any, ...], bound: Bound) -> list[Any]:
-        if isinstance(parts[0], Select):
-            return [found[0] for found in self._selected(parts[0], bound)]
-        return [self.value(part, bound) for part in parts]
-
-    def _selected(self, select: Select, bound: Bound) -> Iterator[tuple[Any]]:
-        conditions = [*_parts(select.where)]
+    def _selected(self, select: Select, known: Mapping[str, str]) -> Callable[[Bound], Iterator[tuple[Any]]]:
+        conditions = _parts(select.where)
         for one in select.tables:
             conditions += _parts(one.on) if one.on is not None else []
-        for inner in self._joined(select.tables, conditions, dict(bound)):
-            if self.value(select.where, inner) is True:
-                yield (self.value(select.column, inner),)
+        inner, steps = dict(known), []
+        for one in select.tables:
+            if one.table not in COLUMNS:
+                raise BadQuery(f"table '{one.table}' is not allowed")
+            candidates = self._candidates(one, conditions, dict(inner))
+            inner[one.alias] = one.table
+            steps.append((one.alias, candidates, None if one.on is None else self.made(one.on, inner)))
+        where, column = self.made(select.where, inner), self.made(select.column, inner)
 
-    def _joined(self, tables: tuple[From, ...], conditions: list[Any], bound: Bound) -> Iterator[Bound]:
-        if not tables:
-            yield bound
-            return
-        one = tables[0]
-        for row in self._candidates(one, conditions, bound):
-            inner = {**bound, one.alias: (one.table, row)}
-            if one.on is None or self.value(one.on, inner) is True:
-                yield from self._joined(tables[1:], conditions, inner)
+        def joined(bound: Bound, depth: int) -> Iterator[Bound]:
+            if depth == len(steps):
+                yield bound
+                return
+            alias, candidates, on = steps[depth]
+            for row in candidates(bound):
+                further = {**bound, alias: row}
+                if on is None or on(further) is True:
+                    yield from joined(further, depth + 1)
 
-    def _candidates(self, one: From, conditions: list[Any], bound: Bound) -> list[Row]:
-        """Rows of the table; where a condition names one of its columns' value, only those."""
+        return lambda bound: ((column(found),) for found in joined(bound, 0) if where(found) is True)
+
+    def _candidates(
+        self, one: From, conditions: list[Any], known: Mapping[str, str]
+    ) -> Callable[[Bound], list[Row]]:  # fmt: skip
+        """Rows of the table; where a condition names the value of one of its columns, only those."""
         for condition in conditions:
             if isinstance(condition, Call) and condition.what == "=":
                 for own, other in (condition.of, condition.of[::-1]):
-                    if isinstance(own, Column) and own.table == one.alias and _known(other, bound):
-                        return self._index(one.table, own.name).get(self.value(other, bound), [])
-        return self._table(one.table)
+                    if isinstance(own, Column) and own.table == one.alias and _known(other, known):
+                        _owner(own, {one.alias: one.table})
+                        index, value = self._index(one.table, own.name), self.made(other, known)
+                        return lambda bound: index.get(value(bound), [])
+        rows = self.table(one.table)
+        return lambda bound: rows
 
     def _index(self, table: str, column: str) -> dict[Any, list[Row]]:
         if (table, column) not in self._indexes:
             index = self._indexes[table, column] = {}
-            for row in self._table(table):
+            for row in self.table(table):
                 index.setdefault(row[column], []).append(row)
         return self._indexes[table, column]
 
-    def _table(self, name: str) -> list[Row]:
+    def table(self, name: str) -> list[Row]:
         if name not in self._tables:
             self._tables[name] = [{column: row[column] for column in COLUMNS[name]} for row in self._raw(name)]
         return self._tables[name]
@@ -170,6 +154,30 @@ class _Run:
                 yield from (_dict(row, name) for row in rows.values())
 
 
+def _all(parts: list[Asked], bound: Bound, *, stop: bool) -> bool | None:
+    unknown = False
+    for part in parts:
+        value: bool | None = part(bound)
+        if value is stop:
+            return stop
+        unknown = unknown or value is None
+    return None if unknown else not stop
+
+
+def _among(value: Any, others: Iterable[Any]) -> bool | None:
+    """IN: a NULL among the others leaves open what isn't found."""
+    if value is None:
+        return None
+    found = list(others)
+    if value in found:
+        return True
+    return None if None in found else False
+
+
+def _compared(compare: Callable[[Any, Any], bool], left: Any, right: Any) -> bool | None:
+    return None if left is None or right is None else compare(left, right)
+
+
 def _dict(row: Any, table: str) -> Row:
     return {column: getattr(row, column) for column in COLUMNS[table]}
 
@@ -178,11 +186,11 @@ def _parts(tree: Any) -> list[Any]:
     return list(tree.of) if isinstance(tree, Call) and tree.what == "and" else [tree]
 
 
-def _known(tree: Any, bound: Bound) -> bool:
+def _known(tree: Any, bound: Mapping[str, str]) -> bool:
     return isinstance(tree, Value) or (isinstance(tree, Column) and tree.table in bound)
 
 
-def _column(column: Column, known: Mapping[str, str]) -> str:
+def _owner(column: Column, known: Mapping[str, str]) -> str:
     """The alias it belongs to. Raises BadQuery."""
     if column.table:
         if column.table not in known:
