@@ -55,18 +55,18 @@ def _plain(value: Any) -> Any:
     if not isinstance(value, Mapping) or len(value) != 1:
         return None
     ((kind, held),) = value.items()
-    match kind:
-        case "S" | "BOOL" | "B":
+    match kind, held:
+        case ("S", str()) | ("BOOL", bool()) | ("B", bytes()):
             return held
-        case "N":
+        case "N", _:
             return _number(held)
-        case "SS" | "BS":
-            return frozenset(held)
-        case "NS":
+        case (("SS" | "BS"), list()):
+            return frozenset(each for each in held if isinstance(each, str | bytes))
+        case "NS", list():
             return frozenset(_number(each) for each in held)
-        case "L":
+        case "L", list():
             return [_plain(each) for each in held]
-        case "M":
+        case "M", Mapping():
             return plain(held)
     return None
 
@@ -74,6 +74,8 @@ def _plain(value: Any) -> Any:
 def _number(held: Any) -> int | Decimal | None:
     try:
         number = Decimal(str(held))
+        if not number.is_finite():
+            return None
         return int(number) if number == number.to_integral_value() and abs(number) < COUNT_CAP**2 else number
     except (InvalidOperation, ValueError, OverflowError):
         return None

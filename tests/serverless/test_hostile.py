@@ -72,9 +72,25 @@ def test_any_item_is_judged_and_shown_harmless(
     assert all(isinstance(finding, str) for finding in findings([item], what, Tuning()))
 
 
-@given(st.dictionaries(st.text(max_size=5), st.dictionaries(st.text(max_size=3), values, max_size=2), max_size=4))
-def test_any_answer_of_dynamodb_can_be_read(raw: dict[str, Any]) -> None:
-    assert set(plain(raw)) == set(raw)
+kinds = st.sampled_from(["S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M", "?"])
+raw = st.recursive(
+    st.dictionaries(
+        kinds, values | st.sampled_from(["NaN", "-Infinity", "1e999999", "0x1", "7", "1.5"]), max_size=2
+    ),
+    lambda inner: (
+        st.fixed_dictionaries({"M": st.dictionaries(words, inner, max_size=2)})
+        | st.fixed_dictionaries({"L": st.lists(inner, max_size=2)})
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from((*CAMPAIGN, *RUN)), raw, max_size=8))
+def test_any_answer_of_dynamodb_can_be_read_and_judged(answer: dict[str, Any]) -> None:
+    item = plain(answer)
+    assert set(item) == set(answer)
+    item["campaign_id"] = "spring"
+    assert set(seen(look(item), item))
 
 
 def test_a_look_without_anything_is_a_look() -> None:
