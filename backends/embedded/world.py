@@ -1,4 +1,5 @@
-"""Everything the console talks to, on loopback: an SSH blast host, a dashboard, a mail sink, and a config for them.
+"""Everything the console talks to, on loopback: an SSH blast host, a dashboard, a mail sink, and a config for them;
+for the demo a listmonk beside them.
 
     with World() as world:
         ...  # opsconsole --config world.config_path
@@ -21,7 +22,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backends.embedded import processes
 from backends.embedded.campaigns.catalogue import PAUSED, SENDING, STALLED
@@ -31,7 +32,11 @@ from backends.embedded.scene import RUNNER, Paths, Scene
 from backends.embedded.sink import MailSink
 from backends.embedded.sshhost import EmbeddedSshHost
 
+if TYPE_CHECKING:  # only the demo has one
+    from backends.embedded.listmonk.standin import StandIn
+
 HOST = "blast-mail-demo"
+LISTS = "lists-demo"
 DEMO_PACE = 0.0035  # seconds a message: 2,601 of them can be watched for about nine seconds
 
 
@@ -40,6 +45,7 @@ class World:
 
     `root` is an empty folder to use, a new temporary one by default. `now` is the instant the scene is laid out
     for. `pace` slows the mail sink, in seconds a message. `live` starts two real sends, one of them paused.
+    `listmonk` has a listmonk stand-in send to the same sink.
     `runner_name` is the runner's file name; worlds at the same time on one machine need different ones.
     """
 
@@ -50,9 +56,13 @@ class World:
         *,
         pace: float = 0.0,
         live: bool = False,
+        listmonk: bool = False,
         runner_name: str = RUNNER,
     ) -> None:
         self._given, self._live, self._pace, self._runner_name = root, live, pace, runner_name
+        self._with_listmonk = listmonk
+        self.lists: StandIn | None = None
+        self._tables: dict[str, dict[str, object]] = {}  # of the configuration, besides those that are always there
         self.now = now or datetime.now(UTC)
         self._pid = os.getpid()
         self._stop = threading.Event()
@@ -110,7 +120,7 @@ class World:
             return
         self._started = False
         self._stop.set()
-        for part in ("ssh", "dashboard", "sink"):
+        for part in ("ssh", "dashboard", "lists", "sink"):
             if running := getattr(self, part, None):
                 with suppress(OSError):
                     running.stop()
@@ -155,11 +165,26 @@ class World:
         folder = self.ssh.home / ".ssh"  # what lets the console in; this host listens on loopback only
         folder.mkdir(mode=0o700, exist_ok=True)
         (folder / "authorized_keys").write_text(f'from="127.0.0.1" {self.ssh.login_key.public} demo-console\n')
+        if self._with_listmonk:
+            self._start_listmonk()
         self._children.append(processes.start_stuck(self.paths, STALLED))
         if self._live:
             self._children += [processes.start_send(self.paths, slug) for slug in (SENDING, PAUSED)]
             processes.pause_when_started(self.paths, PAUSED, self._stop)
         self._write_console_files(token)
+
+    def _start_listmonk(self) -> None:
+        from backends.embedded.listmonk import scene
+        from backends.embedded.listmonk.post import Post
+        from backends.embedded.listmonk.standin import StandIn
+
+        self.lists = StandIn(post=Post(wire=True))
+        user = scene.lay(self.lists, self.now, self.sink.port)
+        self.lists.start()
+        token = self._console / "lists.token"
+        _keep(token, user.token)
+        here = f"environments.demo.listmonk.{LISTS}"
+        self._tables = {here: scene.table(self.lists, user), f"{here}.token": {"file": str(token)}}
 
     def _write_console_files(self, token: str) -> None:
         folder = self._console
@@ -169,8 +194,7 @@ class World:
             f"Host {HOST}\n  HostName 127.0.0.1\n  Port {self.ssh.port}\n  User {self.ssh.user}\n"
             f"  IdentityFile {key}\n  IdentitiesOnly yes\n  UserKnownHostsFile {folder / 'known_hosts'}\n"
         )
-        with open(os.open(folder / "token", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(token + "\n")
+        _keep(folder / "token", token)
         self.config_path.write_text(self._config())
 
     def _config(self) -> str:
@@ -199,6 +223,7 @@ class World:
             },
             "environments.demo.dashboard": {"url": self.dashboard.url, "refresh_every": "5 s"},
             "environments.demo.dashboard.token": {"file": str(folder / "token")},
+            **self._tables,
         }
         text = ""
         for name, table in tables.items():
@@ -224,3 +249,9 @@ class World:
                 if signal.getsignal(number) == self._on_signal:
                     signal.signal(number, handler)
         self._handlers.clear()
+
+
+def _keep(file: Path, secret: str) -> None:
+    """In a file for this user alone."""
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(secret + "\n")

@@ -270,15 +270,16 @@ def keys() -> None:
 @click.pass_obj
 @guarded
 def demo(session: Session, no_screens: bool) -> None:
-    """A blast host, a dashboard and a mail sink on this machine, and the board on them. Cleans up after itself."""
+    """A blast host, a listmonk, a dashboard and a mail sink on this machine, and the board on them. Cleans up after
+    itself."""
     from backends.embedded.world import DEMO_PACE, World
     from opsconsole.config import load
 
     if not no_screens:
         need_terminal()
-    with World(pace=DEMO_PACE, live=True) as world:
+    with World(pace=DEMO_PACE, live=True, listmonk=True) as world:
         if no_screens:
-            say("The demo's host, dashboard and mail sink are up. In another terminal:")
+            say("The demo's host, listmonk, dashboard and mail sink are up. In another terminal:")
             say(f"  opsconsole --config {world.config_path} board")
             say("Press Ctrl+C here to end it.")
             with suppress(KeyboardInterrupt):
