@@ -179,8 +179,9 @@ class Machine:
         state = "stopping" if not self._going() else "held" if hold.left else "sending" if inflight else "idle"
         before, count, at = self._last
         settled = self._parts.tally.settled
-        wanted = 0.0 if state != before else _LINE_SECONDS if settled != count else _QUIET_SECONDS
-        if clock - at < wanted:
+        at_once = state != before and state in ("held", "stopping")
+        wanted = _LINE_SECONDS if (before, count) != (state, settled) else _QUIET_SECONDS
+        if not at_once and clock - at < wanted:
             return
         self._last = (state, settled, clock)
         why = hold.why if state == "held" else ""
