@@ -16,8 +16,8 @@ def without_date(client: Client, campaign_id: int) -> None:
 def unchanged(raw: dict[str, Any]) -> dict[str, Any]:
     """What must be sent along so that it stays: an edit keeps what isn't named, but for these."""
     return {
-        "lists": [number for number in _ids(raw, "lists") if number is not None],
-        "media": [number for number in _ids(raw, "media") if number is not None],
+        "lists": [number for number in _ids(raw, "lists") if number],
+        "media": [number for number in _ids(raw, "media") if number],
         "attribs": raw.get("attribs") or {},
     }
 

@@ -100,6 +100,13 @@ class Starter:
                 "campaigns:manage",
                 f"take away the date ({_at(campaign.send_at)}) that would keep it from starting now",
             )
+        gone = [name for number, name in (*campaign.lists, *campaign.media) if number is None]
+        if dated and gone:  # to take the date away is an edit, and an edit forgets what is deleted
+            raise Refused(
+                f"{campaign.name} names what is deleted in listmonk: {', '.join(gone)[:200]}.",
+                f"{NOTHING} Without its date it would be another campaign than the planned one.",
+                "Save it anew in listmonk, without its date, then run the dry run again.",
+            )
         if campaign.status == SCHEDULED and not dated:
             raise Refused(
                 f"{campaign.name} is scheduled and due since {_at(campaign.send_at)}: listmonk starts it by itself "
