@@ -13,11 +13,11 @@ DEAR: Final = 1000.0  # read units a look: at one each 15 s nearly six million a
 PARTS: Final = {
     "queue": "The queue",
     "dead": "The dead-letter queue",
-    "metrics": "The age of the oldest message",
     "ses": "SES's account",
-    "suppressed": "SES's suppression list",
     "reasons": "Why recipients weren't reached",
 }
+"""What is trouble when it can't be asked. Without the age of the oldest message, or the length of the suppression
+list, less is said; `doctor` tells of these."""
 
 
 def findings(items: Iterable[Mapping[str, Any]], look: Look, tuning: Tuning, whole: bool = True) -> tuple[str, ...]:
@@ -27,7 +27,11 @@ def findings(items: Iterable[Mapping[str, Any]], look: Look, tuning: Tuning, who
         filter(
             None,
             (
-                *(f"{PARTS.get(part, part)} couldn't be looked at. {why}" for part, why in look.unread.items()),
+                *(
+                    f"{PARTS[part]} couldn't be looked at. {why}"
+                    for part, why in look.unread.items()
+                    if part in PARTS
+                ),
                 "" if whole else _capped(len(all_items)),
                 _nobodys(all_items, look, whole),
                 _dead(look),

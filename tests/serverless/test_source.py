@@ -153,6 +153,15 @@ def test_what_may_not_be_asked_is_named_and_the_rest_is_told(pipeline: Pipeline,
     assert "ses:GetSendQuota" in said
 
 
+def test_what_can_be_done_without_is_no_trouble(pipeline: Pipeline, backend_of: Make) -> None:
+    pipeline.campaign("spring", status="processing", total_contacts=3, queued_count=3)
+    for call in ("monitoring.GetMetricData", "ses.GET /v2/email/suppression/addresses", "dynamodb.DescribeTable"):
+        pipeline.cloud.fault(call, "deny", times=9)
+    report = backend_of(pipeline.settings).observe()
+    assert (report.trouble, report.findings) == ("", ())
+    assert one(report).says is Says.RUNNING
+
+
 def test_without_the_table_of_campaigns_nothing_is_known(pipeline: Pipeline, backend_of: Make) -> None:
     pipeline.campaign("spring")
     backend = backend_of(pipeline.settings)
