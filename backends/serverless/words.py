@@ -209,6 +209,7 @@ def _ses_line(look: Look, tuning: Tuning, zone: str) -> Evidence:
     bad = account.enabled is False or (account.used or 0.0) >= tuning.quota_warn
     words += f"; {account.per_second:g} a second" if account.per_second else ""
     words += "; sending is switched off" if account.enabled is False else ""
+    words += "; whether it may send isn't known" if account.lacks else ""
     if look.suppressed:
         number, whole = look.suppressed
         words += f"; {'' if whole else 'more than '}{number:,} addresses suppressed"

@@ -153,6 +153,16 @@ def test_what_may_not_be_asked_is_named_and_the_rest_is_told(pipeline: Pipeline,
     assert "ses:GetSendQuota" in said
 
 
+def test_where_ses_v2_may_not_be_asked_v1_tells_the_quota(pipeline: Pipeline, backend_of: Make) -> None:
+    pipeline.campaign("spring")
+    pipeline.cloud.fault("ses.GET /v2/email/account", "deny", times=9)
+    report = backend_of(pipeline.settings).observe()
+    assert report.findings == ()
+    (line,) = [line.text for line in one(report).evidence if line.letter == "S"]
+    assert "0 of SES's 200 in 24 h are used" in line
+    assert "whether it may send isn't known" in line
+
+
 def test_what_can_be_done_without_is_no_trouble(pipeline: Pipeline, backend_of: Make) -> None:
     pipeline.campaign("spring", status="processing", total_contacts=3, queued_count=3)
     for call in ("monitoring.GetMetricData", "ses.GET /v2/email/suppression/addresses", "dynamodb.DescribeTable"):
