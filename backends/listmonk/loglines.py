@@ -64,6 +64,7 @@ def parted(line: str) -> tuple[datetime | None, str]:
     return stamp, line[match.end() :]
 
 
+@lru_cache(maxsize=32768)  # a failing campaign's lines are asked about at every look
 def told(text: str, name: str) -> Told | None:
     """What `text` (cleaned, without its time) tells of a campaign of this name; None when nothing."""
     name = _clean_name(name)
@@ -85,7 +86,7 @@ def told(text: str, name: str) -> Told | None:
 
 def sleeping(text: str) -> Told | None:
     """That the sliding window is used up, and for how long nothing at all is sent."""
-    match = _SLEEPS.match(text)
+    match = _SLEEPS.match(text) if text.startswith("messages exceeded") else None
     return Told(Kind.SLEEPING, why=text, sleeps=go_duration(match[1])) if match else None
 
 

@@ -38,7 +38,7 @@ class Span:
             for entry in entries
             if entry.at >= since
             and (until is None or entry.at <= until)
-            and (entry.gap or _about(entry.text, self.name, name) or sleeping(entry.text))
+            and ((name in entry.text and _about(entry.text, self.name, name)) or entry.gap or sleeping(entry.text))
         )
 
     def told(self, entries: Iterable[Entry]) -> tuple[tuple[datetime, Told], ...]:

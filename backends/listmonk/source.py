@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from backends.listmonk.campaigns import COMING, Campaign, Running
+from backends.listmonk.campaigns import COMING, FINISHED, Campaign
 from backends.listmonk.control import Control
 from backends.listmonk.looks import Looks, Seen
 from backends.listmonk.othermail import other_mail_trouble
 from backends.listmonk.runwords import run_word
-from backends.listmonk.trail import BLIND
+from backends.listmonk.trail import BLIND, Trail
 from backends.listmonk.words import Place, Ran, archived, machine, report
-from opsconsole.observation import Report, RunWord, Says
+from opsconsole.observation import Report, Says
 from opsconsole.ports import Trouble
 
 SETTLED: Final = timedelta(minutes=2)
@@ -63,19 +63,38 @@ class Observer:
         known = self._over.get(it.id)
         if known is not None and known[0] == state:
             return known[1]
-        beat = seen.beats.get(it.id)
-        running, moved_at = seen.running.get(it.id), beat.at if beat else None
+        settled = it.updated_at is not None and seen.at - it.updated_at > SETTLED
         try:
-            look = self._control.judge(slug, it, running, seen.tuning, moved_at)
+            ran = (
+                self._by_row(slug, it, seen, Trail())
+                if settled and _reached_all(it)
+                else self._by_log(slug, it, seen)
+            )
         except OSError:  # nothing can be kept here now, which the look has said; what listmonk says still counts
-            return Ran(*_by_row_alone(it, seen, running, moved_at), BLIND)
-        ran = Ran(look.says, look.word, look.trail)
-        if look.says is Says.ENDED and it.updated_at is not None and seen.at - it.updated_at > SETTLED:
+            return self._by_row(slug, it, seen, BLIND)
+        if settled and ran.says is Says.ENDED:
             self._over[it.id] = state, ran
         return ran
 
+    def _by_log(self, slug: str, it: Campaign, seen: Seen) -> Ran:
+        beat = seen.beats.get(it.id)
+        look = self._control.judge(slug, it, seen.running.get(it.id), seen.tuning, beat.at if beat else None)
+        return Ran(look.says, look.word, look.trail)
 
-def _by_row_alone(
-    it: Campaign, seen: Seen, running: Running | None, moved_at: datetime | None
-) -> tuple[Says, RunWord | None]:
-    return run_word(it, BLIND, remembered=None, tuning=seen.tuning, running=running, moved_at=moved_at, now=seen.at)
+    def _by_row(self, slug: str, it: Campaign, seen: Seen, trail: Trail) -> Ran:
+        """Without its log, which is long: there is nothing to be found for one that reached everybody."""
+        beat = seen.beats.get(it.id)
+        says, word = run_word(
+            it,
+            trail,
+            remembered=self._control.remembered(slug, it),
+            tuning=seen.tuning,
+            running=seen.running.get(it.id),
+            moved_at=beat.at if beat else None,
+            now=seen.at,
+        )
+        return Ran(says, word, trail)
+
+
+def _reached_all(it: Campaign) -> bool:
+    return it.status == FINISHED and it.sent >= it.to_send > 0

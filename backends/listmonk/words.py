@@ -123,6 +123,7 @@ def _observation(slug: str, campaign: Campaign, ran: Ran | None, seen: Seen, pla
         sender=campaign.sender,
         due=_due(campaign, place.zone),
         zone=place.zone,
+        expected_recipients=(max(campaign.to_send, campaign.sent) or None) if ran and ran.word else None,
         series=campaign.tagged(place.settings.series_tag),
         max_rate=_rate(campaign, seen),
     )
