@@ -23,6 +23,7 @@ from opsconsole.observation import RunWord, Says
 from opsconsole.ports import Refused, Remembered, RunState, Surroundings, Verb
 from opsconsole.settings import Listmonk
 
+ONE_MOMENT: Final = timedelta(minutes=1)  # a start takes no longer
 TUNING_KEPT: Final = timedelta(seconds=30)  # settings change rarely; a write of ours forgets them
 
 
@@ -206,14 +207,17 @@ class Control:
         """The newest start that this user's consoles know of: by the store, else by the claim written beside it."""
         known = self.around.started(self.name, slug)
         claim = self.claims.of(campaign)
-        if claim is not None and (known is None or known.run_id == claim.run_id):
+        # Whoever comes second in the same moment has put its intent on record, and no claim.
+        if claim is not None and (
+            known is None or known.run_id == claim.run_id or known.at < claim.at + ONE_MOMENT
+        ):
             return Remembered(
                 run_id=claim.run_id,
                 attempt=claim.attempt,
                 at=claim.at,
                 by=claim.by,
                 planned=claim.planned,
-                over=known.over if known else False,
+                over=known.over if known and known.run_id == claim.run_id else False,
             )
         return known
 
