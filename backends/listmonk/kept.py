@@ -20,6 +20,7 @@ from backends.listmonk.loglines import cleaned, parted
 RING: Final = 5000  # lines listmonk keeps itself
 FULL: Final = 4 * 1024 * 1024
 MARK: Final = "--- "
+UNDATED: Final = "?"  # behind an instant: the zone of the log wasn't known yet
 RESTARTED: Final = MARK + "listmonk was started again: its log begins anew"
 ROLLED: Final = MARK + "listmonk logged more than it keeps between two looks"
 _ZONE_STEP = timedelta(minutes=15)
@@ -55,7 +56,8 @@ class KeptLog:
         self._known: set[str] = set()
         self._inode, self._read_to = 0, 0
         self._offset = timedelta(0)  # of the log's clock, from UTC
-        self._looked: datetime | None = None
+        self._dated = False  # whether that offset is known, and not only the best guess
+        self._undated: list[tuple[int, datetime]] = []  # entries that wait for it, by the log's own clock
         self._last = ""  # the last line with a time of its own
 
     @contextmanager
@@ -75,7 +77,7 @@ class KeptLog:
         with self.locked():
             self._refresh()
             new, met = self._unknown(lines)
-            before, self._looked = self._looked, now
+            before = self._looked(now)
             if not new:
                 return ()
             self._learn_zone([parted(line)[0] for line in new], before, now)
@@ -110,6 +112,17 @@ class KeptLog:
         found = [text for key, text in keys if key not in self._known]
         return found, met or len(found) < len(keys)
 
+    def _looked(self, now: datetime) -> datetime | None:
+        """When anybody last looked, which is now from here on; None when nobody did."""
+        mark = self.folder / "looked"
+        try:
+            before = datetime.fromtimestamp(mark.stat().st_mtime, UTC)
+        except FileNotFoundError:
+            mark.touch(mode=0o600)
+            before = None
+        os.utime(mark, (now.timestamp(), now.timestamp()))
+        return before
+
     def _say_gap(self, lines: Sequence[str], now: datetime) -> str:
         since = f"lines between {self._entries[-1].at:%Y-%m-%d %H:%M:%S} and {now:%H:%M:%S} UTC may be lost"
         return f"{ROLLED if len(lines) >= RING else RESTARTED}; {since}"
@@ -120,14 +133,15 @@ class KeptLog:
         if newest is None:
             return
         if before is not None and timedelta(0) <= now - before <= _LOOKS_APART:
-            self._offset = round((newest - now) / _ZONE_STEP) * _ZONE_STEP
+            self._offset, self._dated = round((newest - now) / _ZONE_STEP) * _ZONE_STEP, True
         elif newest - self._offset > now + timedelta(minutes=2):  # nothing is logged in the future
             self._offset = -((now - newest) // _ZONE_STEP) * _ZONE_STEP
 
     def _write(self, entries: Sequence[tuple[Entry, str]]) -> None:
         if self._read_to > self._full:
             os.replace(self._path, self._former)
-        text = "".join(f"{entry.at.isoformat()}\t{line or entry.text}\n" for entry, line in entries)
+        doubt = "" if self._dated else UNDATED
+        text = "".join(f"{entry.at.isoformat()}{doubt}\t{line or entry.text}\n" for entry, line in entries)
         append(self._path, text.encode())
         self._refresh()
 
@@ -150,7 +164,7 @@ class KeptLog:
             self._learn(data)
 
     def _forget(self, inode: int) -> None:
-        self._entries, self._known, self._last = [], set(), ""
+        self._entries, self._known, self._last, self._undated = [], set(), "", []
         self._inode, self._read_to = inode, 0
 
     def _learn(self, data: bytes) -> None:
@@ -158,17 +172,28 @@ class KeptLog:
         for line in data.decode("utf-8", "replace").split("\n"):
             instant, tab, text = line.partition("\t")
             try:
-                at = datetime.fromisoformat(instant)
+                at = datetime.fromisoformat(instant.removesuffix(UNDATED))
             except ValueError:
                 continue  # a line that was cut when a console was killed
             if tab and at.tzinfo is not None:
-                kept.append((at, text))
-        for (at, text), (key, _) in zip(kept, _keyed([text for _, text in kept], self._last), strict=True):
+                kept.append((at, instant.endswith(UNDATED), text))
+        for (at, undated, text), (key, _) in zip(kept, _keyed([one[2] for one in kept], self._last), strict=True):
             stamp, said = parted(text)
             if stamp is not None:
-                self._offset, self._last = stamp.replace(tzinfo=UTC) - at, text
+                self._last, self._offset = text, stamp.replace(tzinfo=UTC) - at
+                self._dated = self._dated or not undated
+            if undated:
+                self._undated.append((len(self._entries), at + self._offset))
             self._known.add(key)
             self._entries.append(Entry(at, said))
+        if self._dated and self._undated:
+            self._date()
+
+    def _date(self) -> None:
+        """The zone is known by now: so is when those lines were written that were kept before."""
+        for number, written in self._undated:
+            self._entries[number] = Entry(written - self._offset, self._entries[number].text)
+        self._undated = []
 
 
 def _keyed(lines: Sequence[str], before: str = "") -> Iterator[tuple[str, str]]:

@@ -79,6 +79,17 @@ def test_the_zone_of_the_log_is_learned_from_lines_that_came_between_two_looks(k
     assert abs(again.entries()[-1].at - (NOW + timedelta(seconds=900))) < timedelta(minutes=1)
 
 
+def test_what_was_kept_before_the_zone_was_known_is_dated_by_it_later(kept: KeptLog) -> None:
+    ring = [line(0, "start processing campaign (July)", hours=-7), line(1, "  and more", hours=-7)]
+    kept.take(ring, NOW + timedelta(seconds=2))
+    KeptLog(kept.folder).take([*ring, line(9, "two", hours=-7)], NOW + timedelta(seconds=10))  # another console
+    kept.take([line(60, "init", hours=-7)], NOW + timedelta(seconds=61))
+    for each in (kept, KeptLog(kept.folder)):
+        seconds = [round((entry.at - NOW).total_seconds()) for entry in each.entries()]
+        assert seconds == [0, 1, 9, 60, 60]
+        assert each.entries(NOW)[0].text == "start processing campaign (July)"
+
+
 def test_it_is_bounded_and_still_knows_what_it_kept(tmp_path: Path) -> None:
     kept = KeptLog(tmp_path, full=2000)
     ring: list[str] = []
