@@ -107,7 +107,7 @@ def test_a_pause_drops_the_queue_and_is_drained_when_the_log_says_so(standin: Li
     number = with_people(on, 80)
     on.post.only(10)
     start(standin, number)
-    on.until(lambda: len(on.post.letters) == 10)
+    on.until(lambda: len(on.post.letters) == 10 and on.post.held)
     status(standin, number, "paused")
     assert stats(standin) == []
     assert logged(on, "stop processing") == 0
@@ -129,7 +129,7 @@ def test_a_resume_while_it_drains_waits_for_the_end_of_it(standin: Listmonk) -> 
     number = with_people(on, 40)
     on.post.only(0)
     start(standin, number)
-    on.until(lambda: on.app.manager.running() and on.campaign(number).last_subscriber_id)
+    on.until(lambda: on.post.held)
     status(standin, number, "paused")
     start(standin, number)
     assert on.campaign(number).status == "running"

@@ -117,7 +117,7 @@ def test_a_paused_campaign_is_in_memory_until_it_is_drained(standin: Listmonk) -
     on.post.only(0)
     with standin.as_user(standin.manager) as client:
         client.put(f"/api/campaigns/{number}/status", json={"status": "running"})
-        on.until(lambda: on.app.manager.running())
+        on.until(lambda: on.post.held)
         client.put(f"/api/campaigns/{number}/status", json={"status": "paused"})
         assert client.put("/api/settings/app.message_rate", json=5).json()["data"] == {"needs_restart": True}
         on.post.only(None)

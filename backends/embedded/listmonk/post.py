@@ -58,6 +58,7 @@ class Post:
         self._lock = Lock()
         self._most: int | None = None
         self._asked = 0
+        self.held = 0  # messages in flight that `only` keeps there
         self._more = Condition()
 
     def only(self, count: int | None) -> None:
@@ -68,8 +69,10 @@ class Post:
 
     def _wait_for_turn(self, dead: Event) -> None:
         with self._more:
+            self.held += 1
             while self._most is not None and self._asked >= self._most and not dead.is_set():
                 self._more.wait(0.02)  # seconds; death doesn't knock here
+            self.held -= 1
             self._asked += 1
 
     def sent_to(self, campaign: int | None = None) -> Counter[str]:
