@@ -9,7 +9,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from backends.listmonk.loglines import cleaned, parted
 RING: Final = 5000  # lines listmonk keeps itself
 FULL: Final = 4 * 1024 * 1024
 MARK: Final = "--- "
+RUNS_KEPT: Final = timedelta(days=400)  # a year's campaigns can be compared with the last one's
 UNDATED: Final = "?"  # behind an instant: the zone of the log wasn't known yet
 RESTARTED: Final = MARK + "listmonk was started again: its log begins anew"
 ROLLED: Final = MARK + "listmonk logged more than it keeps between two looks"
@@ -56,6 +57,7 @@ class KeptLog:
         self._known: set[str] = set()
         self._inode, self._read_to = 0, 0
         self._offset = timedelta(0)  # of the log's clock, from UTC
+        self._tidied = False
         self._dated = False  # whether that offset is known, and not only the best guess
         self._undated: list[tuple[int, datetime]] = []  # entries that wait for it, by the log's own clock
         self._last = ""  # the last line with a time of its own
@@ -75,6 +77,7 @@ class KeptLog:
     def take(self, lines: Sequence[str], now: datetime) -> tuple[Entry, ...]:
         """Keep what is new of the log as it was asked for at `now`; gives that, markers of gaps among it."""
         with self.locked():
+            self._tidy(now)
             self._refresh()
             new, met = self._unknown(lines)
             before = self._looked(now)
@@ -111,6 +114,17 @@ class KeptLog:
         keys = list(_keyed(behind[::-1]))
         found = [text for key, text in keys if key not in self._known]
         return found, met or len(found) < len(keys)
+
+    def _tidy(self, now: datetime) -> None:
+        """Once a console: logs of runs that nobody added to for so long are gone, and so are halves of files."""
+        if self._tidied:
+            return
+        self._tidied = True
+        for pattern, age in (("run-*.log", RUNS_KEPT), ("*.part", timedelta(days=1))):
+            for path in self.folder.glob(pattern):
+                with suppress(OSError):
+                    if now - datetime.fromtimestamp(path.stat().st_mtime, UTC) > age:
+                        path.unlink()
 
     def _looked(self, now: datetime) -> datetime | None:
         """When anybody last looked, which is now from here on; None when nobody did."""

@@ -1,5 +1,6 @@
 """listmonk's log is kept here: once, masked, over its restarts, by one console or two."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -182,6 +183,17 @@ def test_a_run_s_log_has_its_own_lines_once_in_order_and_the_same_bytes_for_ever
     ]
     assert len(said) == 4
     assert mine.size == len(data)
+
+
+def test_logs_of_runs_that_are_long_over_are_thrown_away(kept: KeptLog) -> None:
+    old, young = RunFile(kept, "old"), RunFile(kept, "young")
+    for run in (old, young):
+        run.say("the end", NOW)
+    os.utime(old.path, (NOW.timestamp(), NOW.timestamp()))
+    os.utime(young.path, (NOW.timestamp() + 86_400 * 300, NOW.timestamp() + 86_400 * 300))
+    kept.take([line(1, "one")], NOW + timedelta(days=500))
+    assert old.read(0) == b""
+    assert b"the end" in young.read(0)
 
 
 def test_a_full_run_log_takes_progress_and_says_that_it_is_full(kept: KeptLog) -> None:
