@@ -62,11 +62,14 @@ def report(seen: Seen, ran: Mapping[str, Ran], place: Place, troubles: Iterable[
     """All that a look says. `ran` holds those campaigns, by slug, that were started ever; `troubles` are further
     ones that concern no single campaign."""
     shown = {slug: it for slug, it in seen.campaigns.items() if not archived(it, seen.at, place)}
+    itself = machine(seen)
     return Report(
         source=place.source,
         looked_at=seen.at,
         fresh_for=place.fresh_for,
-        observations=tuple(_observation(slug, it, ran.get(slug), seen, place) for slug, it in shown.items()),
+        observations=tuple(
+            _observation(slug, it, ran.get(slug), seen, place, itself) for slug, it in shown.items()
+        ),
         keeps_traces=True,
         findings=(*findings(seen, place), *troubles),
         archived=frozenset(seen.campaigns.keys() - shown.keys()),
@@ -114,7 +117,9 @@ def findings(seen: Seen, place: Place) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _observation(slug: str, campaign: Campaign, ran: Ran | None, seen: Seen, place: Place) -> Observation:
+def _observation(
+    slug: str, campaign: Campaign, ran: Ran | None, seen: Seen, place: Place, itself: str
+) -> Observation:
     says, word = _word(campaign, ran, seen, place.zone)
     trail = ran.trail if ran else Trail()
     details = Details(
@@ -146,7 +151,7 @@ def _observation(slug: str, campaign: Campaign, ran: Ran | None, seen: Seen, pla
         clock_offset=seen.clock_offset,
         reference=f"campaign {campaign.id}",
         link=place.link(f"campaigns/{campaign.id}"),
-        machine=machine(seen),
+        machine=itself,
         note=campaign.status,
     )
 
