@@ -20,9 +20,9 @@ from typing import Any
 
 from runner.worker.schema import reference
 
-MESSAGES = 240
+MESSAGES = 160
 THREADS = 4
-LATE_MS = 100  # of each of the mail server's answers
+LATE_MS = 200  # of each of the mail server's answers
 NUMBERS = (1, 2, 4)
 BODY = "<p>Dear {{ first_name }} {{ last_name }}, welcome to {{ company }}.</p>\n" + (
     "<p>This month the garden is full again: see what our growers picked for you.</p>\n" * 25

@@ -17,7 +17,7 @@ from tests.support.workers import Worker, addresses, by_smtp, decide, queued, st
 
 pytestmark = pytest.mark.slow
 THREADS = 4
-PEOPLE = size(60, 10_000)
+PEOPLE = size(40, 10_000)
 SECONDS = size(60, 1800)
 
 

@@ -46,7 +46,7 @@ def test_a_campaign_ends_with_everybody_counted_once(
 def test_a_pause_holds_at_the_next_message_and_a_resume_goes_on(
     pipeline: Pipeline, sink: CountingSink, tmp_path: Path
 ) -> None:
-    people = addresses(60)
+    people = addresses(40)
     pipeline.contacts(*people)
     queued(pipeline, "spring", people, **by_smtp(sink.port))
     worker = Worker(pipeline, tmp_path, "--threads", "4", "--rate", "20")
@@ -58,9 +58,9 @@ def test_a_pause_holds_at_the_next_message_and_a_resume_goes_on(
     until(lambda: all(item["state"] == "sent" for item in pipeline.delivered("spring").values()))
 
     assert set(sink.recipients()) == begun
-    assert len(begun) < 60
+    assert len(begun) < 40
     assert worker.stop() == 0
-    assert pipeline.depth == 60 - len(begun)  # copies that wait, and none was counted towards the dead-letter queue
+    assert pipeline.depth == 40 - len(begun)  # copies that wait, and none was counted towards the dead-letter queue
     assert pipeline.dead == 0
 
     change(pipeline, "spring", paused=False)
@@ -68,7 +68,7 @@ def test_a_pause_holds_at_the_next_message_and_a_resume_goes_on(
     until(lambda: pipeline.item("spring")["status"] == "completed")
     assert last.stop() == 0
     assert sink.recipients() == dict.fromkeys(people, 1)
-    assert counts(pipeline) == (60, 0, 0, 0, 0)
+    assert counts(pipeline) == (40, 0, 0, 0, 0)
 
 
 def test_a_cancelled_campaign_is_dropped_uncounted(pipeline: Pipeline, sink: CountingSink, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_what_is_no_reference_or_of_no_campaign_ends_in_the_dead_letter_queue(
 def test_a_worker_that_is_told_to_stop_finishes_what_is_in_flight_and_gives_back_the_rest(
     pipeline: Pipeline, sink: CountingSink, tmp_path: Path
 ) -> None:
-    people = addresses(50)
+    people = addresses(25)
     pipeline.contacts(*people)
     queued(pipeline, "spring", people, **by_smtp(sink.port))
     worker = Worker(pipeline, tmp_path, "--rate", "10")
@@ -122,7 +122,7 @@ def test_a_worker_that_is_told_to_stop_finishes_what_is_in_flight_and_gives_back
     sent = sink.recipients()
     assert counts(pipeline) == (len(sent), 0, 0, 0, 0)
     assert {item["state"] for item in pipeline.delivered("spring").values()} == {"sent"}
-    assert pipeline.depth == 50 - len(sent)
+    assert pipeline.depth == 25 - len(sent)
     assert Worker(pipeline, tmp_path, "--until-empty").end() == 0
     assert sink.recipients() == dict.fromkeys(people, 1)
 
@@ -143,23 +143,21 @@ def test_two_workers_on_the_same_references_mail_everybody_once(
     assert pipeline.item("spring")["status"] == "completed"
 
 
-def test_a_fifo_queue_is_held_by_a_pause_and_nothing_is_lost_or_dead(
+def test_a_pause_fills_no_dead_letter_queue_of_a_fifo_queue_either(
     fifo_pipeline: Pipeline, sink: CountingSink, tmp_path: Path
 ) -> None:
-    people = addresses(8)
+    people = addresses(4)
     fifo_pipeline.contacts(*people)
-    queued(fifo_pipeline, "spring", people, **by_smtp(sink.port))
+    queued(fifo_pipeline, "spring", people[:3], **by_smtp(sink.port))
+    queued(fifo_pipeline, "summer", people[3:], **by_smtp(sink.port))
     change(fifo_pipeline, "spring", paused=True)
+
     worker = Worker(fifo_pipeline, tmp_path)
-    until(lambda: worker.lines and worker.lines[-1]["paused"] >= 12)  # looked at again and again
-    assert (fifo_pipeline.depth, fifo_pipeline.dead) == (8, 0)
+    until(lambda: worker.lines and worker.lines[-1]["paused"] >= 7)  # each of them was looked at twice, some thrice
 
-    change(fifo_pipeline, "spring", paused=False)
-    until(lambda: fifo_pipeline.item("spring")["status"] == "completed")
-
+    assert (fifo_pipeline.depth, fifo_pipeline.dead) == (3, 0)
+    assert sink.recipients() == {people[3]: 1}
     assert worker.stop() == 0
-    assert sink.recipients() == dict.fromkeys(people, 1)
-    assert (fifo_pipeline.depth, fifo_pipeline.dead) == (0, 0)
 
 
 def test_an_account_that_may_not_send_is_told_and_nothing_is_lost(pipeline: Pipeline, tmp_path: Path) -> None:
