@@ -199,9 +199,10 @@ class Control:
             return BLIND
         since = remembered.at if remembered and runwords.is_ours(campaign, remembered) else None
         try:
-            return trail(self.kept.entries(), campaign, since)
+            kept = self.kept.entries()
         except OSError:
-            return BLIND
+            kept = ()
+        return trail(kept, campaign, since) if kept else BLIND  # listmonk logs its own start: nothing was ever read
 
     def remembered(self, slug: str, campaign: Campaign) -> Remembered | None:
         """The newest start that this user's consoles know of: by the store, else by the claim written beside it."""

@@ -288,6 +288,20 @@ def test_a_claim_that_can_t_be_written_is_no_start(at: Desk) -> None:
 
 
 @pytest.mark.slow
+def test_a_date_isn_t_taken_away_where_the_edit_would_forget_a_deleted_list(at: Desk) -> None:
+    people = at.standin.add_list("people")
+    at.standin.add_people(people, 3)
+    gone = at.standin.add_list("gone")
+    number = at.standin.add_campaign("July", people, gone, send_at=now() + timedelta(hours=5))
+    with at.listmonk.as_user(at.listmonk.manager) as editor:
+        editor.delete(f"/api/lists/{gone.id}").raise_for_status()
+    with pytest.raises(Refused, match="names what is deleted in listmonk: gone"):
+        at.start(at.plan())
+    assert puts(at, "/campaigns") == []
+    assert at.standin.campaign(number).send_at is not None
+
+
+@pytest.mark.slow
 def test_a_campaign_that_listmonk_cancels_itself_is_an_end_with_nobody_mailed(at: Desk) -> None:
     number, _ = at.campaign(messenger="email-gone")
     at.start(at.plan())
