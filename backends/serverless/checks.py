@@ -269,7 +269,7 @@ def _check(
 CHECKS: tuple[Check[Any], ...] = (
     _check("pipeline-campaign", "The campaign is complete", "campaign", judge_campaign),
     _check("pipeline-draft", "Nobody has started it", "campaign", judge_draft),
-    _check("pipeline-nothing-queued", "Nothing of it was queued", "campaign", judge_nothing_queued),
+    _check("pipeline-not-queued", "Nothing of it was queued", "campaign", judge_nothing_queued),
     *SHARED,
     _check("pipeline-audience", "Who gets it", "audience", judge_audience),
     _check("pipeline-suppression", "Who asked for no mail", "audience", judge_suppression),

@@ -107,10 +107,12 @@ def send_rest(pipe: Pipe, queueing: Queueing, slug: str, attempt: int, run_id: s
     now = pipe.now()
     if leased(item, now) and status_of(item) in GOING:
         return Started(state=state_of(pipe, slug, item, None), fresh=False)
-    if why := against(item, now, left(pipe), pipe.policy.stall_after):
+    in_queues = left(pipe)
+    if why := against(item, now, in_queues, pipe.policy.stall_after):
         raise Refused(f"The rest of {slug} can't be sent: {why}", NOTHING)
     owner, campaign_id = secrets.token_hex(8), text(item, "campaign_id")
-    if broken_off(item, now):
+    if broken_off(item, now) and in_queues != 0:
+        # Those before the journal's place are in the queue; with nothing in it, the deliveries say who is left.
         audience = read_audience(pipe, item, until=instant(item, "started_at"))
         waiting = audience.after(text(item, "queue_cursor"))
         job = Job(campaign_id, run_id, owner, waiting, queued=count(item, "queued_count"))

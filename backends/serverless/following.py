@@ -37,8 +37,8 @@ class Teller:
     said: set[str] = field(default_factory=set)
     rates: list[tuple[float, int]] = field(default_factory=list)
 
-    def progress(self, item: Mapping[str, Any], says: Says, at: float, now: str) -> str:
-        """A progress line, or "" when nothing changed. `at` is monotonic, in seconds."""
+    def progress(self, item: Mapping[str, Any], says: Says, at: float, now: str, why: str = "") -> str:
+        """A progress line, or "" when nothing changed. `at` is monotonic, in seconds; `why` it waits or stopped."""
         counts = counts_of(item)
         self.rates = [*((t, n) for t, n in self.rates if at - t <= 30.0), (at, counts.settled)]
         (first, before), (last, done) = self.rates[0], self.rates[-1]
@@ -51,6 +51,7 @@ class Teller:
             "failed": counts.failed,
             "unknown": counts.unknown,
             "queued": count(item, "queued_count"),
+            "why": why,
         }
         if word == self.last:
             return ""
@@ -164,8 +165,7 @@ class _Watch:
             return True
         job = self._queueing.job(text(item, "run_id"))
         lines = [
-            self._teller.progress(item, says, at, now.isoformat()),
-            self._teller.once(note_of(item, now) if says in (Says.PAUSED, Says.STARTED) else ""),
+            self._teller.progress(item, says, at, now.isoformat(), "" if ended else note_of(item, now)),
             self._teller.once(job.trouble if job else ""),
             self._teller.once(say_queues(queue, dead)),
             *(self._teller.once(line) for line in self._reasons(item)),

@@ -175,9 +175,10 @@ class Queueing:
 
     def _finish(self, job: Job) -> None:
         now = self._pipe.now()
-        sets: dict[str, Any] = {"queueing_until": 0, "progress_at": now.isoformat()}
+        moment = now.isoformat()
+        sets: dict[str, Any] = {"queueing_until": 0, "progress_at": moment, "queued_at": moment}
         if not job.rest:
-            sets |= {"queued_at": now.isoformat(), "queued_count": job.total}
+            sets["queued_count"] = job.total
         item = change(self._pipe, job.campaign_id, Change(must=_mine(job), sets=sets), again=True)
         self._complete(job, item)
 

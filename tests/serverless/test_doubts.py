@@ -210,6 +210,22 @@ def test_who_came_after_the_start_is_not_of_the_rest(pipeline: Pipeline, tmp_pat
 
 
 @pytest.mark.slow
+def test_where_the_queue_was_emptied_the_journal_is_not_believed(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.contacts(*people(6))
+    pipeline.campaign(SLUG)
+    with desk(pipeline, tmp_path) as ours:
+        run_id = _started(ours)
+        pipeline.cloud.client("sqs").purge_queue(QueueUrl=pipeline.queue_url)
+        pipeline.deliveries(SLUG, "sent", people(6)[0])
+        rewrite(pipeline, queued_at=None, queue_cursor=people(6)[2], queued_count=3, sent_count=1)
+        assert doubt(ours.pipe, SLUG, 1).unsent == 5
+        send_rest(ours.pipe, ours.queueing, SLUG, 1, run_id, "ana")
+    item = pipeline.item(SLUG)
+    assert queued(pipeline) == people(6)[1:]
+    assert (bool(item["queued_at"]), item["queued_count"]) == (True, 6)
+
+
+@pytest.mark.slow
 def test_the_rest_is_sent_by_one_console_alone(pipeline: Pipeline, tmp_path: Path) -> None:
     broken(pipeline)
     with desk(pipeline, tmp_path) as ours, desk(pipeline, tmp_path) as other:

@@ -82,8 +82,8 @@ def test_a_sound_campaign_passes_every_check() -> None:
         ({"item": {**ITEM, "audience_attribute": "plan"}}, "campaign", Outcome.FAIL, "no value"),
         ({"item": {**ITEM, "status": "processing"}}, "draft", Outcome.FAIL, "by another system"),
         ({"item": {**ITEM, "status": "odd\x1b[2J"}}, "draft", Outcome.FAIL, "nobody here knows"),
-        ({"begun": True}, "nothing-queued", Outcome.FAIL, "already"),
-        ({"unread": {"deliveries": "denied"}}, "nothing-queued", Outcome.FAIL, "isn't known"),
+        ({"begun": True}, "not-queued", Outcome.FAIL, "already"),
+        ({"unread": {"deliveries": "denied"}}, "not-queued", Outcome.FAIL, "isn't known"),
         ({"audience": Audience(contacts=3, refused=Counter({"bad": 3}))}, "audience", Outcome.FAIL, "Nobody"),
         (
             {"audience": replace(GOOD.audience, refused=Counter({"it is empty": 5}))},
