@@ -2,11 +2,13 @@
 
 import time
 from collections import deque
-from threading import Lock
-from typing import Any
+from collections.abc import Mapping
+from threading import Event, Lock
+from typing import Any, Protocol
 
 from backends.embedded.listmonk import render
-from backends.embedded.listmonk.database import Missing
+from backends.embedded.listmonk.database import Database, Missing
+from backends.embedded.listmonk.golog import GoLog
 from backends.embedded.listmonk.message import letter
 from backends.embedded.listmonk.post import Letter
 from backends.embedded.listmonk.rows import Campaign, Subscriber
@@ -14,10 +16,24 @@ from backends.embedded.listmonk.rows import Campaign, Subscriber
 MINUTE = 60.0
 
 
-class Pipe:
-    """It lives until its last message was sent or dropped. `manager` is the engine that has it."""
+class Engine(Protocol):
+    """What a pipe needs of the engine that has it."""
 
-    def __init__(self, manager: Any, campaign: Campaign) -> None:
+    database: Database
+    settings: Mapping[str, Any]
+    log: GoLog
+    root_url: str
+    dead: Event
+
+    def notify(self, campaign: Campaign, status: str, reason: str) -> None: ...
+
+    def forget(self, campaign: int) -> None: ...
+
+
+class Pipe:
+    """It lives until its last message was sent or dropped."""
+
+    def __init__(self, manager: Engine, campaign: Campaign) -> None:
         """Raises render.Uncompilable."""
         self.manager, self.campaign = manager, campaign
         self.template = manager.database.template_body(campaign.template_id)
