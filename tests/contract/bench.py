@@ -24,6 +24,7 @@ class Bench(ABC):
 
     name = "bench"
     kind = ""
+    signals = True  # its runs can be paused and cancelled
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

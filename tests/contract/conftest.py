@@ -11,10 +11,14 @@ BENCHES = {
     "blasthost": "tests.contract.on_host:HostBench",
     "listmonk": "tests.contract.on_listmonk:ListmonkBench",
     "serverless": "tests.contract.on_aws:AwsBench",
+    "example": "tests.contract.on_example:SpoolBench",
 }
 
 
-@pytest.fixture(scope="module", params=list(BENCHES))
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=() if kind == "example" else pytest.mark.slow) for kind in BENCHES],
+)
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """One system for all tests of a module: each makes campaigns of its own."""
     module, _, name = BENCHES[request.param].partition(":")

@@ -27,7 +27,6 @@ from opsconsole.ports import (
 from opsconsole.preflight.check import Check
 from tests.contract.bench import Bench
 
-pytestmark = pytest.mark.slow
 HOSTILE = "[bold]Nights[/] & <script> \u202egnp.exe '; DROP TABLE campaigns; --"
 
 

@@ -13,7 +13,6 @@ from opsconsole.plan import content_digest
 from opsconsole.ports import Operates, Refused, Trouble, Verb
 from tests.contract.bench import Bench, until
 
-pytestmark = pytest.mark.slow
 _NUMBER = itertools.count(1)
 
 
@@ -22,6 +21,11 @@ def campaign(bench: Bench, *people: str) -> tuple[str, list[str]]:
     number = next(_NUMBER)
     who = [f"{name}-{number}@example.com" for name in people or ("ana", "ben", "cat")]
     return bench.campaign(*who), sorted(who)
+
+
+def needs_signals(bench: Bench) -> None:
+    if not bench.signals:
+        pytest.skip(f"runs of {bench.kind} can't be paused or cancelled")
 
 
 def got(bench: Bench, people: list[str]) -> list[str]:
@@ -186,6 +190,7 @@ def test_following_stops_when_it_is_asked_to(bench: Bench) -> None:
 
 
 def test_only_what_it_says_it_can_is_done_and_a_pause_holds_until_it_goes_on(bench: Bench) -> None:
+    needs_signals(bench)
     slug, people = campaign(bench, *(f"p{number}" for number in range(12)))
     backend = bench.backend()
     plan = bench.planned(backend, slug)
@@ -210,6 +215,7 @@ def test_only_what_it_says_it_can_is_done_and_a_pause_holds_until_it_goes_on(ben
 
 
 def test_what_was_cancelled_goes_on_no_more(bench: Bench) -> None:
+    needs_signals(bench)
     slug, people = campaign(bench, *(f"q{number}" for number in range(12)))
     backend = bench.backend()
     plan = bench.planned(backend, slug)
@@ -230,6 +236,20 @@ def test_what_was_cancelled_goes_on_no_more(bench: Bench) -> None:
             backend.signal(slug, 1, verb)
     bench.work()
     assert got(bench, people) == reached
+    backend.close()
+
+
+def test_a_run_that_can_do_nothing_says_so_and_is_told_nothing(bench: Bench) -> None:
+    if bench.signals:
+        pytest.skip(f"runs of {bench.kind} can be paused and cancelled")
+    slug, _ = campaign(bench)
+    backend = bench.backend()
+    state = bench.start(backend, bench.planned(backend, slug)).state
+    assert state.can == frozenset()
+    for verb in Verb:
+        with pytest.raises(Refused):
+            backend.signal(slug, 1, verb)
+    bench.work()
     backend.close()
 
 
