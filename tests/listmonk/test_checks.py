@@ -211,6 +211,7 @@ def test_looking_changes_nothing(asleep: Desk) -> None:
     assert {method for method, _, _ in asleep.standin.requests} == {"GET"}
 
 
+@pytest.mark.slow
 def test_the_doctor_tells_what_is_reached_allowed_and_missing(standin: Listmonk, tmp_path: Path) -> None:
     told = desk(standin, tmp_path, standin.reader).backend.inspect()
     says = " ".join(line.says for line in told)
@@ -224,6 +225,7 @@ def test_the_doctor_tells_what_is_reached_allowed_and_missing(standin: Listmonk,
     assert any(not line.ok and "settings:get" in line.says for line in poor)
 
 
+@pytest.mark.slow
 def test_who_may_act_there_is_told_with_how_the_token_is_kept(standin: Listmonk, tmp_path: Path) -> None:
     at = desk(standin, tmp_path, standin.sender)
     role, line, token = at.backend.access()

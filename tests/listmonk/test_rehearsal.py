@@ -23,7 +23,7 @@ def here(standin: Listmonk, tmp_path: Path) -> Desk:
     return desk(standin, tmp_path, testers=[TESTER])
 
 
-def rehearse(at: Desk, slug: str = "july", watched: float = 0.4) -> tuple[DryRun, str]:
+def rehearse(at: Desk, slug: str = "july", watched: float = 0.1) -> tuple[DryRun, str]:
     heard: list[bytes] = []
     backend = at.backend
     made = Rehearsal(
@@ -109,6 +109,7 @@ def test_without_the_right_to_edit_there_is_no_test_mail_and_that_is_said(
     assert not standin.standin.post.letters
 
 
+@pytest.mark.slow
 def test_a_tester_whom_listmonk_does_not_know_is_a_trouble(standin: Listmonk, tmp_path: Path) -> None:
     at = desk(standin, tmp_path, testers=["nobody@example.com"])
     at.campaign("July")
@@ -120,6 +121,7 @@ def test_a_tester_whom_listmonk_does_not_know_is_a_trouble(standin: Listmonk, tm
     assert "nobody@example.com" not in log
 
 
+@pytest.mark.slow
 def test_a_past_date_does_not_keep_the_testers_from_their_mail(tmp_path: Path, clock: Later) -> None:
     made = listmonk(clock=clock)
     made.standin.add_person(TESTER, made.standin.add_list("Testers"))
@@ -133,6 +135,7 @@ def test_a_past_date_does_not_keep_the_testers_from_their_mail(tmp_path: Path, c
     made.standin.stop()
 
 
+@pytest.mark.slow
 def test_an_audience_out_of_its_bounds_stops_it(standin: Listmonk, tmp_path: Path) -> None:
     at = desk(standin, tmp_path, min_audience=50)
     at.campaign("July", 30)
@@ -159,6 +162,7 @@ def test_an_edit_in_the_meantime_makes_it_void(here: Desk) -> None:
     assert "edited meanwhile (subject)" in result.troubles[0]
 
 
+@pytest.mark.slow
 def test_what_is_not_there_or_not_reached_can_not_be_rehearsed(here: Desk) -> None:
     with pytest.raises(NotThere):
         rehearse(here, "august")

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from backends.embedded.listmonk.people import READ
 from opsconsole.board import assemble
 from opsconsole.observation import Observation, Report, Says
@@ -27,6 +29,7 @@ def test_a_draft_whose_send_date_has_passed_is_overdue_and_nothing_will_start_it
     assert said.details.zone == "Europe/Berlin"
 
 
+@pytest.mark.slow
 def test_without_trust_in_dates_a_draft_with_one_is_approved_by_nobody(tmp_path: Path, clock: Later) -> None:
     made = listmonk(clock=clock, passive=True)
     at = desk(made, tmp_path, clock=clock, trust_schedule=False)
@@ -140,6 +143,7 @@ def test_a_wrong_token_is_told_as_such(tmp_path: Path) -> None:
     made.standin.stop()
 
 
+@pytest.mark.slow
 def test_what_the_token_may_not_read_is_said_and_hides_nothing_else(tmp_path: Path, clock: Later) -> None:
     made = listmonk(clock=clock, passive=True)
     user = made.standin.add_user("blind", [name for name in READ if name != "settings:get"])
@@ -158,6 +162,7 @@ def asked(at: Desk, path: str) -> int:
     return sum(1 for _, asked_path, _ in at.standin.requests if asked_path.partition("?")[0] == path)
 
 
+@pytest.mark.slow
 def test_what_runs_is_asked_often_and_the_list_only_when_something_changed(tmp_path: Path, clock: Later) -> None:
     made = listmonk(clock=clock)
     at = desk(made, tmp_path, clock=clock, list_every="10 min")
@@ -232,6 +237,7 @@ def test_one_that_ended_long_ago_is_left_out_and_its_silence_says_nothing(asleep
     assert status(replace(report, archived=frozenset())) == "CONFLICT"
 
 
+@pytest.mark.slow
 def test_a_log_full_of_errors_does_not_make_the_list_be_read_at_every_look(tmp_path: Path, clock: Later) -> None:
     made = listmonk(clock=clock)
     at = desk(made, tmp_path, clock=clock, list_every="10 min")

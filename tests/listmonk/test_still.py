@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from backends.embedded.listmonk.rows import Campaign
 from opsconsole.verdict import Group
 from tests.listmonk.desk import Desk, desk
@@ -21,6 +23,7 @@ def started(at: Desk, number: int) -> None:
     at.backend.client.put_status(number, "running")
 
 
+@pytest.mark.slow
 def test_its_sliding_window_is_used_up_and_it_sleeps(at: Desk, clock: Later) -> None:
     window = {"duration": "1h", "rate": 10}
     keys = {f"app.message_sliding_window_{key}": value for key, value in window.items()}
@@ -70,6 +73,7 @@ def test_nobody_picks_it_up(asleep: Desk, clock: Later) -> None:
     assert "hasn't picked it up" in said.why
 
 
+@pytest.mark.slow
 def test_it_can_not_be_processed_and_says_so_only_in_its_log(at: Desk, clock: Later) -> None:
     number, _ = at.campaign("July", body="{{ nonsense }}")
     started(at, number)
@@ -135,6 +139,7 @@ def test_bounces_come_in_heaps_and_are_told_by_class(asleep: Desk, clock: Later)
     assert any("more" in line for line in spike.evidence)  # listmonk's own count has an end
 
 
+@pytest.mark.slow
 def test_listmonk_paused_it_itself(at: Desk, clock: Later) -> None:
     at.standin.configure({"app.max_send_errors": 5})
     at.standin.post.fails = THROTTLED
