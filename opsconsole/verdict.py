@@ -110,6 +110,8 @@ def judge(slug: str, observations: Iterable[Observation], policy: Policy, now: d
     if codes & {"fires-again", "scheduled-twice", "fires-off-time"}:
         switchable = any(t.live and t.key for t in case.triggers)
         steps = ("trigger-off", "host", *steps) if switchable else ("host", *steps)
+    if any(concern.warns for o in case.fresh for concern in o.concerns):
+        steps = (*steps, "operations")  # what its system finds wrong may be mended there
     if "unreconciled" in codes:
         steps = (*steps, "mark")
     if "foreign-run" in codes:

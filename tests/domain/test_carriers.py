@@ -91,6 +91,7 @@ def test_what_a_source_finds_wrong_by_itself_is_a_finding(concern: Concern, seve
     finding = next(f for f in found.findings if f.code == concern.code)
     assert (finding.severity, finding.text) == (severity, f"{LISTMONK}: {concern.text}")
     assert bool(found.obstacles) is obstacle
+    assert ("operations" in found.next_steps) is concern.warns
 
 
 def test_an_alarm_of_a_source_brings_the_campaign_to_attention_and_one_of_a_stale_source_may_be_over() -> None:
