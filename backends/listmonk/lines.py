@@ -107,6 +107,10 @@ def _errors(campaign: Campaign, trail: Trail, seen: Seen) -> Iterator[Evidence]:
 def _bounces(campaign: Campaign, seen: Seen) -> Iterator[Evidence]:
     if campaign.status not in (RUNNING, PAUSED, FINISHED) and not campaign.bounces:
         return
+    if not campaign.bounces and seen.tuning is not None and not seen.tuning.bounces:
+        text = "it processes none: ask the mail provider"
+        yield Evidence(letter="B", label="listmonk bounces", mark=Mark.UNSEEN, text=text)
+        return
     if not campaign.bounces:
         yield Evidence(letter="B", label="listmonk bounces", mark=Mark.YES, text="none")
         return

@@ -16,6 +16,7 @@ from backends.listmonk.campaigns import (
     SCHEDULED,
     Campaign,
 )
+from backends.listmonk.client import COUNTS
 from backends.listmonk.concerns import concerns
 from backends.listmonk.lines import evidence
 from backends.listmonk.looks import Seen
@@ -162,13 +163,16 @@ def _word(campaign: Campaign, ran: Ran | None, seen: Seen, zone: str) -> tuple[S
         return {SCHEDULED: Says.SCHEDULED, CANCELLED: Says.CANCELLED}.get(campaign.status, Says.NOTHING), None
     if campaign.status == CANCELLED and ran.says is Says.ENDED and not campaign.sent:
         return Says.CANCELLED, ran.word
-    moved = ran.word.progress_at or ran.word.started_at
+    word = ran.word
+    if seen.profile is not None and not seen.profile.may(*COUNTS):
+        word = replace(word, planned=None)  # it was planned for “at most so many”, and nobody of these is missing
+    moved = word.progress_at or word.started_at
     if ran.says is not Says.RUNNING or campaign.status != RUNNING:
-        return ran.says, ran.word
+        return ran.says, word
     if moved is not None and seen.at - moved < STILL_AFTER:
-        return ran.says, ran.word
+        return ran.says, word
     why = why_still(campaign, ran.trail, seen, zone)
-    return ran.says, replace(ran.word, note=why or ran.word.note)
+    return ran.says, replace(word, note=why or word.note)
 
 
 def _since(campaign: Campaign, says: Says, word: RunWord | None) -> datetime | None:

@@ -8,8 +8,9 @@ import pytest
 
 from backends.embedded.listmonk.people import READ
 from opsconsole.board import assemble
-from opsconsole.observation import Observation, Report, Says
+from opsconsole.observation import Mark, Observation, Report, Says
 from opsconsole.policy import Policy
+from opsconsole.ports import Remembered
 from opsconsole.verdict import Group, judge
 from tests.listmonk.desk import Desk, desk
 from tests.listmonk.later import MINUTE, Later, codes, verdict
@@ -276,3 +277,27 @@ def test_where_nothing_can_be_kept_the_board_still_tells_what_listmonk_says(asle
 
     assert [o.says for o in report.observations] == [Says.RUNNING]
     assert any("log" in finding for finding in report.findings)
+
+
+def test_a_plan_for_at_most_so_many_makes_nobody_missing(tmp_path: Path, clock: Later) -> None:
+    made = listmonk(clock=clock, passive=True)
+
+    def status(at: Desk) -> str:
+        plan = Remembered(run_id="ab" * 8, attempt=1, at=clock() - 40 * MINUTE, by="mara", planned=44)
+        at.remembered["july"] = plan
+        return verdict(at, "july", clock).status
+
+    exact, bound = desk(made, tmp_path, clock=clock), desk(made, tmp_path, made.sender, clock=clock)
+    exact.campaign("July", status="finished", to_send=41, sent=41, started_at=clock() - 30 * MINUTE)
+
+    assert status(exact) == "PARTIAL"
+    assert status(bound) == "SENT"
+    made.standin.stop()
+
+
+def test_where_bounces_are_not_processed_their_absence_says_nothing(asleep: Desk, clock: Later) -> None:
+    asleep.campaign("July", status="finished", to_send=41, sent=41, started_at=clock() - 30 * MINUTE)
+
+    line = next(line for line in asleep.seen().evidence if line.letter == "B")
+
+    assert line.mark is Mark.UNSEEN
