@@ -62,7 +62,7 @@ class Aftermath:
             rest = "not reached by the time it was cancelled" if self.campaign.status == CANCELLED else "skipped"
             said.append(f"{self.missing:,} missing: {counts.failed:,} failed, {self.skipped:,} {rest}")
         if counts.unknown:
-            said.append(f"up to {counts.unknown:,} of the skipped may have been accepted just before a restart")
+            said.append(f"up to {counts.unknown:,} of them may have been accepted just before a restart, uncounted")
         if self.unrendered:
             said.append(
                 f"{self.unrendered:,} mails could not be made; listmonk names nobody there that may be kept"
@@ -133,8 +133,8 @@ def aftermath(control: Control, look: Look) -> Aftermath:
         unread.append("which errors are whose: another campaign of this name ran at the same time")
     if not look.trail.read:
         unread.append(f"who failed: {control.log_trouble}")
-    elif look.trail.gaps > len(look.trail.restarts):
-        unread.append("whether more failed than are listed: lines of its log are missing")
+    elif not look.trail.whole:
+        unread.append("whether more failed than are listed, or it was started again: its log isn't whole")
     return Aftermath(
         campaign=campaign,
         counts=counts_of(campaign, look.trail, look.tuning),

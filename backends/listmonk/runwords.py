@@ -102,15 +102,16 @@ def counts_of(
     campaign: Campaign, trail: Trail, tuning: Tuning | None = None, running: Running | None = None
 ) -> Counts:
     """`accepted` by its mail server; `failed` with an error in the log. Of those missing once it has ended, so many
-    are `unknown` as a restart may have left accepted and not counted; the rest were never handed over."""
+    are `unknown` as a restart may have left accepted and not counted; the rest were never handed over. Where the
+    log isn't whole and listmonk says "finished", a restart that nobody saw is reckoned with."""
     total = total_of(campaign, running)
     accepted = max(campaign.sent, running.sent if running else 0)
     missing = max((total or 0) - accepted, 0)
     failed = min(len(trail.failed) + trail.unrendered, missing)
-    unknown = 0
-    if campaign.status in (FINISHED, CANCELLED) and trail.restarts:
+    unknown, restarts = 0, len(trail.restarts) or int(not trail.whole and campaign.status == FINISHED)
+    if campaign.status in (FINISHED, CANCELLED) and restarts:
         per_restart = math.ceil(tuning.rate * SCAN.total_seconds()) + tuning.concurrency if tuning else missing
-        unknown = min(missing - failed, per_restart * len(trail.restarts))
+        unknown = min(missing - failed, per_restart * restarts)
     return Counts(total=total, accepted=accepted, failed=failed, unknown=unknown)
 
 
@@ -177,8 +178,8 @@ def ended_note(campaign: Campaign, trail: Trail, tuning: Tuning | None) -> str:
             words.append(f"up to {counts.unknown:,} of them may have been accepted and not counted")
         if not trail.read:
             words.append("its log can't be read, so nobody can tell who")
-        elif trail.gaps > len(trail.restarts):
-            words.append("lines of its log are missing, so more may have failed than are listed")
+        elif not trail.whole:
+            words.append("its log isn't whole, so more may have failed than are listed")
     return "; ".join(words)
 
 

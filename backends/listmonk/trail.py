@@ -20,9 +20,11 @@ class Trail:
     """`failed` are subscribers (by listmonk's id) that weren't mailed for an error and are in no later success that
     listmonk tells of; `unrendered` counts mails that couldn't be made. `alive`: something of it may be in flight or
     in a queue; None when the log doesn't reach back far enough to tell. `read` False: the log can't be read at all.
+    `whole`: all that was logged of it since it began is known, so what isn't there never was.
     """
 
     read: bool = True
+    whole: bool = True
     alive: bool | None = None
     picked_up: datetime | None = None
     drained: datetime | None = None
@@ -51,7 +53,7 @@ class Trail:
         return ""
 
 
-BLIND: Final = Trail(read=False)
+BLIND: Final = Trail(read=False, whole=False)
 
 
 def span_of(campaign: Campaign, since: datetime | None = None) -> Span | None:
@@ -105,6 +107,7 @@ def follow_trail(entries: Sequence[Entry], name: str, *, reaches_back: bool) -> 
             case Kind.SLEEPING if word and word.sleeps:
                 sleeps_until = entry.at + word.sleeps
     return Trail(
+        whole=reaches_back,
         alive=alive,
         picked_up=picked_up,
         drained=drained,

@@ -122,6 +122,16 @@ def test_of_the_missing_after_a_restart_only_so_many_may_have_been_taken_uncount
     assert counts.unknown == 510  # five seconds at a hundred, and ten in hand
 
 
+def test_a_log_that_isn_t_whole_may_hide_a_restart() -> None:
+    done = campaign("finished", sent=4000, to_send=10_000)
+    found = trail(entries((30, "something else"), (40, "campaign (July) finished")), done)
+    assert not found.whole
+    assert counts_of(done, found, TUNING).unknown == 510
+    assert "its log isn't whole" in note_of(done, found, TUNING, AT)
+    whole = trail(entries((-60, "x"), PICKED_UP, (40, "campaign (July) finished")), done)
+    assert counts_of(done, whole, TUNING).unknown == 0
+
+
 def test_a_name_that_two_campaigns_have_is_bound_by_the_time() -> None:
     older = campaign("finished", sent=98, to_send=100)
     log = entries(
