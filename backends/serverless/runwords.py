@@ -10,6 +10,7 @@ from runner.errors import CANCELLED, OK, SOME_FAILED
 from runner.worker.schema import Status
 
 SETTLED = ("sent_count", "failed_count", "missing_count", "suppressed_count", "unknown_count")
+DRAINS = timedelta(seconds=10)
 GOING = frozenset({Status.QUEUED, Status.PROCESSING})
 
 
@@ -41,6 +42,12 @@ def broken_off(item: Mapping[str, Any], now: datetime) -> bool:
     )
 
 
+def draining(item: Mapping[str, Any], now: datetime) -> bool:
+    """Cancelled a moment ago: what was on its way to the mail system is still being counted."""
+    at = instant(item, "cancelled_at")
+    return status_of(item) is Status.CANCELLED and at is not None and timedelta(0) <= now - at < DRAINS
+
+
 def run_out(item: Mapping[str, Any], now: datetime, left: int | None, stall_after: timedelta) -> bool:
     """Queued as a whole, nothing left in the queue (`left`; None: not known), and not at its end for a while."""
     if status_of(item) not in GOING:
@@ -56,8 +63,9 @@ def says_of(item: Mapping[str, Any], now: datetime, left: int | None, stall_afte
     if status is Status.COMPLETED:
         return Says.ENDED
     if status is Status.CANCELLED:
-        began = bool(text(item, "run_id")) or settled(item) > 0
-        return Says.ENDED if began else Says.CANCELLED
+        if not text(item, "run_id") and not settled(item):
+            return Says.CANCELLED
+        return Says.RUNNING if draining(item, now) else Says.ENDED
     if status is None or status not in GOING:
         return Says.NOTHING
     if item.get("paused") is True:
@@ -104,9 +112,9 @@ def word_of(item: Mapping[str, Any], now: datetime) -> RunWord:
         by=text(item, "started_by"),
         claimed_at=started,
         started_at=started,
-        ended_at=ended_at(item),
+        ended_at=None if draining(item, now) else ended_at(item),
         progress_at=instant(item, "progress_at"),
-        rc=rc_of(item),
+        rc=None if draining(item, now) else rc_of(item),
         counts=counts,
         note=note_of(item, now),
         waiting=item.get("paused") is True,
@@ -119,7 +127,8 @@ def note_of(item: Mapping[str, Any], now: datetime) -> str:
     status, queued, total = status_of(item), count(item, "queued_count"), count(item, "total_contacts")
     if status is Status.CANCELLED:
         by = text(item, "cancelled_by")
-        return f"cancelled{f' by {by}' if by else ''}: {count(item, 'sent_count'):,} were sent before"
+        last = ", what is on its way still goes out" if draining(item, now) else ""
+        return f"cancelled{f' by {by}' if by else ''}: {count(item, 'sent_count'):,} were sent{last}"
     if status is not None and status not in GOING:
         missing = count(item, "missing_count")
         return f"{missing:,} contacts were deleted after queueing" if missing else ""

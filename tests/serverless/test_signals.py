@@ -54,6 +54,8 @@ def an_item(**more: Any) -> dict[str, Any]:
         ({"queued_at": ""}, 37, Says.STARTED),
         ({"status": "completed"}, 0, Says.ENDED),
         ({"status": "cancelled"}, 0, Says.ENDED),
+        ({"status": "cancelled", "cancelled_at": NOW.isoformat()}, 0, Says.RUNNING),
+        ({"status": "cancelled", "cancelled_at": LONG_AGO}, 0, Says.ENDED),
         ({"status": "cancelled", "run_id": "", "sent_count": 0, "failed_count": 0}, 0, Says.CANCELLED),
         ({"status": "draft", "run_id": ""}, 0, Says.NOTHING),
         ({"status": ["odd"]}, 0, Says.NOTHING),
@@ -126,9 +128,13 @@ def test_a_run_is_paused_resumed_and_cancelled(pipeline: Pipeline, tmp_path: Pat
 
         rewrite(pipeline, sent_count=7)
         cancelled = signal(ours.pipe, SLUG, 1, Verb.CANCEL)
-        assert cancelled.says is Says.ENDED
-        assert "7 were sent" in cancelled.word.note
-        assert cancelled.word.rc == 143
+        assert cancelled.says is Says.RUNNING, "what is on its way is still counted"
+        assert "7 were sent, what is on its way" in cancelled.word.note
+        assert not cancelled.can
+        ours.clock.ahead = timedelta(seconds=11)
+        ended = run_state(ours.pipe, SLUG)
+        assert ended is not None
+        assert (ended.says, cancelled.word.rc, ended.word.rc) == (Says.ENDED, None, 143)
         with pytest.raises(Refused, match=r"cancelled, 7 were sent: it can't resume"):
             signal(ours.pipe, SLUG, 1, Verb.RESUME)
     assert queued(pipeline) == people(20), "what is queued is dropped by the workers, by the status"
