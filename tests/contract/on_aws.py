@@ -29,6 +29,7 @@ class AwsBench(Bench):
         self.cloud = Cloud()
         self.pipeline = Pipeline(self.cloud)
         self._slugs: list[str] = []
+        self._worker: Worker | None = None
 
     def backend(self, *, reach: bool = True) -> ServerlessBackend:
         settings = self.pipeline.settings
@@ -59,21 +60,25 @@ class AwsBench(Bench):
         return sorted(who for mail in self.cloud.mails for who in _recipients(mail))
 
     def work(self) -> None:
-        """A worker until every campaign is over or paused, and a moment more for what it mustn't do."""
+        """A worker, from now on; and wait until all is over or paused, and a moment more for what it mustn't do."""
         if self.pipeline.depth == 0 and self._all_settled():  # nothing that any worker could do
             return
-        worker = Worker(self.pipeline, self.folder)
-        try:
-            until(self._all_settled)
-            time.sleep(0.3)
-        finally:
-            worker.stop()
+        self._worker = self._worker or Worker(self.pipeline, self.folder)
+        until(self._all_settled)
+        time.sleep(0.3)
+
+    def slowly(self) -> None:
+        """No worker at all, so that what is queued waits."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
 
     def _all_settled(self) -> bool:
         items = [self.pipeline.item(slug) for slug in self._slugs]
         return all(item.get("status", "") in OVER or item.get("paused") for item in items)
 
     def close(self) -> None:
+        self.slowly()
         self.cloud.stop()
         for name, value in self._before.items():
             if value is None:
