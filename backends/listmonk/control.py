@@ -90,10 +90,11 @@ class Control:
         audience: Callable[[Campaign], int | None],
         changed: Callable[[], None] = nothing,
         identity: Callable[[], str] = lambda: "",
+        counts_exactly: Callable[[], bool] = lambda: True,
     ) -> None:
         self.name, self.settings, self.around, self.client = name, settings, around, client
         self.find, self.digests, self.audience, self._changed = find, digests, audience, changed
-        self.identity = identity
+        self.identity, self._counts_exactly = identity, counts_exactly
         self.kept = KeptLog(folder(around.data_dir, name))
         self.claims = Claims(self.kept.folder)
         self._files: dict[str, RunFile] = {}
@@ -205,7 +206,14 @@ class Control:
         return trail(kept, campaign, since) if kept else BLIND  # listmonk logs its own start: nothing was ever read
 
     def remembered(self, slug: str, campaign: Campaign) -> Remembered | None:
-        """The newest start that this user's consoles know of: by the store, else by the claim written beside it."""
+        """The newest start that this user's consoles know of: by the store, else by the claim written beside it.
+
+        What was planned for "at most so many" isn't held against who was reached: nobody of these is missing.
+        """
+        found = self._newest(slug, campaign)
+        return found if found is None or self._counts_exactly() else replace(found, planned=None)
+
+    def _newest(self, slug: str, campaign: Campaign) -> Remembered | None:
         known = self.around.started(self.name, slug)
         claim = self.claims.of(campaign)
         # Whoever comes second in the same moment has put its intent on record, and no claim.

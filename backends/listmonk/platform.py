@@ -7,7 +7,7 @@ from typing import Any
 from backends.listmonk import following, state, triggers
 from backends.listmonk.access import access
 from backends.listmonk.checks import CHECKS
-from backends.listmonk.client import Client
+from backends.listmonk.client import COUNTS, Client
 from backends.listmonk.control import Control
 from backends.listmonk.facts import ListmonkFacts, gather
 from backends.listmonk.heartbeats import Heartbeats
@@ -58,6 +58,7 @@ class ListmonkBackend:
             digests=lambda campaign: self.looks.digests(campaign),
             audience=lambda campaign: self.looks.audience(campaign),
             changed=lambda: self.looks.changed(),
+            counts_exactly=lambda: self.looks.may(*COUNTS),
             identity=lambda: self.observer.identity(),
         )
         beats = Heartbeats(self.control.kept.folder / "heartbeats.json")

@@ -16,7 +16,6 @@ from backends.listmonk.campaigns import (
     SCHEDULED,
     Campaign,
 )
-from backends.listmonk.client import COUNTS
 from backends.listmonk.concerns import concerns
 from backends.listmonk.lines import evidence
 from backends.listmonk.looks import Seen
@@ -164,8 +163,6 @@ def _word(campaign: Campaign, ran: Ran | None, seen: Seen, zone: str) -> tuple[S
     if campaign.status == CANCELLED and ran.says is Says.ENDED and not campaign.sent:
         return Says.CANCELLED, ran.word
     word = ran.word
-    if seen.profile is not None and not seen.profile.may(*COUNTS):
-        word = replace(word, planned=None)  # it was planned for “at most so many”, and nobody of these is missing
     moved = word.progress_at or word.started_at
     if ran.says is not Says.RUNNING or campaign.status != RUNNING:
         return ran.says, word
