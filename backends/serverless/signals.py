@@ -25,6 +25,12 @@ def signal(pipe: Pipe, slug: str, attempt: int, verb: Verb) -> RunState:
     item = pipe.campaign(slug)
     if attempt != ATTEMPT or status_of(item) not in GOING:
         raise _nobody(slug, attempt, verb, item)
+    if not text(item, "run_id"):
+        raise Refused(
+            f"{slug} was started by another system, whose workers don't obey this console's marks",
+            "Nobody was told",
+            "Stop it where it was started",
+        )
     campaign_id = text(item, "campaign_id")
     try:
         change(pipe, campaign_id, told(item, verb, _who(), pipe.now()))
@@ -50,7 +56,7 @@ def told(item: Mapping[str, Any], verb: Verb, by: str, now: Any) -> Change:
     """The write of `verb`: it holds for this very run, while it goes."""
     must = [
         Must("campaign_id", "is", item["campaign_id"]),
-        Must("run_id", "is" if "run_id" in item else "absent", item.get("run_id")),
+        Must("run_id", "is", item["run_id"]),
         Must("status", "in", tuple(str(status) for status in sorted(GOING))),
     ]
     version = {"version": 1}

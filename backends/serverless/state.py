@@ -45,7 +45,7 @@ def state_of(pipe: Pipe, slug: str, item: Mapping[str, Any], in_queues: int | No
 
 
 def verbs_of(item: Mapping[str, Any], says: Says) -> frozenset[Verb]:
-    if status_of(item) not in GOING:
+    if status_of(item) not in GOING or not text(item, "run_id"):  # the workers of others don't obey our marks
         return frozenset()
     return frozenset({Verb.RESUME if says is Says.PAUSED else Verb.PAUSE, Verb.CANCEL})
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from backends.serverless.doubts import send_rest
+from backends.serverless.signals import signal
 from backends.serverless.starting import start
 from backends.serverless.state import give_up, run_state
 from opsconsole.observation import Says
-from opsconsole.ports import MaybeStarted, Refused, Started
+from opsconsole.ports import MaybeStarted, Refused, Started, Verb
 from tests.serverless.sending import SLUG, desk, people, queued, rewrite
 from tests.support.aws import Pipeline
 
@@ -183,4 +184,6 @@ def test_a_campaign_that_others_queued_is_not_started_again(pipeline: Pipeline, 
             send_rest(ours.pipe, ours.queueing, SLUG, 1, "", "ana")
         state = run_state(ours.pipe, SLUG)
         assert state is not None
-        assert (state.says, state.run_id) == (Says.RUNNING, "")
+        assert (state.says, state.run_id, state.can) == (Says.RUNNING, "", frozenset())
+        with pytest.raises(Refused, match="don't obey this console's marks"):
+            signal(ours.pipe, SLUG, 1, Verb.PAUSE)
