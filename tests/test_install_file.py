@@ -18,7 +18,7 @@ from tests.support.smtp_peer import SmtpPeer
 ROOT = Path(runner.__file__).parent
 NOT_ALONE = {"runner.__main__", "runner.onefile", "runner.channel.smpp"}
 """Modules that run when they are imported, or need what doesn't go in."""
-OPTIONAL = {"uvloop", "aiosmpplib"}
+OPTIONAL = {"uvloop", "aiosmpplib", "boto3", "botocore"}
 """What the runner uses where the host's python3 has it, and does without elsewhere."""
 
 
