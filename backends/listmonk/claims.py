@@ -4,7 +4,6 @@ It stands beside the audit store, which has the intent, so that two consoles of 
 the same time and a repeated start is known for what it is.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -12,11 +11,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from backends.listmonk.campaigns import Campaign
-from backends.listmonk.kept import append
+from backends.listmonk.kept import append, hold
 from opsconsole.plan import Plan
 from opsconsole.ports import Refused
+
+STARTING_FOR: Final = 45.0  # s that another console may take to start it: its looks, its writes, the pick-up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,8 @@ class Claims:
             name = self._folder / f"start-{key_of(campaign)}.lock"
             lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with self._written():
+                hold(lock, STARTING_FOR)
             yield
         finally:
             os.close(lock)

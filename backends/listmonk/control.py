@@ -199,10 +199,7 @@ class Control:
         if self.log_trouble:
             return BLIND
         since = remembered.at if remembered and runwords.is_ours(campaign, remembered) else None
-        try:
-            kept = self.kept.entries()
-        except OSError:
-            kept = ()
+        kept = self.kept.entries()
         return trail(kept, campaign, since) if kept else BLIND  # listmonk logs its own start: nothing was ever read
 
     def remembered(self, slug: str, campaign: Campaign) -> Remembered | None:

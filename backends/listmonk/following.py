@@ -1,6 +1,7 @@
 """Follows a campaign: progress and log lines, through listmonk being out of reach, until it is reconciled."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from threading import Event
 
@@ -58,8 +59,9 @@ def ended(control: Control, slug: str, attempt: int) -> RunState | None:
     if state is None or state.says is not Says.ENDED or state.attempt != attempt:
         return None
     file = control.file(look.campaign)
-    if not file.said(RECONCILED):
-        for line in aftermath(control, look).lines():
+    found = aftermath(control, look).lines() if not file.said(RECONCILED) else ()
+    with suppress(OSError):  # a full disk costs what it would say there; the state says as much
+        for line in found:
             file.say(line, control.now)
     return control.judge(slug, look.campaign, None, look.tuning).state
 

@@ -5,9 +5,11 @@ file itself tells what was kept before, so two consoles of one user share it und
 twice. It is bounded: beyond FULL bytes it becomes the former one (`.1`), and the former one before it is gone.
 """
 
+import errno
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from typing import Final
 
 from backends.listmonk.loglines import cleaned, parted
 
+LOCKED_FOR: Final = 10.0  # s that another console may hold the files; it needs fractions of one
 RING: Final = 5000  # lines listmonk keeps itself
 FULL: Final = 4 * 1024 * 1024
 MARK: Final = "--- "
@@ -64,12 +67,13 @@ class KeptLog:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Alone with the folder's files, among threads and consoles."""
+        """Alone with the folder's files, among threads and consoles. Raises OSError, also for another that stands
+        still with them, as on a laptop that was shut."""
         with self._thread_lock:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                hold(lock, LOCKED_FOR)
                 yield
             finally:
                 os.close(lock)
@@ -95,9 +99,11 @@ class KeptLog:
             return tuple(entry for entry, _ in entries)
 
     def entries(self, since: datetime | None = None) -> tuple[Entry, ...]:
-        """Everything kept, or what was logged at or after `since`; oldest first."""
-        with self.locked():
-            self._refresh()
+        """Everything kept, or what was logged at or after `since`; oldest first. Of files that can't be read, what
+        was read of them before."""
+        with self._thread_lock:
+            with suppress(OSError), self.locked():
+                self._refresh()
             if since is None:
                 return tuple(self._entries)
             return tuple(entry for entry in self._entries if entry.at >= since)
@@ -218,6 +224,18 @@ def _keyed(lines: Sequence[str], before: str = "") -> Iterator[tuple[str, str]]:
             yield line, line
         else:
             yield f"{before}\n{line}", line
+
+
+def hold(lock: int, seconds: float) -> None:
+    """Lock an open file, waiting so long for whoever has it. Raises OSError when that wasn't enough."""
+    ends = time.monotonic() + seconds
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= ends:
+                raise OSError(errno.EWOULDBLOCK, "another console of yours holds it and doesn't let go") from None
+        time.sleep(0.01)
 
 
 def append(path: Path, data: bytes) -> None:

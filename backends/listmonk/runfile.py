@@ -6,6 +6,7 @@ offset into it means the same bytes for everybody. Beyond FULL bytes no more log
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,9 +124,9 @@ class RunFile:
 
     def said(self, begins: str) -> bool:
         """Whether a word of the console's own that begins so is there already."""
-        with self._kept.locked():
+        with suppress(OSError), self._kept.locked():
             self._refresh()
-            return any(word.startswith(OUR_WORD + begins) for word in self._ours)
+        return any(word.startswith(OUR_WORD + begins) for word in self._ours)
 
     def _add(self, lines: Iterable[str]) -> None:
         data = "".join(f"{line}\n" for line in lines).encode()

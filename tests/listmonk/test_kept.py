@@ -91,6 +91,15 @@ def test_what_was_kept_before_the_zone_was_known_is_dated_by_it_later(kept: Kept
         assert each.entries(NOW)[0].text == "start processing campaign (July)"
 
 
+def test_a_console_that_stands_still_with_the_files_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.listmonk.kept.LOCKED_FOR", 0.05)
+    with KeptLog(tmp_path).locked(), pytest.raises(OSError, match="another console of yours holds it"):
+        KeptLog(tmp_path).take([line(1, "one")], NOW)
+    assert KeptLog(tmp_path).take([line(1, "one")], NOW)
+
+
 def test_it_is_bounded_and_still_knows_what_it_kept(tmp_path: Path) -> None:
     kept = KeptLog(tmp_path, full=2000)
     ring: list[str] = []
