@@ -227,7 +227,7 @@ class OpsConsoleApp(App[None]):
             if self._leaving.is_set():
                 return
             board = console.board()
-            self.where = {name: say(console.where(name), 40) for name in console.carrier_names()}
+            self.where = {name: say(console.where(name), 40) for name in console.host_names()}
             changes = self.loud.look(console, board)
             with suppress(RuntimeError):  # the loop is closed
                 self.post_message(BoardChanged(board))
