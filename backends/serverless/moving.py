@@ -17,7 +17,8 @@ BATCH = 10
 HIDDEN = 60  # seconds that a received letter is hidden from others: time enough to move it
 EMPTY_LOOKS = 3  # SQS may say that there is nothing when there is
 TASK_EVERY = 1.0
-RUNNING = "RUNNING"
+RUNNING, CANCELLING = "RUNNING", "CANCELLING"
+MOST_UNSEEN = 30  # looks without a task, after one was started
 BY_HAND = "Move them by hand instead: the operation redrive-by-hand"
 
 Say = Callable[[str], None]
@@ -28,27 +29,40 @@ def by_task(pipe: Pipe, queue: Queue, dead: Queue, say: Say, stop: Event) -> Ope
     if going := running(pipe, dead):
         raise Refused(f"SQS is moving dead letters already: {_say_task(going)}", "Nothing was started")
     try:
-        pipe.aws.once("sqs", "start_message_move_task", SourceArn=dead.arn, DestinationArn=queue.arn)
+        asked = pipe.aws.once("sqs", "start_message_move_task", SourceArn=dead.arn, DestinationArn=queue.arn)
     except (Denied, CantDo) as error:
         raise Refused(error.what, "Nothing was moved", BY_HAND) from error
-    stopped, task = False, newest(pipe, dead)
-    while task.get("Status") in (RUNNING, None):
-        say(_say_task(task))
-        if stop.wait(TASK_EVERY) and not stopped:
-            stopped = True
-            pipe.aws.once("sqs", "cancel_message_move_task", TaskHandle=task["TaskHandle"])
-        task = newest(pipe, dead)
-        if stopped and task.get("Status") == "CANCELLING":
-            stop.wait(TASK_EVERY)
-    say(_say_task(task))
+    try:
+        task, stopped = _watched(pipe, dead, asked["TaskHandle"], say, stop)
+    except Trouble as error:
+        raise Trouble(
+            f"SQS was told to move the dead letters, and how far it is can't be asked: {error}",
+            "It goes on by itself",
+            "Look at both queues",
+        ) from error
     moved = _number(task, "ApproximateNumberOfMessagesMoved")
     if task.get("Status") not in ("COMPLETED", "CANCELLED"):
         raise Trouble(
-            f"SQS's task ended as {task.get('Status')}: {str(task.get('FailureReason', ''))[:200]}",
+            f"SQS's task is {task.get('Status', 'not to be seen')}: {str(task.get('FailureReason', ''))[:200]}",
             f"About {moved:,} of the dead letters were moved",
             "Look at both queues",
         )
     return _told(pipe, queue, dead, moved, stopped=stopped)
+
+
+def _watched(pipe: Pipe, dead: Queue, handle: str, say: Say, stop: Event) -> tuple[Mapping[str, Any], bool]:
+    """The task at its end, and whether it was stopped from here."""
+    stopped, unseen, task = False, 0, newest(pipe, dead)
+    while task.get("Status") in (RUNNING, CANCELLING, None) and unseen < MOST_UNSEEN:
+        unseen += not task
+        say(_say_task(task))
+        if stop.is_set() and not stopped:
+            stopped = True
+            pipe.aws.once("sqs", "cancel_message_move_task", TaskHandle=handle)
+        (Event() if stopped else stop).wait(TASK_EVERY)
+        task = newest(pipe, dead)
+    say(_say_task(task))
+    return task, stopped
 
 
 def by_hand(pipe: Pipe, queue: Queue, dead: Queue, most: int, say: Say, stop: Event) -> Operated:
@@ -121,7 +135,7 @@ def running(pipe: Pipe, dead: Queue) -> Mapping[str, Any]:
         task = newest(pipe, dead)
     except (Denied, CantDo):
         return {}
-    return task if task.get("Status") in (RUNNING, "CANCELLING") else {}
+    return task if task.get("Status") in (RUNNING, CANCELLING) else {}
 
 
 def newest(pipe: Pipe, dead: Queue) -> Mapping[str, Any]:

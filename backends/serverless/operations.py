@@ -30,7 +30,7 @@ def operations(pipe: Pipe, slug: str = "") -> tuple[Operation, ...]:
         return editing.offered(pipe, slug, item, begun(pipe, text(item, "campaign_id")))
     queue = pipe.queue()
     dead = pipe.dead_letter(queue)
-    going = under_way(pipe)
+    going = under_way(pipe) if queue.left or (dead and dead.left) else []  # it reads the whole table
     found = [_purge(pipe, PURGE_QUEUE, queue, _why_no_purge(queue, going), going)]
     if dead is not None:
         task = moving.running(pipe, dead)

@@ -11,7 +11,7 @@ from backends.serverless.pipe import Pipe
 from backends.serverless.rendering import Renderer, Rendering
 from opsconsole.plan import DryRun
 from opsconsole.preflight.check import many
-from opsconsole.redact import mask_addresses, redact
+from opsconsole.redact import mask_addresses, redact, visible
 
 SHOWN = 20  # contacts that can't be mailed, told one by one
 
@@ -22,7 +22,7 @@ def dry_run(pipe: Pipe, slug: str, on_output: Callable[[bytes], None], stop: Eve
     item = pipe.campaign(slug)
 
     def say(text: str) -> None:
-        on_output(f"{mask_addresses(redact(text))}\n".encode("utf-8", "replace"))
+        on_output(f"{visible(mask_addresses(redact(text)), 2000)}\n".encode("utf-8", "replace"))
 
     say(f"{item['campaign_id']}: {say_audience(item)} of {pipe.settings.contacts_table}")
     with Renderer(item) as renderer:

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from backends.serverless import moving
 from backends.serverless.doubts import send_rest
 from backends.serverless.editing import why_not
 from backends.serverless.operations import BY_HAND, PURGE_DEAD, PURGE_QUEUE, REDRIVE, operate, operations
+from backends.serverless.pipe import Queue
 from backends.serverless.signals import signal
 from backends.serverless.starting import start
 from opsconsole.ports import Operated, Operation, Refused, Trouble, Verb
+from opsconsole.settings import Serverless
 from tests.serverless.sending import SLUG, Desk, desk, people, queued, rewrite
 from tests.support.aws import Pipeline
 
@@ -73,6 +76,60 @@ def test_whoever_may_not_have_sqs_move_them_is_told_of_the_other_way(pipeline: P
             with pytest.raises(Refused, match=BY_HAND):
                 done(ours, one(ours, REDRIVE))
     assert pipeline.dead == 3
+
+
+@pytest.mark.slow
+def test_a_move_that_goes_on_unseen_is_not_called_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.queue(SLUG, *people(3), dead=True)
+    with desk(pipeline, tmp_path) as ours:
+        pipeline.cloud.fault("sqs.ListMessageMoveTasks", "deny", times=9)
+        with pytest.raises(Trouble, match="It goes on by itself") as told:
+            done(ours, one(ours, REDRIVE))
+    assert not isinstance(told.value, Refused)
+    assert pipeline.dead == 0
+
+
+class Sqs:
+    """SQS at a long move: what it says of the task at each look, until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.moved, self.stopped = 0, False
+
+    def once(self, service: str, operation: str, **arguments: str) -> dict[str, Any]:
+        if operation == "cancel_message_move_task":
+            assert arguments == {"TaskHandle": "h1"}
+            self.stopped = True
+        return {"TaskHandle": "h1"}
+
+    def ask(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
+        if operation == "list_message_move_tasks":
+            self.moved += 100
+            status = "CANCELLED" if self.stopped else "RUNNING" if self.moved > 100 else "COMPLETED"
+            task = {"Status": status, "ApproximateNumberOfMessagesMoved": self.moved}
+            return {"Results": [task]}
+        return {"Attributes": {"ApproximateNumberOfMessages": "700"}}
+
+
+def test_a_long_move_tells_how_far_it_is_and_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "TASK_EVERY", 0.0)
+    settings = Serverless(region="us-west-2", dead_letter_queue="https://sqs.example.com/1/dead")
+    ours, stop, lines = Desk(settings, tmp_path), Event(), list[str]()
+    ours.pipe.aws = Sqs()  # type: ignore[assignment]
+    queue = Queue("https://sqs.example.com/1/queue")
+    dead = Queue("https://sqs.example.com/1/dead", {"ApproximateNumberOfMessages": "1000"})
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if "300" in line:
+            stop.set()
+
+    what = moving.by_task(ours.pipe, queue, dead, say, stop)
+    assert (what.stopped, what.count, what.after) == (True, 400, "700 dead letters")
+    assert lines == [
+        "running: about 200 of 0 moved",
+        "running: about 300 of 0 moved",
+        "cancelled: about 400 of 0 moved",
+    ]
 
 
 @pytest.mark.slow
