@@ -163,7 +163,7 @@ class Looks:
             campaigns=campaigns,
             running=running,
             beats=beats,
-            entries=self._entries(now),
+            entries=self._control.kept.entries(now - LOG_SHOWN),
             contents={number: it for number, (_, _, it) in self._contents.items()},
             bounces={number: classes for number, (_, classes) in self._bounces.items()},
             paused_at=dict(self._paused_at),
@@ -210,19 +210,14 @@ class Looks:
         """What is new of its log, now kept."""
         try:
             new = self._control.take(self._client.logs(), now)
-        except (Trouble, OSError) as trouble:
-            why = str(trouble) if isinstance(trouble, Trouble) else f"Its log can't be kept: {trouble.strerror}."
-            self._unread["log"] = self._control.log_trouble = why
+        except Trouble as trouble:
+            self._unread["log"] = self._control.log_trouble = str(trouble)
             return ()
-        self._unread.pop("log", None)
+        if why := self._control.log_trouble:  # it was read, and can't be kept
+            self._unread["log"] = why
+        else:
+            self._unread.pop("log", None)
         return new
-
-    def _entries(self, now: datetime) -> tuple[Entry, ...]:
-        try:
-            return self._control.kept.entries(now - LOG_SHOWN)
-        except OSError as trouble:
-            self._unread["log"] = f"The log kept of it can't be read: {trouble.strerror}."
-            return ()
 
     def _wants_list(self, running: Mapping[int, Running], new: tuple[Entry, ...], now: datetime) -> bool:
         if self._due(now) or self._running != running.keys() or self._listed_at is None:
