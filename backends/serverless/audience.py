@@ -17,7 +17,7 @@ from backends.serverless.troubles import CantDo, Denied
 from backends.serverless.values import instant, plain, text, typed
 from runner.campaign.address import BadAddress, check
 
-EXAMPLES = 8
+PAGE = 2000  # contacts in one answer: small enough to come in time, and to stop after
 SUPPRESSED_PAGE = 1000
 MOST_SUPPRESSED = 2_000_000  # addresses of SES's list that are read
 
@@ -96,7 +96,7 @@ def pages(
     pipe: Pipe, item: Mapping[str, Any], meter: Meter, most: int | None = None
 ) -> Iterator[tuple[list[dict[str, Any]], bool]]:
     """The contacts that fit, a page at a time, and whether that page is the last one there is."""
-    request: dict[str, Any] = {"TableName": pipe.settings.contacts_table}
+    request: dict[str, Any] = {"TableName": pipe.settings.contacts_table, "Limit": PAGE}
     if attribute := item.get("audience_attribute"):
         request |= {
             "FilterExpression": "#a = :v",

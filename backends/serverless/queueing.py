@@ -102,13 +102,13 @@ class Queueing:
 
     def close(self) -> None:
         """Wait until everybody is queued, and say so when it takes a while. Ctrl-C stops it, as `stop` does."""
-        told = time.monotonic() + TOLD_EVERY
+        told, last = time.monotonic() + TOLD_EVERY, ""
         try:
             while any(thread.is_alive() for thread in self._threads):
                 for thread in self._threads:
                     thread.join(0.2)
-                if time.monotonic() >= told and (said := self._say()):
-                    told = time.monotonic() + TOLD_EVERY
+                if time.monotonic() >= told and (said := self._say()) not in ("", last):
+                    told, last = time.monotonic() + TOLD_EVERY, said
                     print(f"{said}; Ctrl-C stops it, and the rest can be queued later", file=sys.stderr)
         except KeyboardInterrupt:
             self.stop()
