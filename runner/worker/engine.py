@@ -38,7 +38,7 @@ from runner.worker.settings import WorkerSettings
 from runner.worker.steps import Begin, End, Item, Record, Step
 from runner.worker.teller import Answer as Told
 from runner.worker.teller import Busy, Exists, Held, NotNow, Written
-from runner.worker.verdicts import DUPLICATE, SETTLED, TRIES, Do, Taken, Verdict, wait
+from runner.worker.verdicts import DROPPED, DUPLICATE, SETTLED, TRIES, Do, Taken, Verdict, wait
 
 _AGAIN_SECONDS = 5.0
 _TROUBLE_SECONDS = 60.0
@@ -115,8 +115,10 @@ class Engine:
         try:
             campaign = self._campaigns.item(reference.campaign_id)
             verdict = verdicts.of_campaign(campaign, message)
-            if verdict and verdict.do is Do.DEAD and campaign and self._tables.delivery(*_both(reference)):
-                verdict = DUPLICATE  # of a campaign that is completed
+            if verdict and verdict.do is Do.DEAD and campaign:
+                old = self._tables.delivery(*_both(reference))
+                if old and old.get("state") != State.RESEND:  # who is to get it again isn't done with
+                    verdict = DUPLICATE  # of a campaign that is completed
         except Exception as error:
             return Job(message, reference, verdict=self._trouble(error))
         return Job(message, reference, campaign, verdict)
@@ -152,6 +154,8 @@ class Engine:
         """The job's verdict; `may_begin` is asked right before anything is begun."""
         try:
             verdict = job.verdict or (self._recorded(job) if job.record else self._mailed(job, may_begin))
+            if verdict is DROPPED:
+                verdict = self._dropped(job)
         except (Busy, NotNow) as error:
             self._tally.error(0, str(error), kind="tables")
             verdict = wait(_AGAIN_SECONDS, "busy", str(error))
@@ -162,6 +166,12 @@ class Engine:
         if verdict.do is Do.DEAD:
             self._tally.error(0, verdict.why, kind="message")
         return verdict
+
+    def _dropped(self, job: Job) -> Verdict:
+        """A cancelled campaign's message, which may be all that is left of a worker that died at this very mail."""
+        assert job.reference
+        old = self._tables.delivery(*_both(job.reference))
+        return self._in_the_way(job, Exists(old)) if old and old.get("state") == State.SENDING else DROPPED
 
     def _recorded(self, job: Job) -> Verdict:
         assert job.record

@@ -112,6 +112,9 @@ COUNTS: Final[Mapping[State, str]] = {
 """Where a delivery that came to an end is counted. Each is in exactly one of them."""
 
 
+_KEY_BYTES: Final = 1024  # of a sort key
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """What a message names."""
@@ -133,9 +136,17 @@ def parse_reference(body: str) -> Reference:
         raise ValueError("the message is not JSON") from None
     keys = ("campaign_id", "contact_email")
     values = [str(found[key]) for key in keys if isinstance(found.get(key), str)] if isinstance(found, dict) else []
-    if len(values) != len(keys) or not all(0 < len(value) <= 1024 for value in values):
+    if len(values) != len(keys) or not all(map(_may_be_a_key, values)):
         raise ValueError("the message names no campaign and contact")
     return Reference(*values)
+
+
+def _may_be_a_key(value: str) -> bool:
+    """What no table takes must not be asked of one: that would look like trouble with all of them."""
+    try:
+        return 0 < len(value.encode()) <= _KEY_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def deduplication_id(run_id: str, contact_email: str) -> str:
@@ -144,11 +155,14 @@ def deduplication_id(run_id: str, contact_email: str) -> str:
 
 
 def ended(item: Mapping[str, Any]) -> bool:
-    """Has everybody who was queued come to an end? Not before all are queued."""
+    """Has everybody who was queued come to an end? Not before all are queued, nor where a count is no number."""
     if not item.get("queued_at"):
         return False
-    done = sum(int(item.get(name, 0)) for name in COUNTS.values())
-    return done >= int(item.get("queued_count", item.get("total_contacts", 0)))
+    try:
+        done = sum(int(item.get(name, 0)) for name in COUNTS.values())
+        return done >= int(item.get("queued_count", item.get("total_contacts", 0)))
+    except (TypeError, ValueError):
+        return False
 
 
 def completion(item: Mapping[str, Any], now: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from runner.worker.schema import reference
 from runner.worker.verdicts import Do, Taken
 from tests.runner.worker.memory import TAKEN, World, again, says
 
-ANA, BEN = "ana@example.com", "ben@example.com"
+ANA, BEN, CLARA = "ana@example.com", "ben@example.com", "clara@example.com"
 TO_ANA = Taken("m1", "r1", reference("spring", ANA))
 
 
@@ -95,6 +95,27 @@ def test_what_a_dead_worker_began_becomes_unknown_and_a_living_ones_is_waited_fo
     assert [verdict.do for verdict in world.run(ANA, BEN)] == [Do.DONE, Do.WAIT]
     assert not world.mailed
     assert world.counts == {"unknown_count": 1}
+
+
+def test_a_cancel_does_not_hide_what_a_dead_worker_had_begun() -> None:
+    world = World(ANA, BEN, CLARA, status="cancelled")
+    for who, seconds in ((ANA, 1000), (BEN, 1)):
+        begun = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+        world.deliveries["spring", who] = {"state": "sending", "begin_id": "theirs", "begun_at": begun}
+
+    assert [verdict.do for verdict in world.run(ANA, BEN, CLARA)] == [Do.DONE, Do.WAIT, Do.DONE]
+    assert not world.mailed
+    assert world.counts == {"unknown_count": 1}
+    assert world.tally["dropped"] == 1
+
+
+def test_who_is_to_get_it_again_is_not_taken_for_a_duplicate_of_a_completed_campaign() -> None:
+    world = World(ANA, BEN, status="completed")
+    world.deliveries["spring", ANA] = {"state": "sent", "begin_id": "theirs"}
+    world.deliveries["spring", BEN] = {"state": "resend", "begin_id": "theirs"}
+
+    assert [verdict.do for verdict in world.run(ANA, BEN)] == [Do.DONE, Do.DEAD]
+    assert not world.mailed
 
 
 def test_refused_for_now_is_tried_three_times_and_gives_the_delivery_back_meanwhile() -> None:

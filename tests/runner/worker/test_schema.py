@@ -22,6 +22,8 @@ def test_a_message_is_about_a_hundred_bytes_whatever_the_campaign_holds() -> Non
         '{"campaign_id": "c"}',
         '{"campaign_id": "", "contact_email": "a"}',
         '{"campaign_id": 7, "contact_email": "a"}',
+        '{"campaign_id": "\\ud800", "contact_email": "a"}',
+        '{"campaign_id": "c", "contact_email": "' + "€" * 342 + '"}',
         "[" * 100_000,
     ],
 )
@@ -38,6 +40,12 @@ def test_a_campaign_ends_when_all_are_queued_and_every_one_is_counted() -> None:
     assert not ended({**counts, "queued_at": "2026-05-12T08:00:00+00:00"})
     assert not ended({**counts, "unknown_count": 1})  # more may be queued
     assert ended({**counts, "unknown_count": 1, "queued_at": "2026-05-12T08:00:00+00:00"})
+
+
+@pytest.mark.parametrize("odd", ["lots", None, [1]])
+def test_a_campaign_whose_counts_are_no_numbers_has_not_ended(odd: object) -> None:
+    assert not ended({"queued_at": "2026-05-12T08:00:00+00:00", "queued_count": 1, "sent_count": odd})
+    assert not ended({"queued_at": "2026-05-12T08:00:00+00:00", "queued_count": odd, "sent_count": 1})
 
 
 def test_completing_holds_to_the_counts_that_were_read() -> None:
