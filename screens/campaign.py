@@ -43,7 +43,7 @@ class Views(Line):
         screen = self.screen
         assert isinstance(screen, CampaignScreen)
         line = Text(no_wrap=True)
-        files = words.in_files(self.ops.get(screen.slug))
+        files = screen.in_files
         for number, name in enumerate(VIEWS, 1):
             here, name = name == screen.view, "parts" if name == "files" and not files else name
             line.append("▌" if here else " ").append(f"{number} ", "dim").append(
@@ -160,6 +160,10 @@ class CampaignScreen(ConsoleScreen):
         if self.view == "timeline":  # the newest first: what came before is scrolled to
             self.call_after_refresh(self.query_one("#part").scroll_end, animate=False)
 
+    @property
+    def in_files(self) -> bool:
+        return words.in_files(self.ops.get(self.slug), self.console.host_names())
+
     def _look_at_files(self) -> "FolderFacts | None":
         facts = self.console.host_facts(self.console.carrier_of(self.slug).name)
         return facts.campaigns.get(self.slug) if facts else None
@@ -251,7 +255,7 @@ class CampaignScreen(ConsoleScreen):
         elif self.view == "verdict":
             text = words.say_verdict(verdict, now, self.size.width, self._recorded)
         elif self.view == "files":
-            text = words.say_files(verdict, self._folder, now)
+            text = words.say_files(verdict, self._folder, self.in_files, now)
         elif self.view == "content":
             text = words.say_preview(self.shown, mask_addresses if self.masked else str, self.raw)
         elif self._story is None:

@@ -1,7 +1,7 @@
 """The parts of the campaign screen as text. Everything from outside passes `safe`; no widget here."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -115,18 +115,20 @@ def _content(verdict: Verdict | None) -> Content | None:
     return next(iter(found), None)
 
 
-def in_files(verdict: Verdict | None) -> bool:
-    """Whether its content lies in files, as far as is seen; another carrier has parts of its own."""
-    content = _content(verdict)
-    return content is None or not content.digests or any(name in FILES for name, _ in content.digests)
+def in_files(verdict: Verdict | None, machines: Collection[str]) -> bool:
+    """Whether its content lies in files, as it does on `machines`; another carrier has parts of its own."""
+    carriers = {o.source for o in verdict.observations if o.keeps_traces} if verdict else set()
+    return not carriers.isdisjoint(machines) if carriers else bool(machines)
 
 
-def say_files(verdict: Verdict, folder: FolderFacts | None, now: datetime) -> Text:
+def say_files(verdict: Verdict, folder: FolderFacts | None, files: bool, now: datetime) -> Text:
     """The files, or other parts, with digest, time and rows; then all the metadata says, unknown keys too."""
     text = Text()
     content = _content(verdict)
     digests = dict(content.digests) if content else {}
-    for name in FILES if in_files(verdict) else sorted(digests):
+    if not files and not digests:
+        text.append("Its parts were not looked at: that is done for one that is still to be sent.\n", DIM)
+    for name in FILES if files else sorted(digests):
         fact = folder.files.get(name) if folder else None
         text.append_text(safe(f"{name:<22}", 40, "bold"))
         if fact is not None:
@@ -154,7 +156,7 @@ def say_files(verdict: Verdict, folder: FolderFacts | None, now: datetime) -> Te
         "list_unsubscribe": details.list_unsubscribe,
         "max_rate": details.max_rate,
         "channel": "" if details.channel == "email" else details.channel,
-        "email_column" if details.channel == "email" else "phone_column": details.recipient_column,
+        "email_column" if details.channel == "email" else "phone_column": details.recipient_column if files else "",
         "max_segments": details.max_segments,
     }
     for key, value in known.items():
@@ -194,6 +196,8 @@ def say_preview(shown: "Preview | None", mask: Callable[[str], str], raw: bool) 
     for name, value in shown.headers.items():
         text.append(f"{name:<13}", DIM).append_text(safe(mask(value), 300, "bold" if name == "subject" else ""))
         text.append("\n")
+    if not raw and shown.html and not shown.text:
+        text.append("\nIt has no plain text; y shows its HTML.\n", DIM)
     body = shown.html if raw else shown.text
     return text.append("\n").append_text(safe(mask(body[:HTML_SHOWN]), lines=True))
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from opsconsole import wiring
 from opsconsole.cli import main
 from opsconsole.config import load
+from screens import campaign_words as words
 from screens.app import OpsConsoleApp
 from screens.asking import question
 from screens.forms import ReasonForm
@@ -23,7 +24,7 @@ from tests.screens.stage import screen_text, until
 from tests.support.listmonk import Listmonk, listmonk
 from tests.support.platforms import LISTS, Platforms
 
-SLUG = "july"
+SLUG, DUE = "july", "harbor"
 FAR_AT = datetime(2036, 7, 1, 9, tzinfo=UTC)
 
 
@@ -79,6 +80,7 @@ async def test_every_screen_works_without_a_blast_host(platforms: Platforms) -> 
         assert "blast_data" not in screen_text(pilot)
         await pilot.press("3")
         await until(pilot, lambda: "recipient 1" in screen_text(pilot))
+        assert "y shows its HTML" in screen_text(pilot)
         await pilot.press("4")
         await until(pilot, lambda: "every source tells" not in screen_text(pilot))
         await pilot.press("o")
@@ -94,6 +96,19 @@ async def test_every_screen_works_without_a_blast_host(platforms: Platforms) -> 
             await pilot.pause(0.2)
         await until(pilot, lambda: "✓" in screen_text(pilot))
         assert "blast host" not in screen_text(pilot)
+
+
+def test_one_whose_content_was_not_looked_at_has_no_files_either(there: Listmonk, platforms: Platforms) -> None:
+    there.standin.add_campaign("June", there.standin.add_list("June people"), status="finished")
+    with platforms.console() as console:
+        verdict, now = console.verdict("june"), console.clock()
+        files = words.in_files(verdict, console.host_names())
+
+    shown = words.say_files(verdict, None, files, now).plain
+
+    assert not files
+    assert "blast_" not in shown
+    assert "Its parts were not looked at" in shown
 
 
 @pytest.mark.slow
@@ -144,14 +159,15 @@ def test_commands_work_without_a_blast_host(platforms: Platforms) -> None:
 
 
 @pytest.mark.slow
-def test_a_send_is_confirmed_by_what_identifies_the_platform(platforms: Platforms) -> None:
-    soon = f"{datetime.now(UTC) + timedelta(minutes=1):%Y-%m-%d %H:%M}"  # within what counts as early
+def test_a_send_is_confirmed_by_what_identifies_the_platform(there: Listmonk, platforms: Platforms) -> None:
+    of = there.standin.add_list("Harbor people")
+    there.standin.add_people(of, 3)
+    there.standin.add_campaign("Harbor", of, send_at=datetime.now(UTC) - timedelta(minutes=1))
     with platforms.console() as console:
-        console.decide("reschedule", SLUG, "now", local=soon)
-        console.decide("approve", SLUG, "read it")
-        assert [result.title for result in console.preflight(SLUG) if result.blocks] == []
-        assert console.dry_run(SLUG, lambda data: None, threading.Event()).ok
-        asked = question(console, "send", SLUG, console.plan(SLUG))
+        console.decide("approve", DUE, "read it")
+        assert [result.title for result in console.preflight(DUE) if result.blocks] == []
+        assert console.dry_run(DUE, lambda data: None, threading.Event()).ok
+        asked = question(console, "send", DUE, console.plan(DUE))
         lines = dict(asked.confirmation.lines)
         assert lines["sent by"].startswith(f"{LISTS} at ")
         assert "host" not in lines
