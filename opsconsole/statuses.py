@@ -78,11 +78,12 @@ def _in_doubt(case: Case) -> str | None:
         return None
     for o in case.observations:
         if o.says is Says.STARTED:
-            # The log lags behind or runs ahead of the journal, which alone can tell (`doubt`).
-            counts = f" {say_counts(o.run.counts)} by the last line of its log." if o.run and o.run.counts else ""
+            # What it told last lags behind or runs ahead of the journal, which alone can tell (`doubt`).
+            counts = f" {say_counts(o.run.counts)} by what it told last." if o.run and o.run.counts else ""
+            note = f" {o.run.note[:1].upper()}{o.run.note[1:]}." if o.run and o.run.note else ""
             return (
                 f"a run started{case.when(_started(o))} on {o.source}, no end is recorded and nothing is running: "
-                f"it may have been sent.{counts}"
+                f"it may have been sent.{counts}{note}"
             )
     return None
 
@@ -143,7 +144,7 @@ def _partial(case: Case) -> str | None:
             return f"ended{case.when(o.since)} on {o.source}: {why}{end}"
         if o.says is Says.STARTED and case.closed:
             counts = (
-                f" {say_counts(o.run.counts)} by the last line of its log"
+                f" {say_counts(o.run.counts)} by what it told last"
                 if o.run and o.run.counts
                 else " how far isn't known"
             )
