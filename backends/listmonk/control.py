@@ -4,7 +4,7 @@ Every look is made anew: listmonk's replies to writes are echoes, and its log is
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from backends.listmonk.client import Client
 from backends.listmonk.kept import Entry, KeptLog
 from backends.listmonk.runfile import RunFile
 from backends.listmonk.system import Tuning
-from backends.listmonk.trail import BLIND, Trail, span_of, trail
+from backends.listmonk.trail import BLIND, Trail, shared, span_of, trail
 from opsconsole.observation import RunWord, Says
 from opsconsole.ports import Refused, Remembered, RunState, Surroundings, Verb
 from opsconsole.settings import Listmonk
@@ -91,10 +91,11 @@ class Control:
         changed: Callable[[], None] = nothing,
         identity: Callable[[], str] = lambda: "",
         counts_exactly: Callable[[], bool] = lambda: True,
+        listed: Callable[[], Iterable[Campaign]] = tuple,
     ) -> None:
         self.name, self.settings, self.around, self.client = name, settings, around, client
         self.find, self.digests, self.audience, self._changed = find, digests, audience, changed
-        self.identity, self._counts_exactly = identity, counts_exactly
+        self.identity, self._counts_exactly, self._listed = identity, counts_exactly, listed
         self.kept = KeptLog(folder(around.data_dir, name))
         self.claims = Claims(self.kept.folder)
         self._files: dict[str, RunFile] = {}
@@ -147,14 +148,16 @@ class Control:
             self._tuning = known
         return known[1]
 
-    def look(self, slug: str) -> Look:
-        """Everything, asked now. Raises NotThere, OutOfReach, Trouble."""
+    def look(self, slug: str, *, closely: bool = False) -> Look:
+        """Everything, asked now. `closely`: with all campaigns, as those that came and went since they were listed
+        last may have its name. Raises NotThere, OutOfReach, Trouble."""
         campaign = self.find(slug)
         running = None
         if campaign.status == RUNNING:
             running = next((one for one in self.client.running() if one.id == campaign.id), None)
+        others = self.client.campaigns().campaigns if closely else ()
         self.log()
-        return self.judge(slug, campaign, running, self.tuning())
+        return self.judge(slug, campaign, running, self.tuning(), others=others)
 
     def judge(
         self,
@@ -163,11 +166,12 @@ class Control:
         running: Running | None,
         tuning: Tuning | None,
         moved_at: datetime | None = None,
+        others: Iterable[Campaign] = (),
     ) -> Look:
         """What is known of it without asking anybody; its run's log gets what is new."""
         now = self.now
         remembered = self.remembered(slug, campaign)
-        found = self.trail(campaign, remembered)
+        found = self.trail(campaign, remembered, others)
         says, word = runwords.run_word(
             campaign,
             found,
@@ -195,12 +199,17 @@ class Control:
         moved = moved_at or file.moved_at
         return replace(look, out_size=file.size, word=replace(word, progress_at=moved or word.progress_at))
 
-    def trail(self, campaign: Campaign, remembered: Remembered | None = None) -> Trail:
+    def trail(
+        self, campaign: Campaign, remembered: Remembered | None = None, others: Iterable[Campaign] = ()
+    ) -> Trail:
+        """`others` are campaigns that were read just now, besides those that the looks know."""
         if self.log_trouble:
             return BLIND
         since = remembered.at if remembered and runwords.is_ours(campaign, remembered) else None
         kept = self.kept.entries()
-        return trail(kept, campaign, since) if kept else BLIND  # listmonk logs its own start: nothing was ever read
+        if not kept:
+            return BLIND  # listmonk logs its own start: nothing was ever read
+        return shared(trail(kept, campaign, since), campaign, (*others, *self._listed()))
 
     def remembered(self, slug: str, campaign: Campaign) -> Remembered | None:
         """The newest start that this user's consoles know of: by the store, else by the claim written beside it.

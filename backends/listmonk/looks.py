@@ -119,6 +119,10 @@ class Looks:
             raise NotThere(f"listmonk {self._client.name} has no campaign {slug}.", "Nothing was done.")
         return self._client.campaign(it.id)
 
+    def listed(self) -> tuple[Campaign, ...]:
+        """All campaigns, as the newest look has them."""
+        return tuple(self._campaigns.values())
+
     def digests(self, campaign: Campaign) -> dict[str, str]:
         """Of its parts, its template read now. Raises Trouble."""
         return digests(campaign, self.template(campaign.template_id))

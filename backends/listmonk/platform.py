@@ -59,6 +59,7 @@ class ListmonkBackend:
             audience=lambda campaign: self.looks.audience(campaign),
             changed=lambda: self.looks.changed(),
             counts_exactly=lambda: self.looks.may(*COUNTS),
+            listed=lambda: self.looks.listed(),
             identity=lambda: self.observer.identity(),
         )
         beats = Heartbeats(self.control.kept.folder / "heartbeats.json")

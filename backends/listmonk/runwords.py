@@ -195,5 +195,15 @@ def _paused(campaign: Campaign, trail: Trail, tuning: Tuning | None, now: dateti
             return "; ".join(
                 filter(None, (why, f"pausing: {say_in_flight(tuning)}, its log has no word of the end"))
             )
-    blind = "its log can't be read" if not trail.read else "its log doesn't reach back so far"
-    return "; ".join(filter(None, (why, f"whether it is drained isn't known: {blind}")))
+    return "; ".join(filter(None, (why, f"whether it is drained isn't known: {say_blind(trail)}")))
+
+
+def say_blind(trail: Trail) -> str:
+    """Why the log has no word of its drain."""
+    if not trail.read:
+        return "its log can't be read"
+    if trail.shared:
+        return (
+            "another campaign of its name was at work meanwhile, and listmonk's log names campaigns by name alone"
+        )
+    return "its log doesn't reach back so far"

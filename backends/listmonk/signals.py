@@ -12,7 +12,7 @@ from typing import Final
 from backends.listmonk.campaigns import CANCELLED, FINISHED, OVER, PAUSED, RUNNING, SCHEDULED, Campaign
 from backends.listmonk.client import LostReply
 from backends.listmonk.control import Control, Look
-from backends.listmonk.runwords import say_in_flight
+from backends.listmonk.runwords import say_blind, say_in_flight
 from opsconsole.ports import Refused, RunState, Trouble, Verb
 
 LOOKS: Final = (0.0, 0.3, 0.7, 1.0, 1.0, 2.0)  # s between the looks after a write
@@ -39,7 +39,7 @@ class Signaller:
         Raises Refused (nothing was changed), OutOfReach, or Trouble where what came of it isn't known.
         """
         control = self.control
-        look = control.look(slug)
+        look = control.look(slug, closely=verb is Verb.RESUME)
         self._check(look, attempt, verb)
         lost: LostReply | None = None
         try:
@@ -81,7 +81,7 @@ class Signaller:
     def _not_drained(self, look: Look) -> Refused:
         slug = look.slug
         if look.drained is None:
-            blind = self.control.log_trouble or "listmonk's log doesn't reach back to when it was paused."
+            blind = self.control.log_trouble or f"{say_blind(look.trail)}."
             return Refused(
                 f"Whether {slug} is drained isn't known: {blind}",
                 f"{UNCHANGED} {TOO_EARLY}",

@@ -1,18 +1,19 @@
 """What the kept log tells of one campaign: picked up, drained, failed, stuck, asleep, cut off. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from backends.listmonk.campaigns import OVER, Campaign
+from backends.listmonk.campaigns import CANCELLED, COMING, FINISHED, OVER, Campaign
 from backends.listmonk.kept import Entry
-from backends.listmonk.loglines import Kind, error_class, sleeping, told
-from backends.listmonk.runfile import Span
+from backends.listmonk.loglines import Kind, cleaned, error_class, sleeping, told
+from backends.listmonk.runfile import SLACK, Span
 from backends.listmonk.system import Tuning
 
 FRESH: Final = timedelta(minutes=10)  # an older error isn't why nothing moves now
+DRAINS: Final = timedelta(hours=1)  # so long a cancelled one may go on with what it has in hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,8 @@ class Trail:
     """`failed` are subscribers (by listmonk's id) that weren't mailed for an error and are in no later success that
     listmonk tells of; `unrendered` counts mails that couldn't be made. `alive`: something of it may be in flight or
     in a queue; None when the log doesn't reach back far enough to tell. `read` False: the log can't be read at all.
-    `whole`: all that was logged of it since it began is known, so what isn't there never was.
+    `whole`: all that was logged of it since it began is known, so what isn't there never was. `shared`: another
+    campaign of its name was at work meanwhile, and whose word of a drain it is can't be told.
     """
 
     read: bool = True
@@ -38,6 +40,7 @@ class Trail:
     sleeps_until: datetime | None = None
     restarts: tuple[datetime, ...] = ()
     gaps: int = 0
+    shared: bool = False
 
     def reason(self, now: datetime) -> str:
         """Why nothing moves, as far as the log knows; "" for no reason."""
@@ -122,6 +125,27 @@ def follow_trail(entries: Sequence[Entry], name: str, *, reaches_back: bool) -> 
         restarts=tuple(restarts),
         gaps=gaps,
     )
+
+
+def shared(found: Trail, campaign: Campaign, others: Iterable[Campaign]) -> Trail:
+    """The trail where any of `others` may have written into it: then the log's word of a drain is nobody's."""
+    if not found.read or not any(_at_work_meanwhile(campaign, other) for other in others):
+        return found
+    return replace(found, alive=None, shared=True)
+
+
+def _at_work_meanwhile(campaign: Campaign, other: Campaign) -> bool:
+    """Whether `other` is called the same in the log, and may have written there while `campaign` was at work."""
+    if other.id == campaign.id or cleaned(other.name) != cleaned(campaign.name):
+        return False
+    if other.status in COMING and other.started_at is None:
+        return False
+    began, ended = campaign.started_at, campaign.updated_at
+    if campaign.status == FINISHED and ended and other.started_at and other.started_at > ended + SLACK:
+        return False
+    if other.status not in OVER or began is None or other.updated_at is None:
+        return True
+    return other.updated_at + (DRAINS if other.status == CANCELLED else SLACK) >= began
 
 
 def in_flight(tuning: Tuning | None) -> int | None:

@@ -3,8 +3,10 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from backends.listmonk.following import follow
 from backends.listmonk.kept import Entry, KeptLog
 from backends.listmonk.runwords import counts_of, drained, note_of, run_word, says_of
 from backends.listmonk.system import Tuning
-from backends.listmonk.trail import Trail, trail
+from backends.listmonk.trail import Trail, shared, trail
 from opsconsole.observation import Says
 from opsconsole.ports import Remembered, Trouble
 from opsconsole.runlog import Reader
@@ -91,6 +93,27 @@ def test_drained_is_what_the_log_says_and_not_what_the_row_says() -> None:
     assert drained(paused, trail(resumed, paused), TUNING, now) is False
     restarted = entries(before, PICKED_UP, (60, "--- listmonk was started again: its log begins anew; lines"))
     assert drained(paused, trail(restarted, paused), TUNING, now) is True
+
+
+def test_the_drain_of_another_campaign_of_its_name_is_no_word_on_this_one() -> None:
+    paused = campaign("paused", sent=50)
+    log = trail(entries((-60, "x"), PICKED_UP, (60, "campaign (July) finished")), paused)
+    now = AT + timedelta(minutes=2)
+
+    def judged(**other: Any) -> bool | None:
+        namesake = replace(paused, **{"id": 6, "status": "finished", **other})
+        return drained(paused, shared(log, paused, (paused, namesake)), TUNING, now)
+
+    assert judged() is None
+    assert judged(status="running") is None
+    assert judged(status="scheduled", started_at=AT) is None
+    assert judged(name="June") is True
+    assert judged(status="draft", started_at=None) is True
+    assert judged(updated_at=AT - timedelta(minutes=5)) is True
+    assert judged(updated_at=AT - timedelta(minutes=5), status="cancelled") is None
+    assert "names campaigns by name alone" in note_of(
+        paused, shared(log, paused, (replace(paused, id=6),)), TUNING, now
+    )
 
 
 def test_a_log_that_doesn_t_reach_back_leaves_it_open_until_a_drain_can_t_take_longer() -> None:

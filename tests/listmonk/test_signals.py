@@ -93,6 +93,22 @@ def test_a_restart_of_listmonk_leaves_nothing_of_a_paused_one_in_flight(at: Desk
 
 
 @pytest.mark.slow
+def test_the_end_of_a_namesake_is_not_taken_for_the_drain_of_this_one(at: Desk) -> None:
+    slowly(at, latency=0.0)
+    at.standin.post.only(5)  # the next ones hang on their way
+    running(at)
+    signal(at, Verb.PAUSE)
+    namesake = at.standin.add_campaign("July", at.standin.add_list("nobody yet"))
+    with at.listmonk.as_user(at.listmonk.manager) as other:
+        other.put(f"/api/campaigns/{namesake}/status", json={"status": "running"}).raise_for_status()
+    at.standin.until_status(namesake, "finished")
+    at.standin.until_logged("campaign (July) finished")
+    with pytest.raises(Refused, match="another campaign of its name was at work meanwhile"):
+        signal(at, Verb.RESUME)
+    at.standin.post.only(None)
+
+
+@pytest.mark.slow
 def test_a_token_that_may_not_read_the_log_can_pause_but_isn_t_let_resume(
     standin: Listmonk, tmp_path: Path
 ) -> None:
