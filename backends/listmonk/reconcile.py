@@ -86,7 +86,7 @@ class Aftermath:
             told = ", ".join(f"{number:,} {name}" for name, number in self.bounces)
             said.append(f"bounces so far: {told}; whoever is blocklisted by then isn't counted again")
         if self.blocklisted:
-            said.append(f"{self.blocklisted:,} of its lists are blocklisted and get nothing")
+            said.append(f"{self.blocklisted:,} people on its lists are blocklisted and get nothing")
         said += [f"not known: {why}" for why in self.unread]
         if self.missing:
             said.append("nothing is sent again by itself; for the missing, make another campaign")

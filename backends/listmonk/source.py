@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
+from urllib.parse import urlsplit
 
 from backends.listmonk.campaigns import COMING, FINISHED, Campaign
 from backends.listmonk.control import Control
@@ -54,8 +55,9 @@ class Observer:
         return replace(told, latency_ms=(monotonic() - began) * 1000)
 
     def identity(self) -> str:
-        """By the newest look; "" before the first."""
-        return machine(self._looks.seen) if self._looks.seen else ""
+        """By the newest look, with the name that people know it by in front; "" before the first."""
+        itself = machine(self._looks.seen) if self._looks.seen else ""
+        return f"{urlsplit(self._place.settings.url).netloc} {itself}" if itself else ""
 
     def _ran(self, slug: str, it: Campaign, seen: Seen) -> Ran:
         """Of one that has been over for a while it stays the same."""

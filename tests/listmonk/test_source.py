@@ -55,6 +55,18 @@ def test_a_scheduled_one_that_is_to_come_starts_by_itself_and_can_be_switched_of
     assert not said.findings
 
 
+def test_it_is_told_by_a_name_that_people_know_it_by(asleep: Desk) -> None:
+    asleep.campaign("July")
+    before = asleep.backend.identity()
+    asleep.seen()
+
+    name, _, itself = asleep.backend.identity().partition(" ")
+
+    assert before == ""
+    assert asleep.listmonk.url.endswith(f"//{name}")
+    assert itself
+
+
 def test_a_scheduled_one_that_is_a_minute_late_is_an_alarm(asleep: Desk, clock: Later) -> None:
     asleep.campaign("July", status="scheduled", send_at=clock() - 2 * MINUTE)
 
