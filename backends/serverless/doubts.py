@@ -17,7 +17,7 @@ from backends.serverless.pipe import Pipe
 from backends.serverless.queueing import Job, Queueing, lease_until
 from backends.serverless.runwords import GOING, broken_off, counts_of, leased, settled, status_of
 from backends.serverless.state import ATTEMPT, left, state_of
-from backends.serverless.troubles import ConditionFailed, Unclear
+from backends.serverless.troubles import ConditionFailed, Unclear, afterwards
 from backends.serverless.values import count, instant, text, typed
 from backends.serverless.writes import Change, Must, change
 from opsconsole.ports import Doubt, EveryUnknown, Fate, Fates, OutOfReach, Refused, Started, Trouble
@@ -96,8 +96,9 @@ def decide(pipe: Pipe, slug: str, attempt: int, run_id: str, fates: Fates, by: s
                 "Look again, and decide on those that are left",
             ) from error
         done += len(part)
-    _completed(pipe, text(item, "campaign_id"))
-    return doubt(pipe, slug, attempt)
+    with afterwards(f"{done:,} decisions on {slug} are written"):
+        _completed(pipe, text(item, "campaign_id"))
+        return doubt(pipe, slug, attempt)
 
 
 def send_rest(pipe: Pipe, queueing: Queueing, slug: str, attempt: int, run_id: str, by: str) -> Started:

@@ -12,7 +12,7 @@ from backends.serverless.facts import begun
 from backends.serverless.pipe import Pipe
 from backends.serverless.rendering import sample_of
 from backends.serverless.runwords import GOING, settled, status_of
-from backends.serverless.troubles import ConditionFailed, Unclear
+from backends.serverless.troubles import ConditionFailed, Unclear, afterwards
 from backends.serverless.values import count, text
 from backends.serverless.writes import Change, Must, change
 from opsconsole.plan import short
@@ -82,7 +82,8 @@ def put(pipe: Pipe, slug: str, name: str, value: str, by: str) -> Operated:
             f"Somebody changed {slug}, or somebody got it, at this moment", NOTHING, "Look again"
         ) from None
     except Unclear as error:
-        after = pipe.item(campaign_id)
+        with afterwards(f"The {name} of {slug} was to be changed, and the answer was lost"):
+            after = pipe.item(campaign_id)
         if text(after, name) != value:
             raise OutOfReach(error.what, NOTHING, "Look at it, then try again") from None
     new = digests(after).get(name, "")

@@ -25,6 +25,7 @@ from opsconsole.ports import Followed, OutOfReach, Trouble
 EVERY = 1.0  # seconds from one look at the item to the next
 QUEUES_EVERY = 5.0
 PAUSES = (1.0, 2.0, 5.0, 10.0)  # seconds after an answer that didn't come
+LAST_LINES = 3  # looks at the end that another's last lines are waited for
 REASON_PAGES, REASONS = 3, 5  # MB of deliveries that are read for them; how many are told
 
 
@@ -151,7 +152,7 @@ class _Watch:
         self._pipe, self._queueing, self._slug, self._log = pipe, queueing, slug, log
         self._teller = Teller(slug)
         self._queues: tuple[float, Queue, Queue | None] | None = None
-        self._failed = 0
+        self._failed = self._ends = 0
 
     def look(self, item: Mapping[str, Any], add: Callable[[str], None] | None) -> bool:
         """Write what is new; whether the run has ended."""
@@ -159,9 +160,11 @@ class _Watch:
         queue, dead = self._depth(at)
         says = says_of(item, now, queue.left + (dead.left if dead else 0), self._pipe.policy.stall_after)
         ended = says is Says.ENDED
+        closed = ended and b'"summary": true' in self._log.last_line()
         if add is None:
-            return ended
-        if ended and b'"summary": true' in self._log.last_line():
+            self._ends += ended  # whoever writes says its last lines a moment later
+            return closed or self._ends > LAST_LINES
+        if closed:
             return True
         job = self._queueing.job(text(item, "run_id"))
         lines = [

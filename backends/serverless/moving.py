@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any
 
 from backends.serverless.pipe import Pipe, Queue
-from backends.serverless.troubles import CantDo, Denied
+from backends.serverless.troubles import CantDo, Denied, Throttled, afterwards
 from opsconsole.ports import Operated, OutOfReach, Refused, Trouble
 
 BATCH = 10
@@ -104,19 +104,25 @@ def _received(pipe: Pipe, dead: Queue, most: int) -> list[dict[str, Any]]:
 def _moved(pipe: Pipe, queue: Queue, dead: Queue, letters: list[dict[str, Any]]) -> int:
     """How many of these are in the queue now, and no more in the dead-letter queue."""
     entries = [_entry(number, letter, queue.fifo) for number, letter in enumerate(letters)]
-    answer = pipe.aws.ask("sqs", "send_message_batch", QueueUrl=queue.url, Entries=entries)
+    try:
+        answer = pipe.aws.ask("sqs", "send_message_batch", QueueUrl=queue.url, Entries=entries)
+    except Throttled:
+        raise
+    except OutOfReach as error:
+        raise Trouble(error.what, "They may be in the queue, and are mailed then") from error
     taken = [letters[int(entry["Id"])] for entry in answer.get("Successful", ())]
     if not taken:
         one: Mapping[str, Any] = next(iter(answer.get("Failed", ())), {})
         raise OutOfReach(f"SQS took none of {len(letters)} letters: {one.get('Code', 'it gave no reason')}")
-    pipe.aws.ask(
-        "sqs",
-        "delete_message_batch",
-        QueueUrl=dead.url,
-        Entries=[
-            {"Id": str(number), "ReceiptHandle": letter["ReceiptHandle"]} for number, letter in enumerate(taken)
-        ],
-    )
+    with afterwards(f"{len(taken):,} letters are in the queue, and may be dead letters still"):
+        pipe.aws.ask(
+            "sqs",
+            "delete_message_batch",
+            QueueUrl=dead.url,
+            Entries=[
+                {"Id": str(number), "ReceiptHandle": letter["ReceiptHandle"]} for number, letter in enumerate(taken)
+            ],
+        )
     return len(taken)
 
 
@@ -144,7 +150,8 @@ def newest(pipe: Pipe, dead: Queue) -> Mapping[str, Any]:
 
 
 def _told(pipe: Pipe, queue: Queue, dead: Queue, moved: int, *, stopped: bool) -> Operated:
-    now = pipe.dead_letter(queue)
+    with afterwards(f"About {moved:,} dead letters were moved back into {queue.name}"):
+        now = pipe.dead_letter(queue)
     left = now.left if now else 0
     return Operated(
         says=f"About {moved:,} dead letters were moved back into {queue.name}; about {left:,} are left",

@@ -11,7 +11,7 @@ from backends.serverless import editing, moving
 from backends.serverless.facts import begun
 from backends.serverless.pipe import Pipe, Queue
 from backends.serverless.runwords import GOING, status_of
-from backends.serverless.troubles import Unclear
+from backends.serverless.troubles import Unclear, afterwards
 from backends.serverless.values import plain, text, typed
 from opsconsole.ports import Operated, Operation, Refused, Trouble
 
@@ -150,7 +150,8 @@ def _purged(pipe: Pipe, queue: Queue, look: Callable[[], Queue]) -> Operated:
                 f"{queue.name} was purged within the last minute", "It isn't purged once more", "Wait a minute"
             ) from error
         raise
-    after = look()
+    with afterwards(f"About {queue.left:,} messages of {queue.name} are thrown away"):
+        after = look()
     return Operated(
         says=f"About {queue.left:,} messages of {queue.name} are thrown away; it takes up to a minute",
         count=queue.left,

@@ -10,7 +10,7 @@ from typing import Any
 from backends.serverless.pipe import Pipe
 from backends.serverless.runwords import GOING, status_of
 from backends.serverless.state import ATTEMPT, left, state_of
-from backends.serverless.troubles import ConditionFailed, Unclear
+from backends.serverless.troubles import ConditionFailed, Unclear, afterwards
 from backends.serverless.values import count, text
 from backends.serverless.writes import Change, Must, change
 from opsconsole.ports import Refused, RunState, Trouble, Verb
@@ -37,12 +37,14 @@ def signal(pipe: Pipe, slug: str, attempt: int, verb: Verb) -> RunState:
     except ConditionFailed as error:
         raise _nobody(slug, attempt, verb, error.item or {}) from None
     except Unclear as error:
-        item = pipe.item(campaign_id)
+        with afterwards(f"{slug} was told to {verb}, and the answer was lost"):
+            item = pipe.item(campaign_id)
         if not obeyed(item, verb):
             raise Trouble(
                 f"The answer was lost: {error.what}", f"{slug} isn't told to {verb} so far", "Tell it again"
             ) from None
-    item = pipe.item(campaign_id)
+    with afterwards(f"{slug} was told to {verb}"):
+        item = pipe.item(campaign_id)
     if not obeyed(item, verb):
         raise Trouble(
             f"{slug} was told to {verb}, and somebody told it otherwise at once",

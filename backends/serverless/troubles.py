@@ -3,7 +3,8 @@
 `why(error, call)` never raises and keeps no secret: AWS's own words are redacted, masked and shortened.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -143,6 +144,18 @@ def why(error: Exception, call: Call) -> Trouble:
     if name in ("ParamValidationError", "UnknownParameterError"):
         return Refused(f"{call} can't be asked like that: {text_of(error)}", "Nothing was done")
     return _lost(f"{call} gave no answer: {text_of(error)}", call)
+
+
+@contextmanager
+def afterwards(done: str) -> Iterator[None]:
+    """For what follows a deed, such as looking at what came of it. Refused and OutOfReach say that nothing was
+    done: here they become Trouble that says what was `done`, a sentence without its full stop."""
+    try:
+        yield
+    except (Refused, OutOfReach) as error:
+        raise Trouble(
+            f"{done}; what came of it can't be told: {error.what}", "It isn't undone", "Look at it again"
+        ) from error
 
 
 def no_credentials(detail: str = "") -> BadCredentials:

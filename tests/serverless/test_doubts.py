@@ -11,7 +11,7 @@ from backends.serverless.doubts import against, decide, doubt, send_rest
 from backends.serverless.starting import start
 from backends.serverless.state import run_state
 from opsconsole.observation import Says
-from opsconsole.ports import EveryUnknown, Fate, Refused, Trouble
+from opsconsole.ports import EveryUnknown, Fate, OutOfReach, Refused, Trouble
 from tests.domain.words import NOW
 from tests.serverless.sending import SLUG, Clock, Desk, desk, people, queued, rewrite
 from tests.support.aws import Pipeline
@@ -129,6 +129,20 @@ def test_what_a_person_decides_is_written_and_counted(pipeline: Pipeline, tmp_pa
         assert send_rest(ours.pipe, ours.queueing, SLUG, 1, "r1", "ana").fresh
     assert queued(pipeline) == sorted([lost, nobody])
     assert pipeline.item(SLUG)["rest_by"] == "ana"
+
+
+@pytest.mark.slow
+def test_a_decision_that_is_written_is_not_called_refused_where_the_rest_cant_be_read(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    broken(pipeline)
+    _, _, _, lost, _, _ = people(6)
+    with desk(pipeline, tmp_path) as ours:
+        pipeline.cloud.fault("dynamodb.GetItem", "deny", times=9, after=1)
+        with pytest.raises(Trouble, match="1 decisions on spring-sale are written") as told:
+            decide(ours.pipe, SLUG, 1, "r1", {row_of("r1", lost): Fate.SENT}, "ana")
+    assert not isinstance(told.value, Refused | OutOfReach)
+    assert pipeline.delivered(SLUG)[lost]["state"] == "sent"
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from backends.serverless.operations import BY_HAND, PURGE_DEAD, PURGE_QUEUE, RED
 from backends.serverless.pipe import Queue
 from backends.serverless.signals import signal
 from backends.serverless.starting import start
-from opsconsole.ports import Operated, Operation, Refused, Trouble, Verb
+from opsconsole.ports import Operated, Operation, OutOfReach, Refused, Trouble, Verb
 from opsconsole.settings import Serverless
 from tests.serverless.sending import SLUG, Desk, desk, people, queued, rewrite
 from tests.support.aws import Pipeline
@@ -158,6 +158,31 @@ def test_a_move_that_breaks_half_way_loses_no_letter(pipeline: Pipeline, tmp_pat
             done(ours, one(ours, BY_HAND))
     assert len(queued(pipeline)) == 20, "ten are in both queues: that mails nobody twice"
     assert pipeline.dead == 20
+
+
+@pytest.mark.slow
+def test_what_was_done_is_not_called_nothing_where_it_cant_be_looked_at(pipeline: Pipeline, tmp_path: Path) -> None:
+    def broke(call: str, what: str, after: int) -> Trouble:
+        pipeline.cloud.fault(call, "deny", times=99, after=after)
+        with pytest.raises(Trouble) as told:
+            done(ours, seen)
+        pipeline.cloud.faults.clear()
+        assert what in str(told.value)
+        return told.value
+
+    pipeline.queue(SLUG, *people(15), dead=True)
+    with desk(pipeline, tmp_path) as ours:
+        seen = one(ours, BY_HAND)
+        first = broke("sqs.DeleteMessageBatch", "10 letters are in the queue", 0)
+        assert (len(queued(pipeline)), pipeline.dead) == (10, 15)
+        seen = one(ours, PURGE_DEAD)
+        looks = sum(name == "sqs.GetQueueAttributes" for name in pipeline.cloud.calls)
+        ours_again = one(ours, PURGE_DEAD)
+        each = sum(name == "sqs.GetQueueAttributes" for name in pipeline.cloud.calls) - looks
+        assert ours_again.state == seen.state
+        second = broke("sqs.GetQueueAttributes", "are thrown away", each + 2)
+    assert pipeline.dead == 0
+    assert not any(isinstance(error, Refused | OutOfReach) for error in (first, second))
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from backends.serverless.signals import signal
 from backends.serverless.starting import start
 from backends.serverless.state import run_state
 from opsconsole.observation import Says
-from opsconsole.ports import Followed, Refused, RunState, Trouble, Verb
+from opsconsole.ports import Followed, OutOfReach, Refused, RunState, Trouble, Verb
 from opsconsole.runlines import read_line
 from tests.domain.words import NOW
 from tests.serverless.sending import SLUG, Clock, desk, people, queued, rewrite
@@ -149,6 +149,20 @@ def test_a_lost_answer_to_a_pause_is_looked_after(pipeline: Pipeline, tmp_path: 
         pipeline.cloud.fault("dynamodb.UpdateItem", "cut")
         with pytest.raises(Trouble, match="isn't told to resume"):
             signal(ours.pipe, SLUG, 1, Verb.RESUME)
+
+
+@pytest.mark.slow
+def test_a_cancel_that_was_done_is_not_called_nothing_where_it_cant_be_read_again(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    pipeline.campaign(SLUG, status="processing", run_id="r1", total_contacts=5, queued_count=5, queued_at="x")
+    with desk(pipeline, tmp_path) as ours:
+        pipeline.cloud.fault("dynamodb.GetItem", "deny", times=9, after=1)
+        with pytest.raises(Trouble, match="was told to cancel; what came of it can't be told") as told:
+            signal(ours.pipe, SLUG, 1, Verb.CANCEL)
+    assert not isinstance(told.value, Refused | OutOfReach)
+    pipeline.cloud.faults.clear()
+    assert pipeline.item(SLUG)["status"] == "cancelled"
 
 
 @pytest.mark.slow
