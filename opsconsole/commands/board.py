@@ -164,6 +164,8 @@ def _say_left_out(board: Board, shown: Board, query: Query, as_json: bool) -> No
         return
     if not shown.verdicts:
         say(f"No such campaign. {unknown}".rstrip())
+        if silent := [source.name for source in board.sources if not source.answered_at]:
+            say(f"{', '.join(silent)} never answered: what is there isn't known.")
     seen = {v.slug for v in shown.verdicts}
     hidden = sum(v.group is Group.ATTENTION and v.slug not in seen for v in board.verdicts)
     if hidden:

@@ -111,6 +111,15 @@ def test_one_whose_content_was_not_looked_at_has_no_files_either(there: Listmonk
     assert "Its parts were not looked at" in shown
 
 
+def test_an_empty_board_names_who_never_answered(there: Listmonk, platforms: Platforms) -> None:
+    there.standin.stop()
+
+    said = call(platforms, "board")
+
+    assert said.exit_code == 4
+    assert f"{LISTS} never answered: what is there isn't known." in said.stdout
+
+
 @pytest.mark.slow
 async def test_a_hold_says_that_listmonk_keeps_none(platforms: Platforms) -> None:
     async with opened(platforms) as pilot:
