@@ -20,7 +20,7 @@ from backends.blasthost.probe import Probe, unpack
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT, BadSlug
 from opsconsole.hostfacts import FolderFacts, Kind
 from tests.blasthost.local import LocalSession, owner_of
-from tests.blasthost.looks import SHELLS, WAYS, Looker, a_look, a_tree, each_way  # noqa: F401 - fixtures
+from tests.blasthost.looks import SHELLS, Looker, a_look, a_tree, each_way  # noqa: F401 - fixtures
 
 
 def as_somebody_else() -> tuple[str, ...]:

@@ -126,6 +126,7 @@ def test_it_leaves_no_file_no_process_and_no_handler_behind() -> None:
     world.stop()
 
 
+@pytest.mark.slow
 def test_an_error_inside_takes_it_down_too() -> None:
     world = World()
     with pytest.raises(RuntimeError, match="on purpose"), world:
@@ -133,6 +134,7 @@ def test_an_error_inside_takes_it_down_too() -> None:
     assert not world.root.exists()
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_callers_stays_his(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     with World(tmp_path) as world:
@@ -140,6 +142,7 @@ def test_a_folder_of_the_callers_stays_his(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.slow
 def test_it_can_be_brought_up_by_any_thread() -> None:
     kept: list[Path] = []
 
@@ -181,6 +184,7 @@ def test_a_signal_takes_it_down_cleanly(number: signal.Signals) -> None:
     assert not alive(int(stuck))
 
 
+@pytest.mark.slow
 def test_even_killed_it_leaves_no_process_of_its_own(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -11,6 +11,7 @@ from opsconsole.preflight import CHECKS, Outcome, run_checks
 from opsconsole.preflight.run import _BY_ID
 from tests.preflight.situations import situation
 
+RENDERS = ("rows-render", "headers-safe", "size")  # each story of these starts a process
 CASES = sorted((Path(__file__).parent / "data").glob("*/*.json"))
 
 
@@ -18,7 +19,13 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def _asked(path: Path) -> Any:
+    slow = path.parent.name in RENDERS and path.stem != "all"
+    name = f"{path.parent.name}/{path.stem}"
+    return pytest.param(path, id=name, marks=pytest.mark.slow if slow else ())
+
+
+@pytest.mark.parametrize("path", [_asked(path) for path in CASES])
 def test_case(path: Path) -> None:
     case = json.loads(path.read_text(encoding="utf-8"))
     assert set(case) <= {"given", "outcome", "blocks", "says contains", "remedy contains", "evidence contains"}
