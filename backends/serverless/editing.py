@@ -17,7 +17,7 @@ from backends.serverless.values import count, text
 from backends.serverless.writes import Change, Must, change
 from opsconsole.plan import short
 from opsconsole.ports import Operated, Operation, OutOfReach, Refused, Trouble
-from runner.worker.schema import COUNTS, Status
+from runner.worker.schema import COUNTS, Status, content_seal
 
 NAMES = ("subject", "body", "text")
 MOST = 350 * 1024  # bytes: an item of DynamoDB has 400 KiB in all
@@ -26,11 +26,11 @@ NOTHING = "Nothing was changed"
 
 def offered(pipe: Pipe, slug: str, item: Mapping[str, Any], anybody: bool) -> tuple[Operation, ...]:
     """What can be changed of this campaign. `anybody`: somebody has a delivery of it. Pure but for the names."""
-    against = why_not(item, anybody)
+    against = why_not(item, anybody, four_eyes=pipe.policy.four_eyes)
     return tuple(_operation(pipe, slug, item, name, against) for name in NAMES)
 
 
-def why_not(item: Mapping[str, Any], anybody: bool) -> str:
+def why_not(item: Mapping[str, Any], anybody: bool, *, four_eyes: bool = False) -> str:
     status = status_of(item)
     if status not in (Status.DRAFT, *GOING):
         return f"it is {str(item.get('status'))[:40]}: nothing of it is to be sent any more"
@@ -38,6 +38,10 @@ def why_not(item: Mapping[str, Any], anybody: bool) -> str:
         return "somebody got it, or may have got it: all others get the same"
     if status in GOING and item.get("paused") is not True:
         return "it is being sent: pause it first, and look whether anybody got it"
+    if status in GOING and four_eyes:
+        return "somebody else approved it as it was started: cancel it, and plan another campaign"
+    if text(item, "content_seal") not in ("", content_seal(item)):
+        return "somebody changed it past the console since it was started: put that back first"
     return ""
 
 
@@ -71,7 +75,7 @@ def put(pipe: Pipe, slug: str, name: str, value: str, by: str) -> Operated:
     """Write it, if the campaign is still what was looked at and nobody has been mailed."""
     item = pipe.campaign(slug)
     campaign_id = text(item, "campaign_id")
-    if why := why_not(item, begun(pipe, campaign_id)):
+    if why := why_not(item, begun(pipe, campaign_id), four_eyes=pipe.policy.four_eyes):
         raise Refused(f"The {name} of {slug} can't be changed: {why}", NOTHING)
     check(item, name, value)
     old = digests(item).get(name, "")
@@ -114,6 +118,8 @@ def changed(item: Mapping[str, Any], name: str, value: str, by: str) -> Change:
         *(Must(part, "is" if part in item else "absent", item.get(part)) for part in ("version", "status", name)),
         *(Must(counted, "is or absent", 0) for counted in COUNTS.values()),
     ]
+    sets: dict[str, Any] = {name: value, "content_by": by}
     if status_of(item) in GOING:
         must.append(Must("paused", "is", True))
-    return Change(must=must, sets={name: value, "content_by": by}, adds={"version": 1, "content_version": 1})
+        sets["content_seal"] = content_seal({**item, name: value})
+    return Change(must=must, sets=sets, adds={"version": 1, "content_version": 1})

@@ -20,7 +20,7 @@ from backends.serverless.values import count, instant, text
 from backends.serverless.writes import Change, Must, change
 from opsconsole.plan import Actual, Plan, compare, say_stale
 from opsconsole.ports import MaybeStarted, Refused, RunState, Started, Trouble
-from runner.worker.schema import COUNTS, Status
+from runner.worker.schema import COUNTS, Status, content_seal
 
 ASK_PAUSES = (0.2, 1.0, 2.0)
 NOTHING = "Nothing was started"
@@ -72,6 +72,7 @@ def claim(item: Mapping[str, Any], plan: Plan, owner: str, by: str, now: Any, au
         "status": Status.QUEUED.value,
         "run_id": plan.run_id,
         "version": version + 1,
+        "content_seal": content_seal(item),
         "started_by": by,
         "started_at": now.isoformat(),
         "progress_at": now.isoformat(),

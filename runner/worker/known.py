@@ -8,21 +8,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from runner.worker.mail import Content, ContentError
-from runner.worker.schema import Status
+from runner.worker.schema import CONTENT, Status
 from runner.worker.steps import Item
 
 FRESH_SECONDS: Final = 1.0
 _KEPT: Final = 50
-_MAILED: Final = (
-    "run_id",
-    "campaign_name",
-    "subject",
-    "body",
-    "text",
-    "from_email",
-    "reply_to",
-    "list_unsubscribe",
-)
+_MAILED: Final = ("run_id", "campaign_name", "content_seal", *CONTENT)
 
 
 class Reads(Protocol):

@@ -15,6 +15,7 @@ from runner.message import mail
 from runner.message.headers import RowRefused
 from runner.message.mail import Composer, Mail
 from runner.message.template import Sandbox, Source, TemplateError, parse, sandbox, suggest
+from runner.worker.schema import content_seal
 
 _NAMES: Final = (
     ("blast_metadata.json from", "from_email"),
@@ -33,6 +34,8 @@ class Content:
     """What a campaign's item mails. Raises ContentError for a part that can't be used, whoever it is for."""
 
     def __init__(self, campaign: Mapping[str, Any]) -> None:
+        if (seal := campaign.get("content_seal")) and seal != content_seal(campaign):
+            raise ContentError("it isn't what was started, somebody changed it past the console")
         self._slug = str(campaign["campaign_id"])
         self._run_id = str(campaign.get("run_id") or "") or "unnamed"
         self._metadata = _metadata(campaign)

@@ -38,6 +38,7 @@ CAMPAIGN: Final = (
 
 RUN: Final = (
     "version",  # a number: one more at each change by the console; none counts as 0
+    "content_seal",  # content_seal() of it as it was started: what is made of other content never goes out
     "content_version",  # a number: one more at each change of what is mailed; a mail made before it never goes out
     "status",
     "run_id",  # of the console's plan
@@ -64,6 +65,10 @@ RUN: Final = (
     "progress_at",  # when a count last changed
 )
 """What a run adds to it. Times are ISO 8601 in UTC, counts are changed by ADD alone."""
+
+
+CONTENT: Final = ("subject", "body", "text", "from_email", "reply_to", "list_unsubscribe")
+"""What of a campaign every mail is made of."""
 
 
 class Status(StrEnum):
@@ -147,6 +152,12 @@ def _may_be_a_key(value: str) -> bool:
         return 0 < len(value.encode()) <= _KEY_BYTES
     except UnicodeEncodeError:
         return False
+
+
+def content_seal(item: Mapping[str, Any]) -> str:
+    """Of what a campaign mails, so that a change of it past the console is seen. Pure."""
+    held = {name: str(item[name]) for name in CONTENT if item.get(name) not in (None, "")}
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
 
 def deduplication_id(run_id: str, contact_email: str) -> str:

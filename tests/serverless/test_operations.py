@@ -15,6 +15,7 @@ from backends.serverless.signals import signal
 from backends.serverless.starting import start
 from opsconsole.ports import Operated, Operation, OutOfReach, Refused, Trouble, Verb
 from opsconsole.settings import Serverless
+from runner.worker.schema import content_seal
 from tests.serverless.sending import SLUG, Desk, desk, people, queued, rewrite
 from tests.support.aws import Pipeline
 
@@ -36,6 +37,11 @@ def test_content_is_changed_before_anybody_got_it(item: dict[str, Any], anybody:
     said = why_not(item, anybody)
     assert why in said
     assert bool(why) == bool(said)
+
+
+def test_what_somebody_else_approved_is_not_changed_once_it_is_started() -> None:
+    assert "approved it" in why_not({"status": "queued", "paused": True}, False, four_eyes=True)
+    assert why_not({"status": "draft"}, False, four_eyes=True) == "", "a start asks for another approval"
 
 
 def one(ours: Desk, name: str, slug: str = "") -> Operation:
@@ -286,8 +292,13 @@ def test_content_of_a_queued_run_is_changed_while_it_is_paused(pipeline: Pipelin
         seen = one(ours, "content-text", SLUG)
         assert (seen.count, seen.against) == (3, "")
         done(ours, seen, "Dear {{ first_name }}")
-        assert pipeline.item(SLUG)["content_version"] == 1
+        item = pipeline.item(SLUG)
+        assert item["content_version"] == 1
+        assert item["content_seal"] == content_seal(item)
 
+        rewrite(pipeline, body="<p>Past the console</p>")
+        assert "past the console" in one(ours, "content-text", SLUG).against
+        rewrite(pipeline, body=item["body"])
         seen = one(ours, "content-text", SLUG)
         rewrite(pipeline, sent_count=1)
         with pytest.raises(Refused, match="somebody got it"):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runner.channel.port import Kind, ServerRefusesUs
-from runner.worker.schema import reference
+from runner.worker.schema import content_seal, reference
 from runner.worker.verdicts import Do, Taken
 from tests.runner.worker.memory import TAKEN, World, again, says
 
@@ -68,6 +68,18 @@ def test_a_mail_made_before_the_content_changed_never_goes_out_after_it() -> Non
     world.meanwhile = lambda: None
     assert world.run(ANA)[0].do is Do.DONE
     assert world.mailed == [ANA]
+
+
+def test_content_that_was_changed_past_the_console_is_mailed_to_nobody() -> None:
+    world = World(ANA, BEN)
+    world.campaigns["spring"]["content_seal"] = content_seal(world.campaigns["spring"])
+    assert world.run(ANA)[0].do is Do.DONE
+
+    world.campaigns["spring"]["body"] = "<p>Not what anybody approved</p>"
+    world.engine._campaigns.learn("spring", dict(world.campaigns["spring"]))  # as a second later
+    assert world.run(BEN)[0].do is Do.WAIT
+    assert world.mailed == [ANA]
+    assert "it isn't what was started" in world.campaigns["spring"]["pause_reason"]
 
 
 def test_a_cancelled_campaign_is_dropped_and_nothing_is_written() -> None:
