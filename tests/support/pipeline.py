@@ -106,4 +106,3 @@ class Pipeline:
 
     def held(self, reason: str) -> None:
         self.holds = (Hold(scope=self.slug, by="ana", at=self.clock(), reason=reason),)
-
