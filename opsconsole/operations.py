@@ -12,12 +12,12 @@ from typing import Any
 
 from opsconsole.audit.records import Record
 from opsconsole.audit.store import AuditStore
+from opsconsole.audit.wanted import OPERATE
 from opsconsole.ports import NotThere, Operated, Operates, Operation, OutOfReach, Refused, Trouble
 from opsconsole.runs import Identity, Runs
 from opsconsole.safety import Confirmation
 from opsconsole.schedule import say_span
 
-OPERATE = "operate"
 NOTHING = "Nothing was changed."
 OPERATING_FOR = timedelta(minutes=30)
 """So long another console may be at one: a large queue takes its time."""
@@ -136,6 +136,7 @@ class Operations:
             try:
                 if operation.mails:
                     self._runs.before_send(operation.source)
+                    self._store().still_wanted(event)
                 done = system.operate(operation, value, identity.operator, on_output, stop)
             except (Refused, OutOfReach) as error:
                 failed = identity.event(OPERATE, operation.slug, "", str(error), **detail, result="failed")
@@ -192,6 +193,7 @@ def _detail(operation: Operation, value: str) -> dict[str, Any]:
         "id": operation.id,
         "label": operation.label,
         "count": operation.count,
+        "mails": operation.mails,
         "value": value[:VALUE_KEPT],
     }
     if len(value) > VALUE_KEPT:

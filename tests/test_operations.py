@@ -132,6 +132,29 @@ def test_a_hold_binds_what_may_mail_and_nothing_else(desk: Desk, pipeline: Pipel
     assert [what for what, _, _ in pipeline.done] == ["purge"]
 
 
+def test_a_hold_that_another_console_records_at_that_moment_binds_it_too(
+    desk: Desk, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, bob = desk.sit("ana", "admin"), desk.sit("bob", "admin")
+    redrive, purge = offered(ana, "redrive"), offered(ana, "purge")
+    looked, look = [], pipeline.operations
+
+    def held_meanwhile(slug: str = "") -> tuple[Operation, ...]:
+        looked.append(slug)
+        found = look(slug)
+        if len(looked) == 2:  # the last look before it is done
+            bob.hold_scope("everything", release=False, reason="wrong subject")
+        return found
+
+    monkeypatch.setattr(pipeline, "operations", held_meanwhile)
+    with pytest.raises(Refused, match=r"on hold .* by bob: wrong subject"):
+        done(ana, redrive, f"{PIPELINE} 12")
+    assert pipeline.done == []
+    monkeypatch.undo()
+    done(ana, purge, f"{PIPELINE} 12")
+    assert [what for what, _, _ in pipeline.done] == ["purge"]
+
+
 def test_a_hold_on_another_system_binds_nothing_here(desk: Desk, pipeline: Pipeline) -> None:
     ana = desk.sit("ana", "admin")
     ana.hold_scope(f"host:{desk.host.name}", release=False, reason="disk")

@@ -17,6 +17,7 @@ from opsconsole.ports import Refused
 
 DECIDED = frozenset({"send", "send-rest"})
 MAILING = DECIDED | {"run-resume", "trigger-on"}
+OPERATE = "operate"  # on a system, beyond a run; of some people may get mail
 HOLDS = ("hold", "release")
 DECISIONS = ("mark", "cancel", "close", "reschedule")
 NOTHING_SENT = "Nothing was sent."
@@ -24,7 +25,7 @@ NOTHING_SENT = "Nothing was sent."
 
 def check_wanted(connection: Connection, event: Event) -> None:
     """Raises Refused when a hold binds this intent, or a decision ended the campaign or moved it elsewhere."""
-    if event.action not in MAILING:
+    if event.action not in MAILING and not (event.action == OPERATE and event.detail.get("mails")):
         return
     carrier = event.detail.get("carrier") or event.detail.get("source", "")
     for key in (event.campaign, f"{HOST}{carrier}", GLOBAL):
