@@ -21,6 +21,7 @@ from backends.serverless.troubles import ConditionFailed, Unclear, afterwards
 from backends.serverless.values import count, instant, text, typed
 from backends.serverless.writes import Change, Must, change
 from opsconsole.ports import Doubt, EveryUnknown, Fate, Fates, OutOfReach, Refused, Started, Trouble
+from runner.campaign.address import BadAddress, check, recipient_key
 from runner.worker.schema import State, Status, completion, ended
 
 SHOWN = 1000
@@ -31,10 +32,12 @@ NO_MAILLOG = "the pipeline has no mail log: look up the message ids at SES, or a
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`rest` are those without a delivery, and those decided to get it again. `unknown` are deliveries by row."""
+    """`rest` are those without a delivery, and those decided to get it again. `unknown` are deliveries by row.
+    `more`: so many fit the audience beyond those that it was planned for."""
 
     rest: list[str]
     unknown: dict[int, dict[str, Any]]
+    more: int = 0
 
 
 def doubt(pipe: Pipe, slug: str, attempt: int) -> Doubt:
@@ -45,15 +48,36 @@ def doubt(pipe: Pipe, slug: str, attempt: int) -> Doubt:
 
 def look(pipe: Pipe, item: Mapping[str, Any]) -> Found:
     run_id, now, visibility = text(item, "run_id"), pipe.now(), pipe.queue().visibility
-    has: set[str] = set()
+    has: set[int] = set()  # people, however their addresses are written
     unsure: dict[int, dict[str, Any]] = {}
     for delivery in read_deliveries(pipe, text(item, "campaign_id")):
         if delivery.get("state") != State.RESEND:
-            has.add(text(delivery, "contact_email"))
+            has.add(_person(text(delivery, "contact_email")))
         if left_behind(delivery, now, visibility):
             unsure[row_of(run_id, text(delivery, "contact_email"))] = delivery
     audience = read_audience(pipe, item, until=instant(item, "started_at"))
-    return Found([email for email in audience.emails if email not in has], dict(sorted(unsure.items())))
+    rest = [email for email in audience.emails if _person(email) not in has]
+    return Found(rest, dict(sorted(unsure.items())), beyond_plan(item, len(rest) + len(has)))
+
+
+def _person(email: str) -> int:
+    """The same for every spelling that the audience takes for one."""
+    address = check(email)
+    return recipient_key(email) if isinstance(address, BadAddress) else address.key
+
+
+def beyond_plan(item: Mapping[str, Any], people: int) -> int:
+    """So many more fit the audience now than were planned; 0 where that isn't known."""
+    planned = count(item, "total_contacts")
+    return max(people - planned, 0) if planned else 0
+
+
+def say_more(more: int) -> str:
+    """Why the rest can't be sent where `more` came after the start; "" for nobody."""
+    if not more:
+        return ""
+    those = "contact fits its audience than was" if more == 1 else "contacts fit its audience than were"
+    return f"{more:,} more {those} planned: they came after the start, and without created_at nobody can tell who"
 
 
 def against(item: Mapping[str, Any], now: datetime, in_queues: int | None, stall_after: Any) -> str:
@@ -116,13 +140,21 @@ def send_rest(pipe: Pipe, queueing: Queueing, slug: str, attempt: int, run_id: s
         # Those before the journal's place are in the queue; with nothing in it, the deliveries say who is left.
         audience = read_audience(pipe, item, until=instant(item, "started_at"))
         waiting = audience.after(text(item, "queue_cursor"))
+        more = beyond_plan(item, len(audience.emails))
         job = Job(campaign_id, run_id, owner, waiting, queued=count(item, "queued_count"))
     else:
-        job = Job(campaign_id, run_id, owner, look(pipe, item).rest, rest=True)
+        found = look(pipe, item)
+        more, job = found.more, Job(campaign_id, run_id, owner, found.rest, rest=True)
         if not job.emails and ended(item):
             raise Refused(
                 f"Nobody is left of {slug}", NOTHING, "Decide on the unknown ones first, if there are any"
             )
+    if why := say_more(more):
+        raise Refused(
+            f"The rest of {slug} can't be sent: {why}",
+            NOTHING,
+            "Take them out of its audience, or give them created_at",
+        )
     try:
         after = change(pipe, campaign_id, lease(item, job, by, pipe.now()))
     except ConditionFailed as error:
@@ -179,7 +211,7 @@ def _doubt(pipe: Pipe, slug: str, item: Mapping[str, Any], found: Found) -> Doub
         unknown=tuple(unknown(run_id, delivery) for delivery in list(found.unknown.values())[:SHOWN]),
         unknown_total=len(found.unknown),
         maillog=NO_MAILLOG,
-        against=against(item, pipe.now(), left(pipe), pipe.policy.stall_after),
+        against=against(item, pipe.now(), left(pipe), pipe.policy.stall_after) or say_more(found.more),
     )
 
 

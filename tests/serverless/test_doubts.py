@@ -224,6 +224,32 @@ def test_who_came_after_the_start_is_not_of_the_rest(pipeline: Pipeline, tmp_pat
 
 
 @pytest.mark.slow
+def test_nobody_who_got_it_is_of_the_rest_by_another_spelling(pipeline: Pipeline, tmp_path: Path) -> None:
+    broken(pipeline)
+    pipeline.contacts(people(6)[0].upper())
+    with desk(pipeline, tmp_path) as ours:
+        assert doubt(ours.pipe, SLUG, 1).unsent == 1
+        send_rest(ours.pipe, ours.queueing, SLUG, 1, "r1", "ana")
+    assert queued(pipeline) == [people(6)[5]]
+
+
+@pytest.mark.slow
+def test_more_than_were_planned_are_not_sent_to_where_nobody_can_tell_who_came_later(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    broken(pipeline)
+    pipeline.contacts("late@example.com")
+    with desk(pipeline, tmp_path) as ours:
+        assert "1 more contact fits its audience than was planned" in doubt(ours.pipe, SLUG, 1).against
+        with pytest.raises(Refused, match="created_at"):
+            send_rest(ours.pipe, ours.queueing, SLUG, 1, "r1", "ana")
+        rewrite(pipeline, queued_at=None, queue_cursor=people(6)[4], queued_count=5)
+        with pytest.raises(Refused, match="created_at"):
+            send_rest(ours.pipe, ours.queueing, SLUG, 1, "r1", "ana")
+    assert queued(pipeline) == []
+
+
+@pytest.mark.slow
 def test_where_the_queue_was_emptied_the_journal_is_not_believed(pipeline: Pipeline, tmp_path: Path) -> None:
     pipeline.contacts(*people(6))
     pipeline.campaign(SLUG)
