@@ -24,6 +24,7 @@ CONTACT_GONE: Final = re.compile(r"(?i)\bcontact\b.*\bnot found\b")
 CAMPAIGN_GONE: Final = re.compile(r"(?i)\bcampaign\b.*\bnot found\b")
 COUNTS_SETTLE: Final = timedelta(minutes=2)  # SQS's numbers are about a minute late
 SHOWN: Final = 5
+MANY_GONE: Final = 10  # contacts, and one in so many: then it isn't what is to be expected
 
 
 def concerns(item: Mapping[str, Any], look: Look, tuning: Tuning, zone: str) -> tuple[Concern, ...]:
@@ -151,7 +152,13 @@ def _reasons(item: Mapping[str, Any], look: Look) -> Iterator[Concern]:
         words = (
             f"{gone:,} {whose} not found: deleted after queueing, which is to be expected; nobody was mailed there"
         )
-        yield Concern(code="contact-not-found", text=words, warns=False)
+        put = queued(item)
+        if many := gone > MANY_GONE and gone * MANY_GONE >= put:
+            words = (
+                f"{gone:,} of {put:,} contacts were not found, and nobody was mailed there: so many aren't deleted "
+                "one by one; look whether the table of contacts is the right one, and whole"
+            )
+        yield Concern(code="contact-not-found", text=words, warns=many, alarm=many)
     if found is None:
         return
     lost = sum(number for reason, number in found.failed if CAMPAIGN_GONE.search(reason))

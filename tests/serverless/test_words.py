@@ -84,6 +84,13 @@ def test_contacts_that_were_deleted_meanwhile_make_no_end_partial() -> None:
     assert told(verdict, "contact-not-found").startswith("bulk: 12 contacts were not found")
 
 
+def test_contacts_that_vanished_by_the_thousand_are_no_end_as_it_should_be() -> None:
+    emptied = item(status="completed", completed_at=ago(1), sent_count=10, missing_count=9_990)
+    verdict = judged(emptied, queue=queue(0))
+    assert "9,990 of 10,000 contacts were not found" in told(verdict, "contact-not-found")
+    assert verdict.group is Group.ATTENTION
+
+
 def test_the_seeds_way_of_failing_for_a_deleted_contact_is_told_from_real_failures() -> None:
     found = {"campaign_1704067200": reasons(Contact_x_not_found_in_DynamoDB=7, MessageRejected=2)}
     verdict = judged(seeds(failed_count=9), reasons=found)
