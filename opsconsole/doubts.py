@@ -85,8 +85,8 @@ def _word(o: Observation, now: datetime) -> Word:
 
 
 def _choices(doubt: Doubt, verdict: Verdict) -> tuple[tuple[str, str], ...]:
-    if verdict.closed:
-        return ()
+    if verdict.closed or verdict.status in (Status.SENDING, Status.STALLED, Status.PAUSED):
+        return ()  # of a run that is going nothing is left yet
     if verdict.status is Status.CLAIMED:
         return (("release-claim", "give up the claim, so that it can be planned again; by a second person"),)
     found = []

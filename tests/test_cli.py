@@ -71,6 +71,18 @@ def test_show_tells_every_source_and_what_comes_next(world: World) -> None:
     assert {s["source"] for s in called(world, "show", SLUG)["sources"]} >= {"dashboard", "blast-mail-demo"}
 
 
+def test_what_comes_next_is_named_as_it_is_typed(world: World) -> None:
+    board = called(world, "board")["campaigns"]
+    ids = {step for campaign in board for step in campaign["next"]}
+    one = next(campaign["slug"] for campaign in board if "cancel" in campaign["next"])
+
+    shown = next(line for line in call(world, "show", one).stdout.splitlines() if "next: " in line)
+
+    assert "cancel" in ids
+    assert "call-off" in shown
+    assert "cancel" not in shown, "that command ends a run"
+
+
 def test_a_wrong_command_is_2_with_the_one_that_was_meant(world: World) -> None:
     result = call(world, "bord")
     assert result.exit_code == 2

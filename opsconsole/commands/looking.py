@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from opsconsole import actions
 from opsconsole.board import Board
 from opsconsole.commands.common import (
     ATTENTION,
@@ -87,7 +88,8 @@ def _print_verdict(verdict: Verdict, board: Board, told: Sequence[str] = ()) -> 
             say(f"    {line.letter}{line.mark} {line.label}: {line.text}{at}")
     for words in told:
         say(f"  {words}")
-    say(f"  next: {', '.join(verdict.next_steps) or 'nothing'}")
+    steps = (actions.BY_ID[step].command or step for step in verdict.next_steps)  # as they are typed
+    say(f"  next: {', '.join(steps) or 'nothing'}")
 
 
 @click.command()

@@ -38,7 +38,7 @@ class Silence:
             if not self._told and time.monotonic() - self._heard >= self._after:
                 self._told = True
                 click.echo(
-                    f"Nothing was heard of the run for {self._after:.0f} s: its host may be out of reach, or it "
+                    f"Nothing was heard of the run for {self._after:.0f} s: its system may be out of reach, or it "
                     "stands still. A run that goes, goes on without this command, which keeps trying. "
                     f"`opsconsole show {self._slug}` tells where it stands.",
                     err=True,
