@@ -16,10 +16,13 @@ from opsconsole.verdict import Verdict
 
 
 class Adoptions:
-    """Records adoptions. `destinations` are told of a run's end as of one that this console started."""
+    """Records adoptions. `destinations(slug)` are told of a run's end as of one that this console started."""
 
     def __init__(
-        self, store: Callable[[], AuditStore], identity: Identity, destinations: tuple[str, ...] = ()
+        self,
+        store: Callable[[], AuditStore],
+        identity: Identity,
+        destinations: Callable[[str], tuple[str, ...]] = lambda slug: (),
     ) -> None:
         self._store, self._identity, self._destinations = store, identity, destinations
 
@@ -49,7 +52,7 @@ class Adoptions:
         note = f"run on {detail['source']}{f' by {run.by}' if run.by else ''}, adopted by {by}"
         me = self._identity
         who = {"environment": me.environment, "session": me.session, "operator": by, "note": note}
-        return completion(slug, end, detail, self._destinations, **who)
+        return completion(slug, end, detail, self._destinations(slug), **who)
 
 
 def _detail(verdict: Verdict, o: Observation, run: RunWord, at: datetime) -> dict[str, Any]:

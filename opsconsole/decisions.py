@@ -30,7 +30,7 @@ class Decisions:
         self,
         store: Callable[[], AuditStore],
         identity: Identity,
-        destinations: tuple[str, ...] = (),
+        destinations: Callable[[str], tuple[str, ...]] = lambda slug: (),
         keepers: tuple[str, ...] = (),
     ) -> None:
         self._store, self._identity, self._destinations = store, identity, destinations
@@ -131,7 +131,7 @@ class Decisions:
         }
         if action in STATUS_OF:
             payload["status"] = "sent" if detail.get("left") == 0 else STATUS_OF[action]
-        return tuple(Outgoing(name, f"{name}:{key}", payload) for name in self._destinations)
+        return tuple(Outgoing(name, f"{name}:{key}", payload) for name in self._destinations(slug))
 
 
 def new_due(verdict: Verdict, local: str, now: datetime, fold: int | None = None) -> Due:

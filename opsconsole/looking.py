@@ -241,6 +241,18 @@ class Looking(Parts):
     def waiting(self) -> "list[OutboxItem]":
         return self._delivery().waiting()
 
+    def told_of(self, slug: str) -> tuple[str, ...]:
+        """Those that have it: one that was just read and doesn't is spared what it would refuse."""
+        reports, now = self.watch.reports(), self.clock()
+
+        def has_not(name: str) -> bool:
+            report = reports.get(name)
+            if report is None or report.trouble or now - report.looked_at > report.fresh_for:
+                return False
+            return all(o.slug != slug for o in report.observations)
+
+        return tuple(name for name in super().told_of(slug) if not has_not(name))
+
     def recorded(self, slug: str) -> "tuple[OutboxItem, ...]":
         """The newest word on this campaign for each system that wants one. Raises AuditUnavailable."""
         from opsconsole.audit.outbox import Outbox

@@ -222,6 +222,7 @@ class Observation:
     break_glass: Approval | None = None  # stands in for the second person
     open_intents: tuple[str, ...] = ()  # what was begun here and has no recorded end, in words
     machine: str = ""  # identifies the machine it looked at, where there is one
+    by_person: bool = True  # it can tell, and be told, of each recipient of a run that broke
     next_attempt: int = 1  # the attempt a new run would claim here; those before it were released
 
     @property

@@ -74,6 +74,10 @@ class Parts:
                 self._unwritable = ""
             return self._opened
 
+    def told_of(self, slug: str) -> tuple[str, ...]:
+        """The systems that want to know what becomes of this campaign."""
+        return tuple(self._recorders)
+
     def _before_send(self, carrier: str) -> None:
         """The last thing before a carrier is asked to send, when the intent is on record. Raises Refused."""
 
@@ -83,9 +87,8 @@ class Parts:
 
         with self._store_lock:
             if self._our_runs is None:
-                destinations = tuple(self._recorders)
                 self._our_runs = Runs(
-                    self.store, self._carriers, self.identity, self.clock, destinations, self._before_send
+                    self.store, self._carriers, self.identity, self.clock, self.told_of, self._before_send
                 )
             return self._our_runs
 
@@ -112,12 +115,12 @@ class Parts:
     def _decisions(self) -> "Decisions":
         from opsconsole.decisions import Decisions
 
-        return Decisions(self.store, self.identity, tuple(self._recorders), tuple(self._keepers))
+        return Decisions(self.store, self.identity, self.told_of, tuple(self._keepers))
 
     def _adoptions(self) -> "Adoptions":
         from opsconsole.adopting import Adoptions
 
-        return Adoptions(self.store, self.identity, tuple(self._recorders))
+        return Adoptions(self.store, self.identity, self.told_of)
 
     def _delivery(self, only: tuple[str, ...] | None = None) -> "Delivery":
         from opsconsole.delivery import Delivery

@@ -65,9 +65,9 @@ class Identity:
 class Runs:
     """Starts, follows and closes runs; one object a console, which knows the starts that are under way in it.
 
-    `destinations` names the systems that must be told of an end. `before_send` gets the carrier's name when the
-    intent is on record and the carrier not yet asked; it may refuse. Once a carrier was asked, a store that fails
-    hides nothing of what the carrier said: the intent then stays open, and is looked after later.
+    `destinations(slug)` names the systems that must be told of its end. `before_send` gets the carrier's name when
+    the intent is on record and the carrier not yet asked; it may refuse. Once a carrier was asked, a store that
+    fails hides nothing of what the carrier said: the intent then stays open, and is looked after later.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Runs:
         carriers: Mapping[str, Carrier],
         identity: Identity,
         clock: Callable[[], datetime],
-        destinations: tuple[str, ...] = (),
+        destinations: Callable[[str], tuple[str, ...]] = lambda slug: (),
         before_send: Callable[[str], None] = lambda carrier: None,
     ) -> None:
         self._store, self._carriers, self._identity = store, carriers, identity
@@ -322,7 +322,8 @@ class Runs:
         detail = ended_detail(state)
         end = f"{state.run_id}:{detail['ended_at']}" if again else state.run_id
         who = {"session": intent.session, "operator": intent.operator}
-        return completion(state.slug, end, detail, self._destinations, environment=intent.environment, **who)
+        told = self._destinations(state.slug)
+        return completion(state.slug, end, detail, told, environment=intent.environment, **who)
 
 
 def completion(

@@ -59,6 +59,8 @@ NEXT_STEPS: dict[Status, tuple[str, ...]] = {
     Status.ERROR: ("refresh", "host"),
 }
 
+PERSON_BY_PERSON = ("doubt", "settle", "send-rest")
+
 SENDABLE = frozenset({Status.DUE, Status.OVERDUE})
 
 
@@ -106,6 +108,9 @@ def judge(slug: str, observations: Iterable[Observation], policy: Policy, now: d
     status, why = next((status, why) for status, rule in RULES if (why := rule(case)) is not None)
     findings = find(case, status)
     steps = ("doubt", "attach") if case.closed and status is Status.PARTIAL else NEXT_STEPS[status]
+    ran = [o for o in case.carriers if o.run]
+    if ran and not any(o.by_person for o in ran):
+        steps = tuple(step for step in steps if step not in PERSON_BY_PERSON)
     codes = {finding.code for finding in findings}
     if codes & {"fires-again", "scheduled-twice", "fires-off-time"}:
         switchable = any(t.live and t.key for t in case.triggers)

@@ -316,6 +316,7 @@ class DoubtScreen(ConsoleScreen):
         else:
             table.clear()
         widths = [width for _, width in columns]
+        nothing = "nothing" if self.seen.doubt.has_maillog else "–"
         for one in self.seen.doubt.unknown:
             fate, style = words.SAID[self.fates.get(one.row)]
             cells = (
@@ -324,7 +325,7 @@ class DoubtScreen(ConsoleScreen):
                 safe(one.who, widths[2]),
                 safe(words.short_id(one.message_id, widths[3]), widths[3], DIM),
                 safe(one.why, widths[4]),
-                safe(one.maillog or "nothing", widths[5], "" if one.maillog else CAUTION),
+                safe(one.maillog or nothing, widths[5], CAUTION if nothing != "–" and not one.maillog else ""),
             )
             table.add_row(*cells)
         rows = [one.row for one in self.seen.doubt.unknown]

@@ -56,7 +56,7 @@ def test_decisions_are_words_of_the_console_and_reach_the_dashboard(store: Audit
 
 
 def test_each_dashboard_hears_of_each_decision(store: AuditStore) -> None:
-    decisions = Decisions(lambda: store, ME, ("dashboard", "ledger"))
+    decisions = Decisions(lambda: store, ME, lambda slug: ("dashboard", "ledger"))
     before = verdict(dashboard(), host())
     decisions.cancel(before, "sold out", NOTHING_LEFT)
     decisions.cancel(before, "sold out, again", NOTHING_LEFT)
@@ -116,7 +116,7 @@ def test_what_was_decided_in_another_environment_counts_there_alone(
     runs: Runs, carrier: Host, store: AuditStore
 ) -> None:
     staging = Identity("mara", "s-9", "staging")
-    elsewhere = Decisions(lambda: store, staging, ())
+    elsewhere = Decisions(lambda: store, staging)
     elsewhere.hold("everything", "provider down")
     elsewhere.approve(verdict(dashboard(approval=None), host()), "only a rehearsal", NOW + timedelta(hours=24))
     elsewhere.mark(verdict(dashboard(), host()), "sent to the testers", ())

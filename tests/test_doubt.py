@@ -142,7 +142,8 @@ def test_the_rest_is_sent_under_the_same_run_and_its_end_is_the_end_of_both(desk
 
 def test_the_end_of_a_rest_after_a_recorded_end_is_told_again_and_once(desk: Desk) -> None:
     store, clock = desk.store, desk.clock
-    runs = Runs(lambda: store, {HOST: desk.host}, Identity("mara", "s-mara", "prod"), clock, ("dashboard",))
+    mara_s = Identity("mara", "s-mara", "prod")
+    runs = Runs(lambda: store, {HOST: desk.host}, mara_s, clock, lambda slug: ("dashboard",))
     mara, plan = broken_off(desk)
     first = run(Says.ENDED, plan.run_id, counts=Counts(total=2601, accepted=1587), at=NOW)
     desk.host.shows(Says.ENDED, first)

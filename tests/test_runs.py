@@ -209,7 +209,8 @@ def test_a_start_just_begun_by_another_console_is_left_alone_for_a_while(
 
     def other(later: timedelta) -> Runs:
         who = Identity("ana", "s-2", "prod")
-        return Runs(lambda: store, {"blast-mail-prod": carrier}, who, lambda: NOW + later, ("dashboard",))
+        carriers = {"blast-mail-prod": carrier}
+        return Runs(lambda: store, carriers, who, lambda: NOW + later, lambda slug: ("dashboard",))
 
     assert "may be starting" in other(timedelta(seconds=5)).reconcile()[0]
     assert carrier.given_up == []
@@ -340,7 +341,7 @@ def test_a_send_open_in_another_environment_is_not_asked_for_here(
     carrier.state = None  # staging's host of the same name has never heard of it
     staging = Identity("mara", "s-9", "staging")
     later = NOW + timedelta(hours=1)
-    there = Runs(lambda: store, {"blast-mail-prod": carrier}, staging, lambda: later, ("dashboard",))
+    there = Runs(lambda: store, {"blast-mail-prod": carrier}, staging, lambda: later, lambda slug: ("dashboard",))
     assert there.reconcile() == ()
     assert [r.run for r in store.unresolved()] == [plan.run_id]
 

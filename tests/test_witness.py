@@ -38,7 +38,7 @@ def test_the_intent_is_on_the_host_before_the_host_is_asked_to_send(desk: Desk) 
 
 
 def runs_on(desk: Desk, carrier: Host) -> Runs:
-    return Runs(lambda: desk.store, {HOST: carrier}, ME, lambda: desk.now, (), desk.witness.before_send)
+    return Runs(lambda: desk.store, {HOST: carrier}, ME, lambda: desk.now, before_send=desk.witness.before_send)
 
 
 def test_a_carrier_is_asked_only_once_the_intent_is_known_elsewhere(desk: Desk) -> None:

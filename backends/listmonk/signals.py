@@ -85,8 +85,8 @@ class Signaller:
             return Refused(
                 f"Whether {slug} is drained isn't known: {blind}",
                 f"{UNCHANGED} {TOO_EARLY}",
-                "Give the token settings:get, or wait until it can't be otherwise: an hour, or the sliding windows "
-                "of one batch.",
+                f"{'Give the token settings:get, or wait' if self.control.log_trouble else 'Wait'} until it "
+                "can't be otherwise: an hour after the pause, or the sliding windows of one batch.",
             )
         return Refused(
             f"{slug} is still pausing: {say_in_flight(look.tuning)}, and its log has no word of the end.",

@@ -133,6 +133,7 @@ def _observation(
         max_rate=_rate(campaign, seen),
     )
     return Observation(
+        by_person=False,
         source=place.source,
         slug=slug,
         observed_at=seen.at,

@@ -27,7 +27,7 @@ from runner.worker.schema import State, Status, completion, ended
 SHOWN = 1000
 TOGETHER = 50  # decisions in one transaction; AWS takes a hundred writes
 NOTHING = "Nothing was queued"
-NO_MAILLOG = "the pipeline has no mail log: look up the message ids at SES, or at the mail server"
+NO_MAILLOG = "the pipeline has none: look up the message ids at SES, or at the mail server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +211,7 @@ def _doubt(pipe: Pipe, slug: str, item: Mapping[str, Any], found: Found) -> Doub
         unknown=tuple(unknown(run_id, delivery) for delivery in list(found.unknown.values())[:SHOWN]),
         unknown_total=len(found.unknown),
         maillog=NO_MAILLOG,
+        has_maillog=False,
         against=against(item, pipe.now(), left(pipe), pipe.policy.stall_after) or say_more(found.more),
     )
 

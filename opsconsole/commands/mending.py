@@ -56,7 +56,8 @@ def _say_side_by_side(view: "SideBySide") -> None:
     for word in view.words:
         say(f"  {word.source}: {word.says}, {word.counts}{'' if word.fresh else ' (not fresh)'}")
     for one in d.unknown[:SHOWN]:
-        say(f"  row {one.row:<7} {one.who:<32} {one.why}; mail log: {one.maillog or 'nothing of it'}")
+        logged = f"; mail log: {one.maillog or 'nothing of it'}" if d.has_maillog else ""
+        say(f"  row {one.row:<7} {one.who:<32} {one.why}{logged}")
     if d.unknown_total > SHOWN:
         say(f"  … {d.unknown_total - SHOWN:,} more of whom nobody knows (--json lists {len(d.unknown):,})")
     for action, why in view.choices:

@@ -63,6 +63,7 @@ class Doubt:
     unknown_total: int
     maillog: str
     against: str = ""
+    has_maillog: bool = True  # there is a log that could name a message
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from opsconsole.board import assemble, judge_one
-from opsconsole.observation import Concern, Content, Observation, Report, Says
+from opsconsole.observation import Concern, Content, Counts, Observation, Report, Says
 from opsconsole.plan import Actual, compare, content_digest, parts
 from opsconsole.ports import Refused
 from opsconsole.safety import check_plan
@@ -105,6 +105,14 @@ def test_an_alarm_of_a_source_brings_the_campaign_to_attention_and_one_of_a_stal
 def test_a_stall_says_why_where_the_carrier_knows() -> None:
     stuck = listmonk(Says.RUNNING, run=running(timedelta(minutes=20), note="its window is full until 14:00"))
     assert verdict(dashboard(), stuck).why.endswith("; its window is full until 14:00")
+
+
+def test_where_nobody_is_known_one_by_one_no_step_asks_for_it() -> None:
+    short = ended(Counts(total=2601, accepted=1587))
+    told = verdict(dashboard(), listmonk(Says.ENDED, run=short, by_person=False))
+    assert told.status is Status.PARTIAL
+    assert told.next_steps[:3] == ("close", "attach", "mark")
+    assert verdict(dashboard(), listmonk(Says.ENDED, run=short)).next_steps[0] == "doubt"
 
 
 def test_content_has_the_parts_of_its_carrier() -> None:

@@ -93,7 +93,7 @@ def a_carrier() -> Host:
 
 @pytest.fixture(name="runs")
 def some_runs(store: AuditStore, carrier: Host) -> Runs:
-    return Runs(lambda: store, {"blast-mail-prod": carrier}, ME, lambda: NOW, ("dashboard",))
+    return Runs(lambda: store, {"blast-mail-prod": carrier}, ME, lambda: NOW, lambda slug: ("dashboard",))
 
 
 def words(store: AuditStore) -> Observation:
@@ -110,4 +110,4 @@ def moved(before: Verdict, local: str) -> tuple[Verdict, Due]:
 
 
 def decided(store: AuditStore) -> Decisions:
-    return Decisions(lambda: store, ME, ("dashboard",))
+    return Decisions(lambda: store, ME, lambda slug: ("dashboard",))
