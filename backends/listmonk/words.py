@@ -188,12 +188,12 @@ def _due(campaign: Campaign, zone: str) -> Due | None:
 
 
 def _approval(campaign: Campaign, place: Place) -> Approval | None:
-    """Somebody set its send date there. It names no content, as whoever may edit it there may do so afterwards."""
+    """Somebody set its send date there; when isn't told, as any change of the campaign moves its one instant. It
+    names no content, as whoever may edit it there may do so afterwards."""
     if not place.settings.trust_schedule or campaign.send_at is None:
         return None
     return Approval(
         by=f"its send date in {place.source}",
-        at=campaign.updated_at if campaign.status in COMING else campaign.created_at,
         reference=f"campaign {campaign.id}",
     )
 
