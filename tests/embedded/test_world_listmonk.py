@@ -24,6 +24,9 @@ def world() -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def console(world: World) -> Iterator[Console]:
+    assert world.lists is not None
+    world.lists.until_logged("LegalFooter", 30)  # it looks for work every five seconds
+    world.lists.until_logged("start processing campaign (Club news)", 30)
     made = wiring.build(config.load(world.config_path))
     made.refresh()
     yield made

@@ -132,7 +132,8 @@ def _add(standin: StandIn, letter: Letter, to: MailingList, now: datetime, templ
     with base.lock:
         row = base.campaigns[number]
         row.created_at = min(now, began or now) - timedelta(days=2)
-        row.updated_at = ended or began or row.created_at + timedelta(hours=5)
+        changed = now if letter.slug == SENDING else row.created_at + timedelta(hours=5)
+        row.updated_at = ended or began or changed
         mailed = base.audience(row)
         if letter.sent:
             row.max_subscriber_id = mailed[-1]
