@@ -35,12 +35,13 @@ class Opening:
     def __init__(self, smtp: Smtp) -> None:
         self._smtp = smtp
         self._client: aiosmtplib.SMTP | None = None
+        self._sock: socket.socket | None = None
         self._aborted = False
 
     async def open(self) -> Opened:
         """Connect, greet, log in. Raises one of ERRORS, which `unreachable` puts into words."""
         self._check()
-        sock = await _dial(self._smtp.host, self._smtp.port)
+        self._sock = sock = await _dial(self._smtp.host, self._smtp.port)
         self._client = client = aiosmtplib.SMTP(
             hostname=self._smtp.host,
             sock=sock,
@@ -91,8 +92,10 @@ class Opening:
     def abort(self) -> None:
         """End the attempt: it raises soon, at the latest when the address it tries has had its time."""
         self._aborted = True
-        if self._client is not None:
-            self._client.close()
+        if self._sock is not None:
+            with suppress(OSError):  # it may have ended by itself
+                # not the client's close(), which does nothing until its connection is made
+                self._sock.shutdown(socket.SHUT_RDWR)
 
 
 def unreachable(smtp: Smtp, error: BaseException) -> Outcome:

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from backends.embedded.world import HOST
 from opsconsole.ports import Refused
 from opsconsole.preflight.check import Outcome
 from opsconsole.verdict import Severity, Status
+from tests.support.programs import false_clock
 from tests.support.sshd import Sshd
 from tests.support.world import RealWorld, forbidding, rehearse
 
@@ -166,12 +166,9 @@ def test_a_key_that_changes_while_the_console_is_open(world: RealWorld) -> None:
 @pytest.fixture
 def late_clock(sshd: Sshd) -> Callable[[int], None]:
     """Sets the clock of all that runs on the host: so many seconds ahead."""
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-    if library is None:
-        pytest.skip("needs libfaketime.so.1; install it: apt-get install faketime")
 
     def set_to(seconds: int) -> None:
-        environment = f'environment="LD_PRELOAD={library}",environment="FAKETIME={seconds:+d}s"'
+        environment = ",".join(f'environment="{setting}"' for setting in false_clock(f"{seconds:+d}s"))
         sshd.accept(sshd.key, key_options=environment)
 
     return set_to

@@ -24,6 +24,7 @@ from tests.faults.house import HOST, House, utc_now
 from tests.faults.support import report, seed, size
 from tests.support.blasthost import until
 from tests.support.console import Clock, Desk, FakeDashboard, FakeHost
+from tests.support.programs import false_clock
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,7 @@ OFFSETS = (1, 2, 9, 10, 11, 29, 30, 31, 300, 3600, 86400)
 
 def under(offset: float) -> tuple[str, ...]:
     """Before a command: it sees a clock so many seconds ahead."""
-    return ("faketime", "-f", f"{offset:+g}s")
+    return ("env", *false_clock(f"{offset:+g}s"))
 
 
 @pytest.mark.needs("faketime")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pytest
 import uvloop
 
-from runner.channel.port import Outcome
+from runner.channel.port import Kind, Outcome
 from runner.channel.smtp import SmtpWire
 from runner.settings import Smtp
 from tests.support.scripted_smtp import ScriptedSmtp
@@ -99,3 +99,12 @@ async def until(true: Callable[[], object]) -> None:
     """What happens on another thread; bounded by the test."""
     while not true():  # noqa: ASYNC110 - a thread has no event of ours
         await asyncio.sleep(0.002)
+
+
+async def abort_after(turns: int, wire: SmtpWire) -> Kind:
+    """A delivery given up so many turns of the loop after it began."""
+    task = asyncio.ensure_future(wire.deliver(Letter(), nothing))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    wire.abort()
+    return (await task).kind

@@ -9,7 +9,7 @@ from runner.channel.pipelining import BODY_SECONDS, ENVELOPE_SECONDS
 from runner.channel.port import Kind, Outcome
 from runner.channel.smtp import SmtpWire
 from runner.policy.limits import Limits
-from tests.runner.wire.conftest import Letter, Way, account, nothing, until
+from tests.runner.wire.conftest import Letter, Way, abort_after, account, nothing, until
 from tests.support.scripted_smtp import Act, ScriptedSmtp, cut, hush, reset, take
 
 ANN, BO = "ann@example.com", "bo@example.com"
@@ -261,6 +261,14 @@ def test_given_an_abort_while_connecting_then_the_delivery_ends(way: Way, server
         return (await task).kind
 
     assert way.run(work()) is Kind.UNREACHABLE
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 4, 5, 6, 8, 12, 20])
+def test_given_an_abort_at_any_turn_of_connecting_then_the_delivery_ends(
+    way: Way, server: ScriptedSmtp, turns: int
+) -> None:
+    server.on("CONNECT", hush)
+    assert way.run(abort_after(turns, way.wire(account(server)))) is Kind.UNREACHABLE
 
 
 def test_given_a_journal_that_fails_then_nothing_of_the_mail_leaves(way: Way, server: ScriptedSmtp) -> None:

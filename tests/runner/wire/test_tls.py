@@ -10,8 +10,8 @@ import trustme
 
 from runner.channel.opening import trust
 from runner.channel.port import Kind, Outcome, ServerRefusesUs
-from tests.runner.wire.conftest import Letter, Way, account, nothing
-from tests.support.scripted_smtp import ScriptedSmtp, cut, reset
+from tests.runner.wire.conftest import Letter, Way, abort_after, account, nothing
+from tests.support.scripted_smtp import ScriptedSmtp, cut, hush, reset
 
 ANN, BO = "ann@example.com", "bo@example.com"
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -161,6 +161,20 @@ def test_given_a_tls_connection_cut_then_it_is_told_as_in_clear(
     ended, other = send(way, server, tls, Letter(ANN), Letter(BO))
     assert (ended.kind, other.kind) == (kind, Kind.ACCEPTED)
     assert server.recipients() == [BO]
+
+
+@BOTH
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("turns", [1, 3, 6, 20, 60, 200])
+def test_given_an_abort_at_any_turn_of_connecting_by_tls_then_the_delivery_ends(
+    way: Way, authority: trustme.CA, tls: str, turns: int
+) -> None:
+    server = serving(tls, presenting(authority.issue_cert("127.0.0.1")))
+    server.on("EHLO", hush)
+    try:
+        assert way.run(abort_after(turns, way.wire(account(server, tls=tls)))) is Kind.UNREACHABLE
+    finally:
+        server.stop()
 
 
 @pytest.mark.usefixtures("trusted")
