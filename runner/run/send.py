@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -110,7 +111,7 @@ class Sender:
         self._served = False  # did the server ever look at a recipient?
         self._inflight = 0
         self._swept = 0.0
-        self._ended = False
+        self._ended = asyncio.Event()
         self._open = False
         self._wait: Wait | None = None
 
@@ -125,7 +126,7 @@ class Sender:
             _, pending = await asyncio.wait(pending, timeout=_TICK)
             if self._control.at_once and pending:
                 await self._drop_everything(pending)
-        self._ended = True
+        self._ended.set()
         await ticker
         self._permits.close(time.time())
         rc = self._exit_code()
@@ -337,8 +338,10 @@ class Sender:
     # -- telling
 
     async def _tick_on(self) -> None:
-        while not self._ended:
-            await asyncio.sleep(_TICK)
+        while not self._ended.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._ended.wait()  # the last tick comes at once
             await self._guarded(self._tick_once())
 
     async def _tick_once(self) -> None:
