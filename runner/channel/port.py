@@ -49,6 +49,12 @@ class Wire(Protocol[M]):
         """Hand over one message. `begin` is called right before its first byte that the other side could take for
         the message; when it raises, nothing was sent and the exception comes out here. Raises ServerRefusesUs."""
 
+    @property
+    def follow(self) -> Callable[[M, Callable[[], None]], Awaitable[Outcome]] | None:
+        """As deliver, of the one message that may be handed over while another is being delivered; None: none may
+        now. Its `begin` is called after whoever awaits the other's outcome has had it, and what comes of it is
+        LOST when the other's end leaves no connection."""
+
     def sweep(self, clock: float) -> None:
         """Called about once a second with a monotonic clock: ends what waits for too long, closes what idles."""
 

@@ -62,6 +62,8 @@ class SmppWire:
         finally:
             self._delivering, self._since = False, None
 
+    follow = None  # one at a time
+
     def sweep(self, clock: float) -> None:
         if self._since is None:
             self._since = clock

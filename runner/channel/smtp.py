@@ -49,6 +49,7 @@ class SmtpWire:
         self._account: Smtp | None = None  # the pipe's
         self._size = 0  # the largest message its server takes; 0: any
         self._opening: Opening | None = None
+        self._chains = True  # may a message follow another before its answer?
 
     def use(self, smtp: Smtp) -> None:
         """The account from the next message on."""
@@ -56,14 +57,29 @@ class SmtpWire:
 
     def deliver(self, mail: SmtpMail, begin: Callable[[], None]) -> Awaitable[Outcome]:
         """As port.Wire has it. Raises ValueError when the message isn't fit for the wire; nothing was sent then."""
-        if not (_PATH(mail.sender) and _PATH(mail.recipient)):
-            raise ValueError("an address that would break the envelope")
-        if not mail.data.endswith(_END):
-            # a dot before that is the composer's to keep out: looking costs as much as sending
-            raise ValueError("a message without its end")
+        _check(mail)
         if (pipe := self._idle()) and not 0 < self._size < mail.size:
             return pipe.send(mail.sender, mail.recipient, mail.data, begin)  # no coroutine of ours between the two
         return self._deliver(mail, begin)
+
+    @property
+    def follow(self) -> Callable[[SmtpMail, Callable[[], None]], Awaitable[Outcome]] | None:
+        """As port.Wire has it. Not any more once a connection ended over it: a server that forgets what came early,
+        forbids it or refuses bodies would cost a connection each time."""
+        pipe = self._pipe
+        if pipe is None or not pipe.may_follow or not self._chains or self._account is not self._smtp:
+            return None
+        return self._follow
+
+    def _follow(self, mail: SmtpMail, begin: Callable[[], None]) -> Awaitable[Outcome]:
+        _check(mail)
+        assert self._pipe is not None
+        if 0 < self._size < mail.size:
+            return self._too_large(mail)
+        return self._pipe.send(mail.sender, mail.recipient, mail.data, begin)
+
+    async def _too_large(self, mail: SmtpMail) -> Outcome:
+        return Outcome(Kind.FAILED, 552, f"the message has {mail.size} bytes, the server takes {self._size}")
 
     async def _deliver(self, mail: SmtpMail, begin: Callable[[], None]) -> Outcome:
         """Where a connection has to be opened first, or the message is too large for its server."""
@@ -71,7 +87,7 @@ class SmtpWire:
         if isinstance(pipe, Outcome):
             return pipe
         if 0 < self._size < mail.size:
-            return Outcome(Kind.FAILED, 552, f"the message has {mail.size} bytes, the server takes {self._size}")
+            return await self._too_large(mail)
         return await pipe.send(mail.sender, mail.recipient, mail.data, begin)
 
     def _idle(self) -> Pipe | None:
@@ -105,6 +121,8 @@ class SmtpWire:
     async def _open(self) -> Pipe | Outcome:
         """A new connection, once the old one has ended: a server may count both."""
         self._opening = opening = Opening(smtp := self._smtp)
+        if self._pipe is not None and self._pipe.broke:
+            self._chains = False
         try:
             await self.close()
             opened = await opening.open()
@@ -120,3 +138,11 @@ class SmtpWire:
         )
         self._account, self._size = smtp, opened.size
         return pipe
+
+
+def _check(mail: SmtpMail) -> None:
+    if not (_PATH(mail.sender) and _PATH(mail.recipient)):
+        raise ValueError("an address that would break the envelope")
+    if not mail.data.endswith(_END):
+        # a dot before that is the composer's to keep out: looking costs as much as sending
+        raise ValueError("a message without its end")

@@ -85,6 +85,8 @@ class TwilioWire:
             raise ServerRefusesUs(f"TLS with the gateway failed: {fault}")
         return self._nothing(type(error).__name__, isinstance(error, httpx.ConnectError))
 
+    follow = None  # one at a time
+
     def sweep(self, clock: float) -> None:
         if self._exchange is None:
             return

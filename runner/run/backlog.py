@@ -80,9 +80,10 @@ class Backlog:
 
     # -- for the workers
 
-    def take(self) -> Item | None:
-        """The next one, its owner being the caller until done(), give_back() or defer(); None: wait for more()."""
-        if not self._ready or self.closed:
+    def take(self, beside: int = 0) -> Item | None:
+        """The next one, its owner being the caller until done(), give_back() or defer(), when there are more than
+        `beside`; None: wait for more()."""
+        if len(self._ready) <= beside or self.closed:
             return None
         self.in_hand += 1
         if len(self._ready) <= ROOM:

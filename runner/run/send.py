@@ -8,7 +8,7 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +39,8 @@ _TICK = 0.25
 _SWEEP = 1.0
 _ABORT_SECONDS = 3.0
 _LONGEST_BACKOFF = 60
+_Delivery = tuple[Item, Awaitable[Outcome]]
+_Taker = Callable[[Message, Callable[[], None]], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -198,22 +200,13 @@ class Sender:
     async def _work(self, wire: Wire[Any]) -> None:
         """Hand over one message after the other; what keeps a connection from coming about is waited out."""
         losses = 0
+        delivery: _Delivery | None = None
         try:
             while True:
-                if (item := self._backlog.take()) is None:
-                    if not await self._backlog.more():
-                        return
-                    continue
-                if self._permits.domains and self._passed_over(item):
-                    self._backlog.done()
-                    continue
-                if not (self._is_open and self._permits.unlimited) and not await self._slot(wire):
-                    self._backlog.give_back(item)
-                    continue
-                if (message := self._composed(item)) is None:
-                    self._backlog.done()
-                    continue
-                outcome = await self._deliver(wire, item, message)
+                if delivery is None and (delivery := await self._next(wire)) is None:
+                    return
+                (item, answer), delivery = delivery, self._followed(wire)
+                outcome = await self._outcome(answer)
                 if outcome is not None and self._settling.settle(item, outcome):
                     self._backlog.done()
                 else:
@@ -225,6 +218,41 @@ class Sender:
                     losses = 0
         finally:
             await wire.close()
+
+    async def _next(self, wire: Wire[Any]) -> _Delivery | None:
+        """A delivery begun, once it may be; None when nothing is to be sent any more."""
+        while True:
+            if (item := self._backlog.take()) is None:
+                if not await self._backlog.more():
+                    return None
+            elif self._permits.domains and self._passed_over(item):
+                self._backlog.done()
+            elif not (self._is_open and self._permits.unlimited) and not await self._slot(wire):
+                self._backlog.give_back(item)
+            elif delivery := self._handed(item, wire.deliver):
+                return delivery
+
+    def _followed(self, wire: Wire[Any]) -> _Delivery | None:
+        """One more to a connection that takes it behind the one it has, where nothing has to be waited for and no
+        other connection would go without."""
+        if (
+            self._permits.domains
+            or not (self._is_open and self._permits.unlimited)
+            or (take := wire.follow) is None
+        ):
+            return None
+        item = self._backlog.take(beside=len(self._wires))
+        return self._handed(item, take) if item is not None else None
+
+    def _handed(self, item: Item, take: _Taker) -> _Delivery | None:
+        """None when this row can become no message, which is then written down."""
+        try:
+            message = self._compose(item.values, item.address, time.time())
+        except RowRefused as error:
+            self._ledger.failed(item, 0, f"{error.kind}: {error}")
+            self._backlog.done()
+            return None
+        return item, take(message, partial(self._begin, item, message))
 
     def _passed_over(self, item: Item) -> bool:
         """Must others go before it, since its domain had enough for now?"""
@@ -251,21 +279,13 @@ class Sender:
                 return True
         return False
 
-    def _composed(self, item: Item) -> Message | None:
-        """None when this row can become no message, which is then written down."""
-        try:
-            return self._compose(item.values, item.address, time.time())
-        except RowRefused as error:
-            self._ledger.failed(item, 0, f"{error.kind}: {error}")
-            return None
-
-    async def _deliver(self, wire: Wire[Any], item: Item, message: Message) -> Outcome | None:
+    async def _outcome(self, answer: Awaitable[Outcome]) -> Outcome | None:
         """None when it was called off, or the server refuses us now and a person has to mend it. Raises
         ServerRefusesUs if it always did."""
         self._inflight += 1
         give_back = self._permits.taken()
         try:
-            outcome = await wire.deliver(message, partial(self._begin, item, message))
+            outcome = await answer
             if outcome.kind in NOT_SENT:
                 give_back()
             else:

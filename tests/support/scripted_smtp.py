@@ -96,7 +96,7 @@ class ScriptedSmtp:
         self._rules: list[_Rule] = []
         self._lock = threading.Lock()
         self._socks: list[socket.socket] = []
-        self.open = 0
+        self.guests: list[list[str]] = []  # the connections there are
         host = "::1" if self.family == socket.AF_INET6 else "127.0.0.1"
         self._listener = socket.create_server((host, self.port), family=self.family, backlog=100)
         self.port = self._listener.getsockname()[1]
@@ -133,6 +133,11 @@ class ScriptedSmtp:
                     return rule.acts
         return None
 
+    def leave(self, steps: list[str]) -> None:
+        """That connection is none any more."""
+        with self._lock:
+            self.guests = [guest for guest in self.guests if guest is not steps]
+
     def _accept(self) -> None:
         while True:
             try:
@@ -145,9 +150,9 @@ class ScriptedSmtp:
     def _serve(self, sock: socket.socket) -> None:
         steps: list[str] = []
         with self._lock:
-            self.open += 1
+            self.guests.append(steps)
             self.steps.append(steps)
-            full = self.open > self.room
+            full = len(self.guests) > self.room
         try:
             if self.tls is not None:
                 sock = self.tls.wrap_socket(sock, server_side=True)
@@ -159,8 +164,7 @@ class ScriptedSmtp:
         except (OSError, Ended) as error:
             self.alerts.append(f"{type(error).__name__}: {error}")
         finally:
-            with self._lock:
-                self.open -= 1
+            self.leave(steps)
             with contextlib.suppress(ValueError):
                 self._socks.remove(sock)
             sock.close()
@@ -187,10 +191,15 @@ class Talk:
             if verb == "DATA":
                 self._data()
             elif verb == "QUIT":
+                self.server.leave(self._steps)  # before the word is out
                 self._step("QUIT", "221 2.0.0 bye")
                 return
             else:
                 self._command(verb, line)
+
+    def forget(self) -> None:
+        """What was read and not looked at yet."""
+        self._rest = b""
 
     def _command(self, verb: str, line: str) -> None:
         named = _ADDRESS.search(line)

@@ -1,8 +1,9 @@
 """Mails over one wire to a scripted server: pipelined and in lock-step, on both event loops."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -99,6 +100,27 @@ async def until(true: Callable[[], object]) -> None:
     """What happens on another thread; bounded by the test."""
     while not true():  # noqa: ASYNC110 - a thread has no event of ours
         await asyncio.sleep(0.002)
+
+
+async def in_a_row(
+    wire: SmtpWire,
+    letters: Iterator[Letter],
+    told: Callable[[Letter, Outcome], None],
+    begin: Callable[[Letter], None] = lambda letter: None,
+) -> int:
+    """Each letter, following the one before where the wire lets it; how many did."""
+    coming: tuple[Letter, Awaitable[Outcome]] | None = None
+    followed = 0
+    while True:
+        if coming is None:
+            if (letter := next(letters, None)) is None:
+                return followed
+            coming = letter, wire.deliver(letter, partial(begin, letter))
+        (letter, answer), coming = coming, None
+        if (follow := wire.follow) is not None and (after := next(letters, None)) is not None:
+            coming = after, follow(after, partial(begin, after))
+            followed += 1
+        told(letter, await answer)
 
 
 async def abort_after(turns: int, wire: SmtpWire) -> Kind:

@@ -49,7 +49,7 @@ def test_given_the_connection_cut_after_250_then_the_mail_counts_and_the_next_go
     async def work() -> list[Outcome]:
         wire = way.wire(account(server))
         first = await wire.deliver(Letter(ANN), nothing)
-        await until(lambda: server.open == 0)
+        await until(lambda: not server.guests)
         await asyncio.sleep(0.01)  # the end has come in
         second = await wire.deliver(Letter(BO), nothing)
         await wire.close()
@@ -143,7 +143,7 @@ def test_given_an_idle_connection_then_it_is_given_back_with_quit(way: Way, serv
         await asyncio.sleep(0.02)
         assert "QUIT" not in server.steps[0]
         wire.sweep(121.0)
-        await until(lambda: server.steps[0][-1] == "QUIT" and server.open == 0)
+        await until(lambda: server.steps[0][-1] == "QUIT" and not server.guests)
         assert (await wire.deliver(Letter(BO), nothing)).kind is Kind.ACCEPTED
         await wire.close()
 
