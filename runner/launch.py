@@ -21,7 +21,8 @@ from runner.run import claim
 from runner.run.control import Control
 from runner.run.output import DeliveryLog, Output, RunLog
 from runner.run.progress import Counts
-from runner.run.send import Sender, Task
+from runner.run.send import Sender
+from runner.run.task import Task
 from runner.run.words import closing_lines
 from runner.settings import Account, Settings, Smtp, suppression_list
 

@@ -10,30 +10,27 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from runner.campaign import survey
 from runner.campaign.address import mask_text
-from runner.campaign.files import Campaign
 from runner.channel.port import Kind, Message, Outcome, ServerRefusesUs, Wire
 from runner.errors import CANCELLED, CONFIG, OK, SOME_FAILED, Refused
 from runner.message.mail import RowRefused
 from runner.policy import retries
 from runner.policy.bounces import bounce_class
 from runner.policy.gates import WINDOW, Wait
-from runner.record.journal import DEFERRED, Journal
+from runner.record.journal import DEFERRED
 from runner.run.backlog import Backlog, Item
-from runner.run.control import UNSET, Control, Unset
+from runner.run.control import UNSET, Unset
 from runner.run.feed import Feed
 from runner.run.ledger import Ledger
-from runner.run.output import DeliveryLog, Output
 from runner.run.permits import Permits
-from runner.run.progress import Counts, Progress
+from runner.run.progress import Progress
 from runner.run.settling import NOT_SENT, Settling
+from runner.run.task import Task
 from runner.run.voice import Voice
-from runner.settings import Account, Settings
 
 _TICK = 0.25
 _SWEEP = 1.0
@@ -41,27 +38,6 @@ _ABORT_SECONDS = 3.0
 _LONGEST_BACKOFF = 60
 _Delivery = tuple[Item, Awaitable[Outcome]]
 _Taker = Callable[[Message, Callable[[], None]], Awaitable[Outcome]]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One process's share of a run. `states` is the journal's state of each row, `tries` what rows that were
-    deferred before have behind them: attempts made and when the next is due (Unix seconds). `switch(name)` makes
-    the wires use that account, "main" or "fallback", from the next message on; None when there is none."""
-
-    settings: Settings
-    campaign: Campaign
-    surveyed: survey.Survey
-    wires: list[Wire[Any]]
-    journal: Journal
-    states: bytearray
-    tries: dict[int, tuple[int, float]]
-    counts: Counts
-    control: Control
-    output: Output
-    delivery: DeliveryLog | None
-    account: Account
-    switch: Callable[[str], Account | None]
 
 
 class _CalledOff(Exception):
