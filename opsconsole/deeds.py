@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from opsconsole.digests import short
 from opsconsole.grounds import say_recorded
 from opsconsole.observation import Mark
-from opsconsole.plan import short
 from opsconsole.wishes import Wish, say_wish
 
 if TYPE_CHECKING:  # the store's own modules are heavy

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 from opsconsole import timing
 from opsconsole.case import Case, say_counts
+from opsconsole.digests import short
 from opsconsole.finding import Finding, Severity, in_order
 from opsconsole.foreign import others_runs
 from opsconsole.observation import RunWord, Says
-from opsconsole.plan import short
 from opsconsole.schedule import say_span
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from opsconsole.case import say_counts
+from opsconsole.errors import Refused
 from opsconsole.observation import Adopted, Observation, RunWord, Says
-from opsconsole.ports import Refused
 from opsconsole.schedule import say_instant
 
 RAN = frozenset({Says.RUNNING, Says.PAUSED, Says.STARTED, Says.ENDED})

@@ -126,7 +126,7 @@ class Looking(Parts):
 
     def tidy(self) -> None:
         """After a look: record ends nobody watched, and tell the others what waits for them."""
-        from opsconsole.audit.records import AuditUnavailable
+        from opsconsole.errors import AuditUnavailable
 
         if not self._tidying.acquire(blocking=False):
             return

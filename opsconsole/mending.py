@@ -8,9 +8,10 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from opsconsole.audit.records import AuditUnavailable, Phase, Record
+from opsconsole.audit.records import Phase, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import RELEASE_CLAIM, SEND_REST, SETTLE
+from opsconsole.errors import AuditUnavailable
 from opsconsole.ports import (
     Carrier,
     Doubt,

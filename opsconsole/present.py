@@ -6,9 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from opsconsole.board import Board
-from opsconsole.case import say_counts
 from opsconsole.observation import Going, Observation
-from opsconsole.runlog import DRY_RUN, RunEvent
 from opsconsole.schedule import say_distance, say_instant, say_span
 from opsconsole.verdict import Status, Verdict
 
@@ -161,20 +159,6 @@ def say_sibling(verdict: Verdict, now: datetime) -> str:
         return f"{name} {status}, no due time known"
     was = "was " if details.due.instant < now and verdict.status not in _CALM else ""
     return f"{name} {status}, {was}due {say_instant(details.due.instant, details.zone, now)}"
-
-
-def say_event(event: RunEvent) -> str:
-    """A line of our runner in short words: `sending 1,587 of 2,601 accepted, 3 failed, 40 s left`. Not masked."""
-    parts = [say_counts(event.counts)] if event.counts and event.counts.total else []
-    if event.ends:
-        head = "dry run ended" if event.mode == DRY_RUN else "run ended"
-        parts += [f"exit code {event.rc}"] if event.rc is not None else []
-        return ": ".join(filter(None, (head, ", ".join(parts))))
-    parts += [f"{event.rate_1s:,.1f}/s"] if event.rate_1s else []
-    parts += [f"{event.eta_s:.0f} s left"] if event.eta_s else []
-    parts += [f"last error {event.error}"] if event.error else []
-    head = f"{event.why}:" if event.why and parts else event.why or event.state or "working"
-    return " ".join(filter(None, (head, ", ".join(parts))))
 
 
 def _approval(verdict: Verdict) -> dict[str, Any] | None:

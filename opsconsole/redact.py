@@ -9,7 +9,7 @@ import binascii
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -28,59 +28,67 @@ _SECRET_NAME = re.compile(rf"(?i){_NAMING}s?(?:[-_.]?(?:value|hash|text|\d+))?\Z
 # Words that say something about a secret without being one.
 _HARMLESS = r"(?:present|missing|absent|unset|set|none|null|true|false|yes|no|required|ok|\*+)"
 
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (
-        re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.S),
-        "[redacted private key]",
-    ),
-    # A header's value runs to the end of the line, or to the quote that closes a quoted header.
-    (
-        re.compile(
-            r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\\*[\"']?\s*[:=]\s*\\*[\"']?)"
-            r"(?!\[redacted)(?:digest\s[^\r\n]+|[^\s\"'\\][^\r\n\"'\\]*)"
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """What is replaced by what. Made when first needed: compiling them would hold up every start."""
+    return (
+        (
+            re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.S),
+            "[redacted private key]",
         ),
-        rf"\1\2{GONE}",
-    ),
-    (re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{8,}"), f"Bearer {GONE}"),
-    # AUTH with an initial response; a bare list of mechanisms, as EHLO answers, stays readable.
-    (
-        re.compile(
-            r"(?i)\b(AUTH\s+(?:PLAIN|LOGIN|XOAUTH2|OAUTHBEARER|CRAM-MD5))\s+"
-            r"(?!(?:PLAIN|LOGIN|X?OAUTH|CRAM|DIGEST|SCRAM|NTLM|GSSAPI)\b)[A-Za-z0-9+/=]{4,}"
+        # A header's value runs to the end of the line, or to the quote that closes a quoted header.
+        (
+            re.compile(
+                r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\\*[\"']?\s*[:=]\s*\\*[\"']?)"
+                r"(?!\[redacted)(?:digest\s[^\r\n]+|[^\s\"'\\][^\r\n\"'\\]*)"
+            ),
+            rf"\1\2{GONE}",
         ),
-        rf"\1 {GONE}",
-    ),
-    # scheme://user:password@host. The password may hold "@" and even "/"; a port is not a password.
-    (
-        re.compile(
-            r"(://[^\s/?#:@\"'<>]*):(?!\[redacted\]@)(?!\d{1,5}[/?#])"
-            r"(?:[^\s/?#\"'<>]{0,512}@|[^\s\"'<>@]{0,512}@)"
+        (re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{8,}"), f"Bearer {GONE}"),
+        # AUTH with an initial response; a bare list of mechanisms, as EHLO answers, stays readable.
+        (
+            re.compile(
+                r"(?i)\b(AUTH\s+(?:PLAIN|LOGIN|XOAUTH2|OAUTHBEARER|CRAM-MD5))\s+"
+                r"(?!(?:PLAIN|LOGIN|X?OAUTH|CRAM|DIGEST|SCRAM|NTLM|GSSAPI)\b)[A-Za-z0-9+/=]{4,}"
+            ),
+            rf"\1 {GONE}",
         ),
-        rf"\1:{GONE}@",
-    ),
-    (re.compile(r"://[A-Za-z0-9_-]{20,}@"), f"://{GONE}@"),
-    (
-        re.compile(r"(?i)\b(hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers))/(?!\[redacted)[^\s\"'<>]+"),
-        rf"\1/{GONE}",
-    ),
-    (re.compile(r"\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{4,}"), GONE),
-    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}"), GONE),
-    (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|sk_live_|rk_live_|AIza)[A-Za-z0-9_-]{16,}"), GONE),
-    (re.compile(r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"), GONE),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), GONE),
-    # name=value, "name": "value", --name value. The look-behind keeps long words linear.
-    (
-        re.compile(
-            rf"(?i)(?<![\w.-])([\w.-]*{_NAMING}(?:[-_.]?(?:value|hash|text|\d+))?(?:\\*[\"'])?\s*(?:=|:(?!//))\s*)"
-            rf"(?!\\*[\"']?{_HARMLESS}(?=[\s,;.&\"'}})\]\\]|\Z)"
-            r"|\\*[\"']?(?:(?:Basic|Bearer) )?\[redacted)"
-            r"(?:(?P<quote>\\+[\"'])(?:(?!(?<!\\)(?P=quote)).)*(?:(?P=quote))?"  # a quoted value inside quoted JSON
-            r"|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s,;&\"'}\])]+)"
+        # scheme://user:password@host. The password may hold "@" and even "/"; a port is not a password.
+        (
+            re.compile(
+                r"(://[^\s/?#:@\"'<>]*):(?!\[redacted\]@)(?!\d{1,5}[/?#])"
+                r"(?:[^\s/?#\"'<>]{0,512}@|[^\s\"'<>@]{0,512}@)"
+            ),
+            rf"\1:{GONE}@",
         ),
-        rf"\1{GONE}",
-    ),
-    (re.compile(rf"(?i)(?<!\S)(--?[\w-]*{_NAMING}\s+)(?!-|\[redacted)(\"[^\"]*\"|'[^']*'|\S+)"), rf"\1{GONE}"),
-)
+        (re.compile(r"://[A-Za-z0-9_-]{20,}@"), f"://{GONE}@"),
+        (
+            re.compile(
+                r"(?i)\b(hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers))/(?!\[redacted)[^\s\"'<>]+"
+            ),
+            rf"\1/{GONE}",
+        ),
+        (re.compile(r"\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{4,}"), GONE),
+        (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}"), GONE),
+        (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|sk_live_|rk_live_|AIza)[A-Za-z0-9_-]{16,}"), GONE),
+        (re.compile(r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"), GONE),
+        (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), GONE),
+        # name=value, "name": "value", --name value. The look-behind keeps long words linear.
+        (
+            re.compile(
+                rf"(?i)(?<![\w.-])([\w.-]*{_NAMING}(?:[-_.]?(?:value|hash|text|\d+))?(?:\\*[\"'])?\s*(?:=|:(?!//))\s*)"
+                rf"(?!\\*[\"']?{_HARMLESS}(?=[\s,;.&\"'}})\]\\]|\Z)"
+                r"|\\*[\"']?(?:(?:Basic|Bearer) )?\[redacted)"
+                r"(?:(?P<quote>\\+[\"'])(?:(?!(?<!\\)(?P=quote)).)*(?:(?P=quote))?"  # quoted inside quoted JSON
+                r"|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s,;&\"'}\])]+)"
+            ),
+            rf"\1{GONE}",
+        ),
+        (re.compile(rf"(?i)(?<!\S)(--?[\w-]*{_NAMING}\s+)(?!-|\[redacted)(\"[^\"]*\"|'[^']*'|\S+)"), rf"\1{GONE}"),
+    )
+
+
 # What every pattern needs to be there at all: most texts have none of it and are done after one look.
 _HINT = re.compile(
     rf"(?i){_NAMING}|bearer|basic|auth|://|-----begin|slack|xox|xapp|akia|asia|gh[pousr]_|github_pat|glpat|[sr]k_live"
@@ -154,7 +162,7 @@ class Redactor:
         if not _HINT.search(text):
             return text
         text = _BASIC.sub(_basic, text)
-        for pattern, replacement in _PATTERNS:
+        for pattern, replacement in _patterns():
             text = pattern.sub(replacement, text)
         return text
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from opsconsole.audit.records import Event, Record
 from opsconsole.audit.store import AuditStore
+from opsconsole.digests import content_digest
 from opsconsole.observation import Says
-from opsconsole.plan import DryRun, Plan, content_digest
+from opsconsole.plan import DryRun, Plan
 from opsconsole.ports import Facts, Refused, Trouble
 from opsconsole.preflight.check import Earlier, Outcome, Result, Situation
 from opsconsole.preflight.run import run_checks

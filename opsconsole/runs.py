@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from threading import Event as Flag
 from typing import Any
 
-from opsconsole.audit.records import AuditUnavailable, Event, Outgoing, Phase, Record
+from opsconsole.audit.records import Event, Outgoing, Phase, Record
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import RELEASE_CLAIM, SEND, SEND_REST, SETTLE
 from opsconsole.campaign import Approval
+from opsconsole.digests import content_digest
+from opsconsole.errors import AuditUnavailable
 from opsconsole.observation import Says
-from opsconsole.plan import Plan, content_digest
+from opsconsole.plan import Plan
 from opsconsole.ports import (
     Carrier,
     Doubts,

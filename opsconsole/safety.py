@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from opsconsole.campaign import Approval, Details
+from opsconsole.digests import short
 from opsconsole.grounds import Ground, doubtful, strongest
-from opsconsole.plan import Actual, Difference, DryRun, Plan, compare, say_stale, short
+from opsconsole.plan import Actual, Difference, DryRun, Plan, compare, say_stale
 from opsconsole.policy import Policy
 from opsconsole.ports import Refused
 from opsconsole.proof import prove_no_trigger

@@ -11,8 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 from opsconsole.alive import leave_mark
 from opsconsole.attention import Transition, alarm_of
 from opsconsole.audit.outbox import told
-from opsconsole.audit.records import AuditUnavailable
 from opsconsole.console import Console
+from opsconsole.errors import AuditUnavailable
 from opsconsole.lookout import Lookout, sees_all
 from opsconsole.paging import end_forgotten, page, standing_messages
 from opsconsole.ports import Trouble

@@ -148,7 +148,8 @@ def open_store(loaded: Loaded, clock: Callable[[], datetime] = utc_now) -> "Audi
 
 def _tell_put_back(loaded: Loaded, store: "AuditStore") -> None:
     """What keeps records append-only was off, and is on again: that stays open until somebody has looked."""
-    from opsconsole.audit.records import PROTECTION_OFF, AuditUnavailable
+    from opsconsole.audit.records import PROTECTION_OFF
+    from opsconsole.errors import AuditUnavailable
     from opsconsole.ports import Refused
     from opsconsole.runs import Identity
 

@@ -15,8 +15,9 @@ from opsconsole.audit import anchored, tidings
 from opsconsole.audit.anchors import Contradiction, Kind, Line, compare, parse, place, seal
 from opsconsole.audit.chain import Anchor
 from opsconsole.audit.outbox import Outbox
-from opsconsole.audit.records import AuditUnavailable, Record
+from opsconsole.audit.records import Record
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from opsconsole.policy import Policy
 from opsconsole.ports import AnchorKeeper, OutOfReach, Refused, Trouble
 from opsconsole.runs import Identity

@@ -161,7 +161,7 @@ def notice(ops: "OpsConsoleApp", title: str, error: Exception) -> None:
 
 def say_error(title: str, error: Exception) -> Text:
     """All of a trouble, to be read: what happened, what it means, what to do next."""
-    from opsconsole.audit.records import AuditUnavailable
+    from opsconsole.errors import AuditUnavailable
 
     text = safe(title, 120, "bold #ff6b60").append("\n")
     told = isinstance(error, Trouble | AuditUnavailable)  # they tell all; anything else is our fault

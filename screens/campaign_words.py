@@ -9,10 +9,10 @@ from rich.text import Text
 
 from opsconsole import actions
 from opsconsole.campaign import FILES
+from opsconsole.digests import short
 from opsconsole.finding import Severity
 from opsconsole.hostfacts import FileFact, FolderFacts
 from opsconsole.observation import Content
-from opsconsole.plan import short
 from opsconsole.schedule import say_clocks, say_instant, say_span
 from opsconsole.timeline import timeline
 from opsconsole.verdict import Group, Verdict

@@ -9,7 +9,8 @@ from textual.binding import Binding, BindingType
 
 from opsconsole.actions import Place
 from opsconsole.campaign import FILES
-from opsconsole.plan import DryRun, short
+from opsconsole.digests import short
+from opsconsole.plan import DryRun
 from opsconsole.redact import mask_addresses
 from opsconsole.runlog import say_duration
 from screens.attach import Stream

@@ -15,9 +15,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from opsconsole.present import say_event
 from opsconsole.redact import mask_addresses
 from opsconsole.runlog import RunEvent, read_line
+from opsconsole.runwords import say_event
 from screens.logfile import LogFile
 from screens.safe import safe
 

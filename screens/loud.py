@@ -9,13 +9,13 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from opsconsole.attention import Event, Transition
-from opsconsole.board import Board
-from opsconsole.lookout import Lookout
 from screens.safe import say
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # none of it holds up the first paint
+    from opsconsole.attention import Transition
+    from opsconsole.board import Board
     from opsconsole.console import Console
+    from opsconsole.lookout import Lookout
     from screens.app import OpsConsoleApp
 
 BELL, OSC, END = "\a", "\x1b]", "\x1b\\"
@@ -75,7 +75,7 @@ class Loud:
         self,
         chosen: Collection[str],
         env: Mapping[str, str],
-        lookout: Lookout | None = None,
+        lookout: "Lookout | None" = None,
         unwatched: Callable[[datetime], str] = lambda now: "",
     ) -> None:
         self._lookout, self._unwatched = lookout, unwatched
@@ -86,7 +86,7 @@ class Loud:
         self._title = ""
         self.muted = False
 
-    def look(self, console: "Console", board: Board) -> tuple[Transition, ...]:
+    def look(self, console: "Console", board: "Board") -> "tuple[Transition, ...]":
         """What changed since the last look. Off the loop: it reads and writes files."""
         self.nobody_paged = self._unwatched(console.clock())
         changes = self._lookout.look(console, board) if self._lookout else ()
@@ -99,8 +99,10 @@ class Loud:
         self.muted = not self.muted
         return "Muted: no bell, notification or toast. M makes it loud again." if self.muted else "Loud again."
 
-    def ring(self, app: "OpsConsoleApp", changes: Sequence[Transition]) -> None:
+    def ring(self, app: "OpsConsoleApp", changes: "Sequence[Transition]") -> None:
         """Once for all that began together; what ended makes no noise."""
+        from opsconsole.attention import Event
+
         begun = [change for change in changes if change.event is Event.TRIGGER]
         if self.muted or not begun:
             return
@@ -132,7 +134,7 @@ class Loud:
             self._title = ""
 
 
-def say_begun(begun: Sequence[Transition]) -> str:
+def say_begun(begun: "Sequence[Transition]") -> str:
     """In one line: one campaign with its reason, several with their statuses."""
     if len(begun) == 1:
         alarm = begun[0].alarm

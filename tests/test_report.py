@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from opsconsole.audit.records import AuditUnavailable
 from opsconsole.audit.store import AuditStore
 from opsconsole.console import Console
+from opsconsole.errors import AuditUnavailable
 from opsconsole.observation import Counts, Hold, Says, Trigger
 from opsconsole.ports import NotThere, Refused, Trouble
 from opsconsole.reports import gather

@@ -10,8 +10,9 @@ from typing import cast
 import pytest
 
 from opsconsole.audit.outbox import Outbox
-from opsconsole.audit.records import AuditUnavailable, Phase
+from opsconsole.audit.records import Phase
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from opsconsole.observation import Counts, Says
 from opsconsole.plan import Plan
 from opsconsole.ports import MaybeStarted, OutOfReach, Refused, RunState, Trouble, Verb

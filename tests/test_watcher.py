@@ -13,12 +13,12 @@ import pytest
 from opsconsole.alive import missed
 from opsconsole.attention import Event
 from opsconsole.audit.outbox import Outbox
-from opsconsole.audit.records import AuditUnavailable
 from opsconsole.audit.rules import StoreRules
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.tidings import Ear
 from opsconsole.clocks import Jump
 from opsconsole.console import Console
+from opsconsole.errors import AuditUnavailable
 from opsconsole.lookout import Lookout
 from opsconsole.observation import Observation
 from opsconsole.ports import OutOfReach

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from opsconsole.audit.outbox import Outbox
-from opsconsole.audit.records import AuditUnavailable
+from opsconsole.errors import AuditUnavailable
 from opsconsole.ports import Refused
 from tests.support.witnessed import HOST, Desk, Switch, a_desk, troubles  # noqa: F401 - a fixture among them
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT
+from opsconsole.digests import short
 from opsconsole.hostfacts import RunFact
-from opsconsole.plan import Difference, say_stale, short
+from opsconsole.plan import Difference, say_stale
 from opsconsole.ports import Refused, RunState, Trouble, Verb
 from opsconsole.wishes import Wish
 

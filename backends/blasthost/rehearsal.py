@@ -12,7 +12,8 @@ from backends.blasthost.errors import HostError
 from backends.blasthost.scripts import script
 from backends.blasthost.session import HostSession, StreamEnd
 from opsconsole.campaign import FILES, check_slug, required_files
-from opsconsole.plan import PARTS, DryRun
+from opsconsole.digests import PARTS
+from opsconsole.plan import DryRun
 from opsconsole.ports import OutOfReach, Trouble
 from opsconsole.runlog import Reader
 from opsconsole.settings import BlastHost

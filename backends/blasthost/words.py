@@ -17,9 +17,9 @@ from backends.blasthost.crontriggers import Tables, read_tables
 from backends.blasthost.evidence import evidence, short_memory
 from opsconsole.campaign import DATA, FILES, METADATA, Details, MetadataError, parse_metadata, required_files
 from opsconsole.crontable import host_zone
+from opsconsole.digests import content_digest
 from opsconsole.hostfacts import FolderFacts, HoldFact, HostFacts, Kind, ProcessFact, RunFact
 from opsconsole.observation import Content, Hold, Observation, Report, RunWord, Says
-from opsconsole.plan import content_digest
 from opsconsole.policy import Policy
 from opsconsole.runlog import Progress, last_send
 from opsconsole.schedule import say_span

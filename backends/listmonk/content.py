@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from backends.listmonk.campaigns import Campaign
 from backends.listmonk.reading import plain
+from opsconsole.digests import content_digest
 from opsconsole.observation import Content
-from opsconsole.plan import content_digest
 
 PARTS: Final = ("subject", "body", "lists", "template", "settings", "updated_at")
 

@@ -15,7 +15,7 @@ from backends.serverless.runwords import GOING, settled, status_of
 from backends.serverless.troubles import ConditionFailed, Unclear, afterwards
 from backends.serverless.values import count, text
 from backends.serverless.writes import Change, Must, change
-from opsconsole.plan import short
+from opsconsole.digests import short
 from opsconsole.ports import Operated, Operation, OutOfReach, Refused, Trouble
 from runner.worker.schema import COUNTS, Status, content_seal
 

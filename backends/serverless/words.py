@@ -14,8 +14,8 @@ from backends.serverless.slugs import doubled, slug_of
 from backends.serverless.troubles import shown
 from backends.serverless.values import count, instant, text
 from opsconsole.campaign import Approval, Details
+from opsconsole.digests import content_digest
 from opsconsole.observation import Concern, Content, Evidence, Going, Mark, Observation, RunWord, Says
-from opsconsole.plan import content_digest
 from opsconsole.schedule import Due, ScheduleError, load_zone, resolve_due
 from runner.worker.schema import Status
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from opsconsole.audit.chain import Row
-from opsconsole.audit.records import AuditUnavailable
+from opsconsole.errors import AuditUnavailable
 
 NOTHING_SENT = "No action can be recorded, so none will be taken. Looking still works where the file can be read."
 

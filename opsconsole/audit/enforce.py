@@ -14,7 +14,8 @@ from opsconsole.audit.queries import NEWEST_FIRST, A
 from opsconsole.audit.records import CLOCK_EXPLAINED, Event, Phase, Record, instant_in, utc_moment, utc_text
 from opsconsole.audit.rows import record_of
 from opsconsole.audit.tables import AUDIT
-from opsconsole.plan import Plan, content_digest, short
+from opsconsole.digests import content_digest, short
+from opsconsole.plan import Plan
 from opsconsole.ports import Refused
 
 CLOCK_BEHIND = timedelta(seconds=60)

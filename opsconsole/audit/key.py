@@ -5,7 +5,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from opsconsole.audit.records import AuditUnavailable
+from opsconsole.errors import AuditUnavailable
 
 KEY_BYTES = 32
 NO_KEY = "No record can be written or verified without it, so nothing can be sent."

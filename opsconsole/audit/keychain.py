@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from opsconsole.audit import key as keyfile
-from opsconsole.audit.records import AuditUnavailable
+from opsconsole.errors import AuditUnavailable
 
 SERVICE = "opsconsole audit key"
 

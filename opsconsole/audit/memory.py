@@ -1,7 +1,8 @@
 """What the store remembers of a campaign's newest start, for carriers that can't keep a run id themselves."""
 
-from opsconsole.audit.records import AuditUnavailable, Phase
+from opsconsole.audit.records import Phase
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from opsconsole.ports import Remembered
 
 SEND = "send"

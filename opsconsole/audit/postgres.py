@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from opsconsole.audit.chain import Row
 from opsconsole.audit.database import COLUMNS, NOTHING_SENT
 from opsconsole.audit.pgtriggers import TURN, build, missing, planted
-from opsconsole.audit.records import AuditUnavailable
+from opsconsole.errors import AuditUnavailable
 
 try:
     import psycopg

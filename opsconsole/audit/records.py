@@ -100,16 +100,6 @@ class OutboxItem:
         return f"waiting ({self.tries} {'try' if self.tries == 1 else 'tries'}, {when})"
 
 
-class AuditUnavailable(Exception):
-    """The store can't be opened, read or written. Nothing was acknowledged; nothing is half written."""
-
-    def __init__(self, what: str, means: str, next_step: str) -> None:
-        super().__init__(f"{what} {means} {next_step}")
-        self.what = what
-        self.means = means
-        self.next_step = next_step
-
-
 def utc_text(moment: datetime) -> str:
     """Fixed width, so that texts sort as instants: `2026-05-12T17:52:00.000000Z`. ValueError when naive."""
     if moment.tzinfo is None or moment.utcoffset() is None:

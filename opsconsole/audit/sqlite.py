@@ -14,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from opsconsole.audit.chain import Row
 from opsconsole.audit.database import COLUMNS, NOTHING_SENT
 from opsconsole.audit.key import sync_directory
-from opsconsole.audit.records import AuditUnavailable
 from opsconsole.audit.reserve import Reserve
 from opsconsole.audit.tables import AUDIT, OUTBOX, TRIGGERS
+from opsconsole.errors import AuditUnavailable
 
 # Python's own default (DELETE/FULL) loses the last acknowledged record in a power cut: the journal's removal
 # is not synced. EXTRA syncs the directory too. WAL is out: SQLite before 3.51.3 can corrupt it.

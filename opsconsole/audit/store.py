@@ -22,7 +22,6 @@ from opsconsole.audit.records import (
     CLOCK_EXPLAINED,
     NAMES_KEPT,
     RESOLVED,
-    AuditUnavailable,
     Event,
     Outgoing,
     Phase,
@@ -37,6 +36,7 @@ from opsconsole.audit.rules import ANCHORED, StoreRules
 from opsconsole.audit.tables import AUDIT
 from opsconsole.audit.tidings import tidings
 from opsconsole.audit.wanted import check_wanted
+from opsconsole.errors import AuditUnavailable
 from opsconsole.redact import DEFAULT, Redactor, mask_addresses
 
 PAGE = 2000

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from opsconsole.audit.records import AuditUnavailable, Phase, Record, instant_in
+from opsconsole.audit.records import Phase, Record, instant_in
 from opsconsole.audit.scopes import EVERYTHING, GLOBAL, HOST
 from opsconsole.audit.store import AuditStore
 from opsconsole.campaign import Approval, Details
+from opsconsole.errors import AuditUnavailable
 from opsconsole.grounds import say_recorded
 from opsconsole.observation import Adopted, Counts, Evidence, Hold, Mark, Observation, Report, RunWord, Says
 from opsconsole.schedule import Due

@@ -25,10 +25,11 @@ from opsconsole.commands.common import (
     tell_waiting,
 )
 from opsconsole.commands.silence import Silence
+from opsconsole.digests import short
 from opsconsole.observation import Says
-from opsconsole.plan import Plan, short
+from opsconsole.plan import Plan
 from opsconsole.ports import Refused, RunState
-from opsconsole.present import going_json, say_event
+from opsconsole.present import going_json
 
 if TYPE_CHECKING:
     from opsconsole.console import Console
@@ -39,15 +40,16 @@ class Printer:
 
     def __init__(self, quiet: bool) -> None:
         from opsconsole.runlog import Reader
+        from opsconsole.runwords import say_event
 
-        self._quiet, self._reader, self._last = quiet, Reader(), ""
+        self._quiet, self._reader, self._last, self._say_event = quiet, Reader(), "", say_event
 
     def __call__(self, data: bytes) -> None:
         for line in self._reader.feed(data) if not self._quiet else ():
             ours = line.event if line.event and line.event.ours else None
             if ours and ours.ends:
                 continue  # what came of it is said when all is in
-            text = masked(say_event(ours) if ours else line.text)
+            text = masked(self._say_event(ours) if ours else line.text)
             if text and text != self._last:
                 say(text)
             self._last = text

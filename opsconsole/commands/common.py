@@ -57,9 +57,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from opsconsole.audit.records import AuditUnavailable
         from opsconsole.campaign import BadSlug
-        from opsconsole.ports import MaybeStarted, NotThere, OutOfReach, Refused, Trouble
+        from opsconsole.errors import AuditUnavailable, MaybeStarted, NotThere, OutOfReach, Refused, Trouble
 
         try:
             return command(*args, **kwargs)

@@ -58,7 +58,7 @@ def show(session: Session, slug: str, story: bool, as_json: bool) -> None:
 
 def _recorded(console: "Console", slug: str) -> "tuple[OutboxItem, ...]":
     """Nothing from a store that can't be read: that is told in its own place."""
-    from opsconsole.audit.records import AuditUnavailable
+    from opsconsole.errors import AuditUnavailable
 
     try:
         return console.recorded(slug)

@@ -69,8 +69,8 @@ def doctor(session: Session, as_json: bool) -> None:
     import sqlite3
 
     from opsconsole import __version__
-    from opsconsole.audit.records import AuditUnavailable
     from opsconsole.commands.watch import notify_lines
+    from opsconsole.errors import AuditUnavailable
     from opsconsole.ports import Trouble
 
     loaded = session.loaded()

@@ -4,6 +4,7 @@ Calls come from the console's own threads, several at once. A call that fails ra
 `MaybeStarted` alone means that mail may have gone out, and then nothing is repeated, only asked about.
 """
 
+from opsconsole.errors import MaybeStarted, NotThere, OutOfReach, Refused, Trouble
 from opsconsole.ports.carrier import (
     CampaignFacts,
     Carrier,
@@ -20,7 +21,6 @@ from opsconsole.ports.carrier import (
     Verb,
 )
 from opsconsole.ports.doubts import Doubt, Doubts, EveryUnknown, Fate, Fates, Releases, Unknown, concerned
-from opsconsole.ports.errors import MaybeStarted, NotThere, OutOfReach, Refused, Trouble
 from opsconsole.ports.keepers import AnchorKeeper, HoldKeeper, RunnerKeeper, Switched, TriggerKeeper
 from opsconsole.ports.operating import Operated, Operates, Operation
 from opsconsole.ports.telling import Access, AccessView, Completion, Inspected, Mapped, Recorder, Told, Tried

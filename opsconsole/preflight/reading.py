@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 from opsconsole.campaign import DATA, FILES, METADATA, Details, MetadataError, parse_metadata
-from opsconsole.plan import content_digest
+from opsconsole.digests import content_digest
 from opsconsole.preflight.check import SHOWN, CannotJudge, Situation
 from opsconsole.redact import mask_address
 from runner.campaign.address import Address, BadAddress, mask

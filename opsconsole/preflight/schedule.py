@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from opsconsole.cron import CronFile, CronLine, in_words, next_fire, own_table, previous_fire, read_cron
 from opsconsole.cronbelongs import belongs
+from opsconsole.digests import short
 from opsconsole.hostfacts import CronFact, Kind
-from opsconsole.plan import short
 from opsconsole.preflight import reading
 from opsconsole.preflight.check import (
     CannotJudge,

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from opsconsole.audit.chain import Anchor
 from opsconsole.audit.outbox import Outbox
-from opsconsole.audit.records import AuditUnavailable, OutboxItem, Record
+from opsconsole.audit.records import OutboxItem, Record
 from opsconsole.audit.scopes import GLOBAL, HOST
 from opsconsole.campaign import check_slug
+from opsconsole.errors import AuditUnavailable
 from opsconsole.hostfacts import FolderFacts, HostFacts, RunFact
 from opsconsole.ports import Refused, Trouble
 from opsconsole.reports.facts import Chain, IncidentFacts, Setting, ShiftFacts

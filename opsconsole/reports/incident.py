@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from opsconsole import actions
 from opsconsole.case import STARTS, say_counts
 from opsconsole.deeds import say_digest, say_item, say_record
+from opsconsole.digests import parts, short
 from opsconsole.observation import Observation
-from opsconsole.plan import parts, short
 from opsconsole.reports.facts import IncidentFacts
 from opsconsole.reports.model import (
     Model,

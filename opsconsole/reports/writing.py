@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opsconsole.audit.records import AuditUnavailable
+from opsconsole.errors import AuditUnavailable
 from opsconsole.ports import Refused, Trouble
 from opsconsole.reports.model import Model
 from opsconsole.reports.render import render_html, render_markdown

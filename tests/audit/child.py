@@ -9,8 +9,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from opsconsole.audit.records import AuditUnavailable
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from tests.audit.support import KEY, event, ticking
 
 

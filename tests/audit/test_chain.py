@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsconsole.audit.chain import GENESIS, Anchor, row_of, seal
-from opsconsole.audit.records import AuditUnavailable, Phase, Record, canonical, read_detail
+from opsconsole.audit.records import Phase, Record, canonical, read_detail
 from opsconsole.audit.rows import columns_of
 from opsconsole.audit.store import AuditStore
 from opsconsole.audit.tables import TRIGGERS
+from opsconsole.errors import AuditUnavailable
 from tests.audit.support import KEY, event, ticking
 
 Tamper = Callable[[sqlite3.Connection], Any]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opsconsole.audit import key
-from opsconsole.audit.records import AuditUnavailable
+from opsconsole.errors import AuditUnavailable
 
 
 def test_the_first_start_makes_a_private_key_and_the_next_finds_it(tmp_path: Path) -> None:

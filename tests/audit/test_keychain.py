@@ -10,7 +10,7 @@ from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 
 from opsconsole.audit import key, keychain
-from opsconsole.audit.records import AuditUnavailable
+from opsconsole.errors import AuditUnavailable
 
 
 class Memory(KeyringBackend):

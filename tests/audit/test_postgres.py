@@ -14,8 +14,9 @@ import pytest
 
 from opsconsole.audit.chain import Anchor
 from opsconsole.audit.postgres import PostgresServer
-from opsconsole.audit.records import AuditUnavailable, Outgoing, Phase
+from opsconsole.audit.records import Outgoing, Phase
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from tests.audit.support import KEY, event, ticking
 from tests.support.postgres import PASSWORD, Postgres, schema_of
 from tests.support.sshd import free_port

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from opsconsole.audit import reserve
-from opsconsole.audit.records import AuditUnavailable
 from opsconsole.audit.reserve import SIZE, Reserve
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from tests.audit.support import KEY, event, ticking
 from tests.audit.test_faults import child, finish
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from opsconsole.audit.records import AuditUnavailable, Phase, Record
+from opsconsole.audit.records import Phase, Record
 from opsconsole.audit.rules import StoreRules
 from opsconsole.audit.store import AuditStore
 from opsconsole.campaign import DATA, TEMPLATE
-from opsconsole.plan import Plan, content_digest
+from opsconsole.digests import content_digest
+from opsconsole.errors import AuditUnavailable
+from opsconsole.plan import Plan
 from opsconsole.ports import Refused
 from tests.audit.support import KEY, START, event, ticking
 from tests.support.postgres import Postgres, schema_of

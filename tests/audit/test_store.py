@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from opsconsole.audit.records import AuditUnavailable, Outgoing
+from opsconsole.audit.records import Outgoing
 from opsconsole.audit.sqlite import raw_connection
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from opsconsole.redact import Redactor
 from tests.audit.support import KEY, event, ticking
 

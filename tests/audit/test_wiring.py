@@ -8,9 +8,9 @@ import pytest
 from opsconsole import wiring
 from opsconsole.audit import keychain
 from opsconsole.audit.outbox import Outbox
-from opsconsole.audit.records import AuditUnavailable
 from opsconsole.audit.store import AuditStore
 from opsconsole.config import ConfigError, Loaded, load, parse
+from opsconsole.errors import AuditUnavailable
 from tests.audit.support import event
 from tests.support.postgres import PASSWORD, Postgres
 

@@ -9,9 +9,9 @@ from backends.blasthost.attempts import run_state
 from backends.blasthost.host import BlastHostBackend
 from backends.blasthost.words import report
 from opsconsole.campaign import DATA, FILES, METADATA, TEMPLATE
+from opsconsole.digests import content_digest
 from opsconsole.hostfacts import CronFact, FileFact, FolderFacts, HoldFact, HostFacts, Kind, ProcessFact, RunFact
 from opsconsole.observation import Counts, Mark, Observation, Says
-from opsconsole.plan import content_digest
 from opsconsole.policy import Policy
 from opsconsole.settings import BlastHost
 

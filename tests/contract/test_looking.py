@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from opsconsole.campaign import check_slug
+from opsconsole.digests import content_digest
 from opsconsole.observation import Says
-from opsconsole.plan import content_digest
 from opsconsole.ports import (
     Carrier,
     Identified,

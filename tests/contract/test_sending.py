@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from opsconsole.digests import content_digest
 from opsconsole.observation import Counts, Says
-from opsconsole.plan import content_digest
 from opsconsole.ports import Operates, Refused, Trouble, Verb
 from tests.contract.bench import Bench, until
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from opsconsole.board import assemble, judge_one
+from opsconsole.digests import content_digest, parts
 from opsconsole.observation import Concern, Content, Counts, Observation, Report, Says
-from opsconsole.plan import Actual, compare, content_digest, parts
+from opsconsole.plan import Actual, compare
 from opsconsole.ports import Refused
 from opsconsole.safety import check_plan
 from opsconsole.statuses import Status

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, TEXT
+from opsconsole.digests import content_digest
 from opsconsole.observation import Content
-from opsconsole.plan import Actual, DryRun, Plan, compare, content_digest
+from opsconsole.plan import Actual, DryRun, Plan, compare
 from opsconsole.ports import Refused
 from opsconsole.safety import check_plan, confirm_send, make_plan
 from opsconsole.schedule import resolve_due

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opsconsole.audit.records import AuditUnavailable, Outgoing, Phase
+from opsconsole.audit.records import Outgoing, Phase
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from tests.audit.support import KEY, event, ticking
 from tests.faults.sweep import Point, seen
 from tests.faults.tracer import Asked, Tracer

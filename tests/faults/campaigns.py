@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from opsconsole.campaign import Approval
+from opsconsole.digests import content_digest
 from opsconsole.observation import Hold, Says
-from opsconsole.plan import Plan, content_digest
+from opsconsole.plan import Plan
 from opsconsole.ports import Doubt, Fate, RunState, Trouble
 from tests.faults.desk import CARRIER, Desk, utc_now
 from tests.faults.shellhost import ConsoleDied, ShellHost

@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from opsconsole.audit.records import AuditUnavailable, Phase
+from opsconsole.audit.records import Phase
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from opsconsole.plan import Plan
 from opsconsole.ports import Carrier, MaybeStarted, Trouble
 from opsconsole.runs import STARTING_FOR, Identity, Runs

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from opsconsole.audit.records import AuditUnavailable
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from opsconsole.ports import Carrier, Started, Trouble
 from opsconsole.runs import Identity, Runs
 from tests.audit.support import KEY

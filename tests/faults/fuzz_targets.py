@@ -20,8 +20,8 @@ from opsconsole.audit.records import Phase, Record
 from opsconsole.campaign import MetadataError, is_slug, parse_metadata
 from opsconsole.case import Case
 from opsconsole.cron import is_send, mentions, read_cron
+from opsconsole.digests import content_digest
 from opsconsole.observation import Report
-from opsconsole.plan import content_digest
 from opsconsole.policy import Policy
 from opsconsole.redact import csv_cell, mask_addresses, redact, visible
 from opsconsole.runlog import Reader, stretches

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from opsconsole.audit.chain import Anchor
-from opsconsole.audit.records import AuditUnavailable
 from opsconsole.audit.store import AuditStore
+from opsconsole.errors import AuditUnavailable
 from tests.audit.support import KEY, event, ticking
 from tests.faults.disk import Left, power_cuts, put_down
 from tests.faults.support import report, seed, size

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from opsconsole.audit import verify_export
-from opsconsole.audit.records import AuditUnavailable
+from opsconsole.errors import AuditUnavailable
 from opsconsole.ports import Refused
 from tests.faults import tampers
 from tests.faults.house import House, an_event, utc_now

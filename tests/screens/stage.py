@@ -19,9 +19,10 @@ from opsconsole.audit.words import ConsoleSource
 from opsconsole.board import Board
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, Approval, parse_metadata
 from opsconsole.console import Console
+from opsconsole.digests import content_digest
 from opsconsole.hostfacts import CronFact, DiskFact, FileFact, FolderFacts, HostFacts, Kind, ProcessFact
 from opsconsole.observation import Content, Counts, Evidence, Mark, Observation, Report, RunWord, Says
-from opsconsole.plan import DryRun, Plan, content_digest
+from opsconsole.plan import DryRun, Plan
 from opsconsole.policy import Policy
 from opsconsole.ports import CampaignFacts, Followed, RunState, Started, Verb
 from opsconsole.preflight import CHECKS

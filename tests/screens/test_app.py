@@ -249,7 +249,7 @@ async def test_an_action_the_console_refuses_is_told_in_full_and_stays_until_rea
 async def test_a_full_disk_is_told_with_its_remedy_and_not_as_a_fault_to_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from opsconsole.audit.records import AuditUnavailable
+    from opsconsole.errors import AuditUnavailable
 
     async with opened(believable(tmp_path)) as (app, pilot):
 

@@ -271,7 +271,7 @@ async def test_text_from_outside_is_shown_and_never_acts(tmp_path: Path, size: t
 
 
 async def test_a_store_that_cannot_be_written_is_a_banner_and_stops_every_action(tmp_path: Path) -> None:
-    from opsconsole.audit.records import AuditUnavailable
+    from opsconsole.errors import AuditUnavailable
 
     night = believable(tmp_path)
     night.store_error = AuditUnavailable("The disk is full.", "Nothing can be recorded.", "Free some of it.")

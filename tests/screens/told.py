@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opsconsole.campaign import DATA, METADATA, TEMPLATE, Approval, Details
+from opsconsole.digests import content_digest
 from opsconsole.observation import Content, Counts, Evidence, Mark, Observation, RunWord, Says, Trigger
-from opsconsole.plan import content_digest
 from opsconsole.ports import Doubt, Unknown
 from opsconsole.schedule import Due, resolve_due
 

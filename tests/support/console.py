@@ -9,8 +9,9 @@ from opsconsole.audit.store import AuditStore
 from opsconsole.audit.words import ConsoleSource
 from opsconsole.campaign import DATA, METADATA, TEMPLATE
 from opsconsole.console import Console
+from opsconsole.digests import content_digest
 from opsconsole.observation import Content, Counts, Hold, Observation, Report, RunWord, Says
-from opsconsole.plan import DryRun, Plan, content_digest
+from opsconsole.plan import DryRun, Plan
 from opsconsole.policy import Policy
 from opsconsole.ports import (
     Doubt,

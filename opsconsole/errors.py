@@ -27,3 +27,13 @@ class NotThere(Refused):
 
 class MaybeStarted(Trouble):
     """The reply to a start was lost. The run may be going: ask for its id, never start it again."""
+
+
+class AuditUnavailable(Exception):
+    """The store can't be opened, read or written. Nothing was acknowledged; nothing is half written."""
+
+    def __init__(self, what: str, means: str, next_step: str) -> None:
+        super().__init__(f"{what} {means} {next_step}")
+        self.what = what
+        self.means = means
+        self.next_step = next_step
