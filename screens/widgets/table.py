@@ -31,7 +31,7 @@ class CampaignTable(ScrollView, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    CampaignTable { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; }
+    CampaignTable { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: scroll; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "up", show=False),
