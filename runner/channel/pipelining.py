@@ -81,7 +81,8 @@ class Pipe(asyncio.Protocol):
         self._dirty = False  # the server may still hold an envelope of ours
         self._full = False  # the transport has bytes that the system didn't take yet
         self._dot_left = False
-        transport.set_write_buffer_limits(high=0)
+        # Any byte is too many. TLS counts from its limit on, so at 0 it would be full when it is empty.
+        transport.set_write_buffer_limits(high=1 if transport.get_extra_info("sslcontext") else 0)
         transport.set_protocol(self)
 
     # -- what the wire asks
@@ -244,8 +245,8 @@ class Pipe(asyncio.Protocol):
                 self._garbage("an answer to the message before the message")
         elif code < 400:
             self._garbage(f"{code} in answer to {('RSET', 'MAIL', 'RCPT', 'DATA')[stage]}")
-        elif self._refused is None and (_closing(stage, reply) or self._unwelcome):
-            self.broke = self._unwelcome
+        elif self._refused is None and (_closing(stage, reply) or self._unwelcome or self._forgotten(code)):
+            self.broke = self._unwelcome or self._forgotten(code)
             self._end(Outcome(Kind.LOST, code, reply.text))
         else:
             self._refused = self._refused or (stage, reply)
@@ -260,6 +261,10 @@ class Pipe(asyncio.Protocol):
     def _unwelcome(self) -> bool:
         """The first word on an envelope that followed is to come: a bad one may be for its being early."""
         return self._followed and self._stage == _MAIL
+
+    def _forgotten(self, code: int) -> bool:
+        """The envelope that followed was wiped with the message before: 503, which is about no recipient."""
+        return self._followed and code == 503
 
     def _next(self) -> None:
         self._stage += 1

@@ -105,6 +105,8 @@ class SmtpWire:
         pipe, self._pipe = self._pipe, None
         if pipe is None:
             return
+        if pipe.broke:
+            self._chains = False
         if pipe.busy:  # whoever waited for the answer was cancelled
             pipe.drop("given up")
         pipe.quit()
@@ -121,8 +123,6 @@ class SmtpWire:
     async def _open(self) -> Pipe | Outcome:
         """A new connection, once the old one has ended: a server may count both."""
         self._opening = opening = Opening(smtp := self._smtp)
-        if self._pipe is not None and self._pipe.broke:
-            self._chains = False
         try:
             await self.close()
             opened = await opening.open()

@@ -1,6 +1,8 @@
-"""When a message that was deferred (4xx) is tried again, and when no more. Pure: the chance is an argument."""
+"""When a message that was deferred (4xx) is tried again, and when no more; when a lost connection is. Pure: the
+chance is an argument."""
 
 TRIES = 3
+_LONGEST_BACKOFF = 60
 _SPREAD = 0.25  # only ever later: the waits add up to what greylisting asks for
 
 
@@ -18,3 +20,8 @@ def due(attempt: int, base: float, chance: float) -> float | None:
 def longest(base: float) -> float:
     """The longest wait between two tries, in seconds."""
     return due(TRIES - 1, base, 1.0) or base
+
+
+def reconnect(losses: int, base: float) -> float:
+    """Seconds to wait after so many lost connections in a row: 1, 2, 4 ... 60 for a base of 60."""
+    return float(base / 60 * min(_LONGEST_BACKOFF, 2 ** min(losses - 1, 6)))

@@ -35,7 +35,6 @@ from runner.run.voice import Voice
 _TICK = 0.25
 _SWEEP = 1.0
 _ABORT_SECONDS = 3.0
-_LONGEST_BACKOFF = 60
 _Delivery = tuple[Item, Awaitable[Outcome]]
 _Taker = Callable[[Message, Callable[[], None]], Awaitable[Outcome]]
 
@@ -183,13 +182,15 @@ class Sender:
                     return
                 (item, answer), delivery = delivery, self._followed(wire)
                 outcome = await self._outcome(answer)
-                if outcome is not None and self._settling.settle(item, outcome):
-                    self._backlog.done()
-                else:
-                    self._backlog.give_back(item)
+                self._settle(item, outcome)
+                if delivery is not None and (outcome is None or outcome.kind is Kind.LOST):
+                    (item, answer), delivery = delivery, None
+                    behind = await self._outcome(answer)
+                    # its connection went before it was on the wire: no loss of its own
+                    self._settle(item, behind if behind is None or behind.kind is not Kind.LOST else None)
                 if outcome is not None and outcome.kind in (Kind.LOST, Kind.UNREACHABLE):
                     losses += 1
-                    await self._nap(self._backoff(losses))
+                    await self._nap(retries.reconnect(losses, self._settings.retry_base))
                 else:
                     losses = 0
         finally:
@@ -219,6 +220,13 @@ class Sender:
             return None
         item = self._backlog.take(beside=len(self._wires))
         return self._handed(item, take) if item is not None else None
+
+    def _settle(self, item: Item, outcome: Outcome | None) -> None:
+        """None goes back as it came."""
+        if outcome is not None and self._settling.settle(item, outcome):
+            self._backlog.done()
+        else:
+            self._backlog.give_back(item)
 
     def _handed(self, item: Item, take: _Taker) -> _Delivery | None:
         """None when this row can become no message, which is then written down."""
@@ -287,11 +295,6 @@ class Sender:
         if closed or self._stopping or self.paused or self._control.word == "pause":
             raise _CalledOff
         self._ledger.begin(item, message)
-
-    def _backoff(self, losses: int) -> float:
-        """Seconds to wait after so many lost connections: 1, 2, 4 ... 60 at the default retry base."""
-        unit = self._settings.retry_base / 60
-        return float(unit * min(_LONGEST_BACKOFF, 2 ** min(losses - 1, 6)))
 
     # -- stopping
 

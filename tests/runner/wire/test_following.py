@@ -224,6 +224,31 @@ def test_given_a_server_that_says_no_to_what_is_early_then_the_message_isnt_refu
     assert sum(b"\r\n.\r\nMAIL" in segment for segment in server.segments) == 1
 
 
+@pytest.mark.parametrize("step", ["RCPT", "DATA"])
+def test_given_a_server_that_wipes_what_came_early_then_nobody_is_refused_for_it(
+    pipelined: Way, server: ScriptedSmtp, step: str
+) -> None:
+    server.on(step, "250 2.1.5 ok" if step == "RCPT" else "354 go", times=2)
+    server.on(step, "503 5.5.1 need MAIL first", times=1)
+    told = row(pipelined, server, ANN, BO, CY)
+    assert [kind for _, kind, _ in told] == [Kind.ACCEPTED, Kind.ACCEPTED, Kind.LOST]
+    assert server.recipients() == [ANN, BO]
+
+
+def test_given_a_wire_closed_after_a_break_then_none_follows_over_the_next_connection(
+    pipelined: Way, server: ScriptedSmtp
+) -> None:
+    server.on("DOT", cut, recipient=BO)
+
+    async def work() -> int:
+        wire = pipelined.wire(account(server))
+        await in_a_row(wire, iter([Letter(ANN), Letter(BO), Letter(CY)]), lambda letter, outcome: None)
+        await wire.close()
+        return await in_a_row(wire, iter([Letter(ANN)] * 5), lambda letter, outcome: None)
+
+    assert pipelined.run(work()) == 0
+
+
 def test_given_a_message_too_large_for_the_server_then_the_one_before_it_and_the_next_go(
     pipelined: Way, server: ScriptedSmtp
 ) -> None:

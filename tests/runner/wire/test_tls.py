@@ -10,7 +10,7 @@ import trustme
 
 from runner.channel.opening import trust
 from runner.channel.port import Kind, Outcome, ServerRefusesUs
-from tests.runner.wire.conftest import Letter, Way, abort_after, account, nothing
+from tests.runner.wire.conftest import Letter, Way, abort_after, account, in_a_row, nothing
 from tests.support.scripted_smtp import ScriptedSmtp, cut, hush, reset
 
 ANN, BO = "ann@example.com", "bo@example.com"
@@ -161,6 +161,29 @@ def test_given_a_tls_connection_cut_then_it_is_told_as_in_clear(
     ended, other = send(way, server, tls, Letter(ANN), Letter(BO))
     assert (ended.kind, other.kind) == (kind, Kind.ACCEPTED)
     assert server.recipients() == [BO]
+
+
+@BOTH
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("size", [65_000, 70_000, 360_000])
+def test_given_many_large_mails_then_none_waits_for_bytes_that_have_left(
+    way: Way, authority: trustme.CA, tls: str, size: int
+) -> None:
+    server = serving(tls, presenting(authority.issue_cert("127.0.0.1")))
+    content = b"Subject: large\r\n\r\n" + (b"y" * 70 + b"\r\n") * (size // 72) + b"end"
+    kinds: list[Kind] = []
+
+    async def work() -> None:
+        wire = way.wire(account(server, tls=tls))
+        letters = iter([Letter(ANN, content=content)] * 60)
+        await in_a_row(wire, letters, lambda letter, outcome: kinds.append(outcome.kind))
+        await wire.close()
+
+    try:
+        way.run(work())
+    finally:
+        server.stop()
+    assert kinds == [Kind.ACCEPTED] * 60
 
 
 @BOTH
