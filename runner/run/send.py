@@ -185,8 +185,7 @@ class Sender:
                 self._settle(item, outcome)
                 if delivery is not None and (outcome is None or outcome.kind is Kind.LOST):
                     (item, answer), delivery = delivery, None
-                    behind = await self._outcome(answer)
-                    # its connection went before it was on the wire: no loss of its own
+                    behind = await self._outcome(answer)  # its connection went first: no loss of its own
                     self._settle(item, behind if behind is None or behind.kind is not Kind.LOST else None)
                 if outcome is not None and outcome.kind in (Kind.LOST, Kind.UNREACHABLE):
                     losses += 1
