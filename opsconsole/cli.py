@@ -92,7 +92,7 @@ def main(ctx: click.Context, config_path: Path | None, environment: str, read_on
 
     ctx.obj = Session(config_path, environment, read_only)
     if ctx.invoked_subcommand is None:
-        from opsconsole.commands.setup import open_screens
+        from opsconsole.commands.opening import open_screens
 
         open_screens(ctx.obj)
 
