@@ -88,7 +88,8 @@ main() {
     find "$home" -maxdepth 1 -name '.void-*' -mtime +1 -exec rm -f {} + 2>/dev/null
 
     vacant || return 0
-    [ ! -e "$folder" ] || { refuse attempt-used "$attempt"; return; }
+    # Claimed since that look, or released long ago.
+    [ ! -e "$folder" ] || { ! vacant || refuse attempt-used "$attempt"; return; }
     [ "$attempt" = 1 ] || released "$home/$((attempt - 1))" || { refuse attempt-gap "$attempt"; return; }
     alone || return 0
     seize || return 0
